@@ -1,1 +1,42 @@
-//! Placeholder until the first commit of this room.
+//! The custom resources of Tiphys, group `tiphys.dev`, version `v1alpha1`, and nothing else.
+//!
+//! This room holds data: what a person writes (`spec`), what we answer (`status`), and the rules that the API
+//! server enforces at admission (schema and CEL). It knows no client and does no I/O.
+//! `crds/*.yaml` is generated from these types (`cargo run -p tiphys-controller -- crds`), and a test fails when
+//! the files are stale.
+
+mod application;
+mod condition;
+mod duration;
+mod names;
+mod project;
+mod repository;
+mod source;
+mod sync;
+
+pub use application::{
+    Application, ApplicationSpec, ApplicationStatus, Backoff, Deletion, Destination, Health, History, Hold,
+    HoldPolicy, IgnoreDifference, LastSync, OnFailure, ResourceStatus, Retry, RetryState, Summary,
+    Suspension, SyncPolicy, SyncState,
+};
+pub use condition::{Condition, ConditionStatus, READY, RECONCILING, STALLED, set_conditions};
+pub use duration::{Duration, InvalidDuration};
+pub use names::{
+    APPLICATION_LABEL, CONFIRM_HINT, FIELD_MANAGER, FINALIZER, IN_CLUSTER, OWNER_ANNOTATION,
+    PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER,
+};
+pub use project::{AllowedDestination, AllowedKind, Project, ProjectSpec};
+pub use repository::{Limits, Repository, RepositorySpec, RepositoryStatus, SecretReference, WebhookSpec};
+pub use source::{DirectorySource, HelmSource, Source, TeraSource};
+pub use sync::{
+    Action, InitiatedBy, ObjectReference, ObjectResult, Outcome, Phase, PlanSummary, Sync, SyncSpec,
+    SyncStatus, Trigger,
+};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+
+/// Every CRD of this group, in the order in which `crds/` lists them.
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![Application::crd(), Project::crd(), Repository::crd(), Sync::crd()]
+}
