@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// How long a component may take to answer after its start, and to end after SIGTERM before it is killed.
 const (
+	// readyLimit is how long a component may take to answer after its start.
 	readyLimit = 2 * time.Minute
-	stopLimit  = 15 * time.Second
+	// stopLimit is how long a component may take to end after SIGTERM before it is killed. An API server waits a
+	// minute for its clients' watches; nobody here gains from that.
+	stopLimit = 3 * time.Second
 )
 
 // component is one part of the control plane and the process that runs it, if any.

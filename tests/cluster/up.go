@@ -204,7 +204,7 @@ func (s *supervisor) serve(ctx context.Context, commands <-chan string) error {
 				return err
 			}
 		case ended := <-s.exited:
-			if ended.wanted {
+			if ended.wanted && !ended.running() {
 				fmt.Fprintf(os.Stderr, "tiphys-cluster: %s ended by itself and is started again; see %s\n", ended.name, ended.logFile)
 				restarts = time.After(restartDelay)
 			}
