@@ -1,0 +1,36 @@
+# What a person does with this repository. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup cluster build test lint demo bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing on this machine (Debian packages)
+	@scripts/setup.sh
+
+cluster: setup ## build the control plane for tests, once per machine (5 minutes), and print where it is
+	@scripts/cluster.sh
+
+build: setup ## build all programs
+	cargo build --locked --workspace --bins
+
+test: setup ## run every test on a real control plane
+	@scripts/test.sh
+
+lint: setup ## check format and lints of Rust and Go
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd tests/cluster && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet .
+
+demo: build ## tell the story of a deployment (KEEP=1 leaves all running, CLUSTER=current uses the current kubeconfig)
+	@TIPHYS_CLUSTER_PROGRAMS="$$(scripts/cluster.sh)" TIPHYS_PROGRAMS="$(CURDIR)/target/debug" \
+	  KEEP="$(KEEP)" CLUSTER="$(CLUSTER)" target/debug/demo
+
+bench: setup ## measure and print the table of figures
+	cargo build --locked --release --workspace --bins
+	@TIPHYS_CLUSTER_PROGRAMS="$$(scripts/cluster.sh)" TIPHYS_PROGRAMS="$(CURDIR)/target/release" \
+	  target/release/bench
+
+clean: ## remove what was built here (not the control plane, which other work trees share)
+	cargo clean
