@@ -37,22 +37,37 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The wall-clock limit passed.
-    #[error("stopped after {:.1} s (limit of running time)", limit.as_secs_f64())]
+    #[error("{}stopped after {:.1} s (limit of running time)", place(during.as_deref()), limit.as_secs_f64())]
     TimedOut {
         /// The limit that was passed.
         limit: Duration,
+        /// What the worker last said it was doing, see [`crate::note`].
+        during: Option<String>,
     },
     /// The limit of CPU time passed.
-    #[error("stopped after {:.1} s of CPU time (limit of CPU time)", limit.as_secs_f64())]
+    #[error("{}stopped after {:.1} s of CPU time (limit of CPU time)", place(during.as_deref()), limit.as_secs_f64())]
     CpuTimeExceeded {
         /// The limit that was passed.
         limit: Duration,
+        /// What the worker last said it was doing, see [`crate::note`].
+        during: Option<String>,
     },
     /// The worker asked for more memory than its limit.
-    #[error("stopped at {} MiB of memory (limit of memory)", limit_bytes >> 20)]
+    #[error("{}stopped at {} MiB of memory (limit of memory)", place(during.as_deref()), limit_bytes >> 20)]
     OutOfMemory {
         /// The limit that was passed, in bytes.
         limit_bytes: u64,
+        /// What the worker last said it was doing, see [`crate::note`].
+        during: Option<String>,
+    },
+    /// The worker went deeper into something nested than its stack allows.
+    #[error(
+        "{}stopped because of something that is nested without end (limit of the stack)",
+        place(during.as_deref())
+    )]
+    StackExhausted {
+        /// What the worker last said it was doing, see [`crate::note`].
+        during: Option<String>,
     },
     /// The answer was larger than its limit.
     #[error("stopped at {} KiB of output (limit of output)", limit_bytes >> 10)]
@@ -96,9 +111,14 @@ impl Error {
             Self::TimedOut { .. }
             | Self::CpuTimeExceeded { .. }
             | Self::OutOfMemory { .. }
+            | Self::StackExhausted { .. }
             | Self::OutputTooLarge { .. } => Class::Limit,
             Self::Spawn { .. } | Self::Killed { .. } => Class::Transient,
             Self::Encode { .. } | Self::Decode { .. } | Self::Crashed { .. } => Class::Defect,
         }
     }
+}
+
+fn place(during: Option<&str>) -> String {
+    during.map_or_else(String::new, |during| format!("{during}: "))
 }

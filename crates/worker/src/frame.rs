@@ -40,6 +40,9 @@ pub(crate) const ANSWER: u8 = b'+';
 /// The first byte of an answer that is left out because it is larger than the limit.
 pub(crate) const ANSWER_TOO_LARGE: u8 = b'>';
 
+/// The first byte of a frame in which the worker says what it is doing; the answer is still to come.
+pub(crate) const NOTE: u8 = b'~';
+
 /// What came out of the worker's end of the pipe.
 pub(crate) enum Received {
     Frame(Vec<u8>),

@@ -50,7 +50,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{Class, Error};
 pub use pool::{Counters, Pool};
-pub use serve::{ServeError, exit_code, serve};
+pub use serve::{CappedBuffer, ServeError, exit_code, note, serve};
 
 /// The first argument of a worker process; the second one is the role.
 const WORKER_ARGUMENT: &str = "worker";

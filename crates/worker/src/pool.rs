@@ -81,7 +81,10 @@ impl Pool {
 
     /// Starts one worker if none is waiting, so that the first call finds it warm.
     pub async fn warm(&self) -> Result<(), Error> {
-        let process = self.take().await?;
+        let process = match self.take_warm() {
+            Some(process) => process,
+            None => self.start().await?,
+        };
         self.put_back(process);
         Ok(())
     }
@@ -111,13 +114,9 @@ impl Pool {
         let request = serde_json::to_vec(request).map_err(|source| Error::Encode { role, source })?;
         // The semaphore is never closed, so there is always a turn.
         let _turn = self.shared.turns.acquire().await;
-        let process = self.take().await?;
         self.shared.calls.fetch_add(1, Ordering::Relaxed);
-        let answer = match process.call(&self.shared.config, wall, &request).await {
-            Ok((process, answer)) => {
-                self.put_back(process);
-                answer
-            }
+        let answer = match self.exchange(wall, &request).await {
+            Ok(answer) => answer,
             Err(error) => {
                 self.shared.failed.fetch_add(1, Ordering::Relaxed);
                 return Err(error);
@@ -137,12 +136,36 @@ impl Pool {
         }
     }
 
-    async fn take(&self) -> Result<Process, Error> {
-        while let Some(mut process) = self.shared.pop_idle() {
-            if process.is_alive() {
-                return Ok(process);
+    /// One request to a warm worker or, when there is none, to a new one.
+    async fn exchange(&self, wall: Duration, request: &[u8]) -> Result<Vec<u8>, Error> {
+        let config = &self.shared.config;
+        if let Some(process) = self.take_warm() {
+            match process.call(config, wall, request).await {
+                // It may have been killed while it was idle, which is not the fault of this request.
+                Err(Error::Killed { .. }) => {}
+                other => return self.keep(other),
             }
         }
+        let process = self.start().await?;
+        self.keep(process.call(config, wall, request).await)
+    }
+
+    fn keep(&self, result: Result<(Process, Vec<u8>), Error>) -> Result<Vec<u8>, Error> {
+        let (process, answer) = result?;
+        self.put_back(process);
+        Ok(answer)
+    }
+
+    fn take_warm(&self) -> Option<Process> {
+        while let Some(mut process) = self.shared.pop_idle() {
+            if process.is_alive() {
+                return Some(process);
+            }
+        }
+        None
+    }
+
+    async fn start(&self) -> Result<Process, Error> {
         let process = Process::start(&self.shared.config).await?;
         self.shared.started.fetch_add(1, Ordering::Relaxed);
         Ok(process)

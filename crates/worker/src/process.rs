@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::error::Error;
-use crate::frame::{self, ANSWER_TOO_LARGE, Ready, Received, Setup};
+use crate::frame::{self, ANSWER_TOO_LARGE, NOTE, Ready, Received, Setup};
 use crate::{PoolConfig, WORKER_ARGUMENT};
 
 /// How long a new process may take to get ready. Generous: a machine may be very busy.
@@ -28,6 +28,8 @@ const READY_BYTES: u64 = 64 << 10;
 const RESIDENT_BYTES: u64 = 64 << 20;
 /// What Rust's standard library writes before it aborts for want of memory.
 const OUT_OF_MEMORY_WORDS: &str = "memory allocation of";
+/// What Rust's standard library writes before it aborts at the end of the stack.
+const STACK_EXHAUSTED_WORDS: &str = "has overflowed its stack";
 
 /// A process that is restricted and waits for a request. Dropping it kills it.
 pub(crate) struct Process {
@@ -97,41 +99,31 @@ impl Process {
         }
     }
 
-    /// Sends one request and gives the JSON of the answer. After an error the process is gone.
+    /// Sends one request and gives the frame of the answer. After an error the process is gone.
     pub(crate) async fn call(
         mut self,
         config: &PoolConfig,
         wall: Duration,
         request: &[u8],
     ) -> Result<(Self, Vec<u8>), Error> {
-        // One byte more for the mark before the JSON.
+        let mut during = None;
         let limit_bytes = config.limits.output_bytes;
-        let exchange = async {
-            // A worker that died meanwhile is told from the end of its answers, so a broken pipe is no news.
-            let sent = frame::send(&mut self.stdin, request).await;
-            let received = frame::receive(&mut self.stdout, limit_bytes.saturating_add(1)).await;
-            match (sent, received) {
-                (_, Ok(received @ (Received::Ended | Received::TooLarge))) => Ok(received),
-                (Err(error), _) | (Ok(()), Err(error)) => Err(error),
-                (Ok(()), Ok(frame)) => Ok(frame),
-            }
-        };
-        match timeout(wall, exchange).await {
+        match timeout(wall, self.exchange(limit_bytes, request, &mut during)).await {
             Err(_) => {
                 self.end().await;
-                Err(Error::TimedOut { limit: wall })
+                Err(Error::TimedOut { limit: wall, during })
             }
-            Ok(Ok(Received::Frame(answer))) => match answer.split_first() {
-                Some((&ANSWER_TOO_LARGE, _)) => Err(Error::OutputTooLarge { limit_bytes }),
-                _ => Ok((self, answer)),
-            },
+            Ok(Ok(Received::Frame(answer))) if answer.first() == Some(&ANSWER_TOO_LARGE) => {
+                Err(Error::OutputTooLarge { limit_bytes })
+            }
+            Ok(Ok(Received::Frame(answer))) => Ok((self, answer)),
             Ok(Ok(Received::TooLarge)) => {
                 self.end().await;
                 Err(Error::OutputTooLarge { limit_bytes })
             }
             Ok(Ok(Received::Ended)) => {
                 let (status, words) = self.wait().await;
-                Err(explain(config, status, &words))
+                Err(explain(config, status, &words, during))
             }
             Ok(Err(error)) => {
                 let (_, words) = self.end().await;
@@ -139,6 +131,28 @@ impl Process {
                     role: config.role,
                     detail: format!("{error}; {words}"),
                 })
+            }
+        }
+    }
+
+    /// Sends the request and receives until something else than a note comes; `during` is the last note.
+    async fn exchange(
+        &mut self,
+        limit_bytes: u64,
+        request: &[u8],
+        during: &mut Option<String>,
+    ) -> io::Result<Received> {
+        let sent = frame::send(&mut self.stdin, request).await;
+        loop {
+            // One byte more for the mark before the JSON.
+            let received = frame::receive(&mut self.stdout, limit_bytes.saturating_add(1)).await?;
+            match (&received, &sent) {
+                (Received::Frame(frame), _) if frame.first() == Some(&NOTE) => {
+                    *during = Some(String::from_utf8_lossy(&frame[1..]).into_owned());
+                }
+                // A worker that died while it was sent to is told from the end of its answers.
+                (Received::Ended | Received::TooLarge, _) | (_, Ok(())) => return Ok(received),
+                (Received::Frame(_), Err(_)) => return sent.map(|()| received),
             }
         }
     }
@@ -177,15 +191,18 @@ impl Process {
 }
 
 /// Turns the end of a process that gave no answer into the limit that it passed.
-fn explain(config: &PoolConfig, status: Option<ExitStatus>, words: &str) -> Error {
+fn explain(config: &PoolConfig, status: Option<ExitStatus>, words: &str, during: Option<String>) -> Error {
     let role = config.role;
     match status.and_then(|status| status.signal()) {
         Some(libc::SIGXCPU) => Error::CpuTimeExceeded {
             limit: config.limits.cpu,
+            during,
         },
         Some(libc::SIGABRT) if words.contains(OUT_OF_MEMORY_WORDS) => Error::OutOfMemory {
             limit_bytes: config.limits.memory_bytes,
+            during,
         },
+        Some(libc::SIGABRT) if words.contains(STACK_EXHAUSTED_WORDS) => Error::StackExhausted { during },
         Some(signal) if words.is_empty() => Error::Killed { role, signal },
         Some(signal) => Error::Crashed {
             role,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Sandbox;
-use crate::frame::{self, ANSWER, ANSWER_TOO_LARGE, Ready, Setup};
+use crate::frame::{self, ANSWER, ANSWER_TOO_LARGE, NOTE, Ready, Setup};
 use crate::restrict;
 
 /// Why a worker gave up. Its owner sees the text, since it goes to stderr.
@@ -81,6 +81,16 @@ where
     Ok(())
 }
 
+/// Tells the owner what the handler of a request is about to do, as a person would name it.
+///
+/// When the request then passes a limit, the error names it. Only for use within a handler of [`serve`].
+pub fn note(activity: &str) {
+    let mut frame = vec![NOTE];
+    frame.extend_from_slice(activity.as_bytes());
+    // An owner that is gone does not need to know; the next answer notices it.
+    let _ = frame::write(&mut io::stdout().lock(), &frame);
+}
+
 /// Writes the error of a worker, if any, to stderr, where its owner collects it.
 pub fn exit_code(served: Result<(), ServeError>) -> ExitCode {
     let Err(error) = served else {
@@ -100,24 +110,39 @@ pub fn exit_code(served: Result<(), ServeError>) -> ExitCode {
 }
 
 fn encode(response: &impl Serialize, limit: u64) -> Result<Vec<u8>, serde_json::Error> {
-    let mut answer = Capped {
-        bytes: vec![ANSWER],
-        limit: usize::try_from(limit).unwrap_or(usize::MAX),
-    };
+    // One byte more for the mark before the JSON.
+    let mut answer = CappedBuffer::new(limit.saturating_add(1));
+    answer.bytes.push(ANSWER);
     match serde_json::to_writer(&mut answer, response) {
-        Ok(()) => Ok(answer.bytes),
+        Ok(()) => Ok(answer.into_bytes()),
         Err(error) if error.is_io() => Ok(vec![ANSWER_TOO_LARGE]),
         Err(error) => Err(error),
     }
 }
 
-/// A buffer that refuses to grow over its limit.
-struct Capped {
+/// A buffer in memory that refuses to grow over its limit, with [`io::ErrorKind::FileTooLarge`].
+#[derive(Debug)]
+pub struct CappedBuffer {
     bytes: Vec<u8>,
     limit: usize,
 }
 
-impl Write for Capped {
+impl CappedBuffer {
+    /// An empty buffer for at most `limit` bytes.
+    pub fn new(limit: u64) -> Self {
+        Self {
+            bytes: Vec::new(),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// What was written.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl Write for CappedBuffer {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + part.len() > self.limit {
             return Err(io::ErrorKind::FileTooLarge.into());
