@@ -60,7 +60,8 @@ pub struct ApplicationSpec {
     /// What deleting this Application does with the objects that it applied.
     #[serde(default)]
     pub deletion: Deletion,
-    /// While set, nothing is synced or healed; differences and health are still shown.
+    /// While set, nothing is synced or healed by itself; differences and health are still shown, and what a
+    /// person asks for still runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspension>,
 }
@@ -356,6 +357,12 @@ pub struct LastSync {
     /// What it set out to apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// Digest of the rendering that it set out to apply; absent when the source could not be rendered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rendering: Option<String>,
+    /// Generation of the Application's spec that it ran under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// Who started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

@@ -33,10 +33,36 @@ pub use sync::{
     SyncStatus, Trigger,
 };
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::CustomResourceExt as _;
 
 /// Every CRD of this group, in the order in which `crds/` lists them.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![Application::crd(), Project::crd(), Repository::crd(), Sync::crd()]
+    let mut crds = vec![Application::crd(), Project::crd(), Repository::crd(), Sync::crd()];
+    let schemas = crds
+        .iter_mut()
+        .flat_map(|it| &mut it.spec.versions)
+        .filter_map(|it| it.schema.as_mut());
+    for schema in schemas.filter_map(|it| it.open_api_v3_schema.as_mut()) {
+        remove_foreign_formats(schema);
+    }
+    crds
+}
+
+/// Removes the formats that schemars writes for Rust's unsigned integers: the API server warns of every one, and
+/// `minimum: 0` says the same.
+fn remove_foreign_formats(schema: &mut JSONSchemaProps) {
+    if schema.format.as_ref().is_some_and(|it| it.starts_with("uint")) {
+        schema.format = None;
+    }
+    schema
+        .properties
+        .iter_mut()
+        .flat_map(|it| it.values_mut())
+        .for_each(remove_foreign_formats);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        remove_foreign_formats(items);
+    }
 }

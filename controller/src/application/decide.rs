@@ -1,0 +1,287 @@
+//! What to do with an Application next: a pure function from facts to a decision.
+//!
+//! The order of the rules is the order in which a person would expect them: a deletion before all, then what
+//! somebody asked for, then what runs, then what nobody had to ask for.
+
+use k8s_openapi::jiff::Timestamp;
+use tiphys_api::{
+    ApplicationSpec, ApplicationStatus, HoldPolicy, InitiatedBy, OnFailure, Phase, SyncSpec, Trigger,
+};
+
+use crate::sync_index::SyncRecord;
+
+/// Everything that a decision depends on.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The present.
+    pub now: Timestamp,
+    /// Name of the Application.
+    pub name: &'a str,
+    /// What it asks for.
+    pub spec: &'a ApplicationSpec,
+    /// Generation of `spec`.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// What we know of it.
+    pub status: &'a ApplicationStatus,
+    /// Its Syncs in the order of their creation.
+    pub syncs: &'a [SyncRecord],
+    /// What the source holds now.
+    pub candidate: &'a Candidate,
+    /// What made the source change last.
+    pub cause: Trigger,
+    /// The Sync that is applied and waits for health.
+    pub waiting: Option<Waiting<'a>>,
+    /// Whether objects drifted and may be corrected now.
+    pub drift: Drift,
+}
+
+/// What the source holds now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// Not known: not fetched yet, or the source cannot be reached.
+    Unknown,
+    /// It could not be rendered. The key changes when the inputs do.
+    Broken {
+        /// The revision.
+        revision: String,
+    },
+    /// It was rendered.
+    Rendered {
+        /// The revision.
+        revision: String,
+        /// Digest of the rendering.
+        digest: String,
+    },
+}
+
+/// A Sync that is applied and waits for health.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it goes back, or was asked for with a revision of its own: then a new revision does not take
+    /// its place.
+    pub pinned: bool,
+    /// What it applied.
+    pub rendering: Option<&'a str>,
+    /// When it must be healthy.
+    pub deadline: Timestamp,
+    /// What its objects say.
+    pub verdict: Verdict,
+}
+
+/// What the objects of a waiting Sync say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All are healthy.
+    Healthy,
+    /// Some are on their way; look again then at the latest, when something is to be waited out.
+    Progressing(Option<Timestamp>),
+    /// Some will not get there by themselves.
+    Degraded,
+}
+
+/// Whether objects drifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// None did.
+    None,
+    /// Some did, and may be corrected.
+    Now,
+    /// Some did, but a fight with another controller is slowed down until then.
+    SlowedUntil(Timestamp),
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Let go of the objects, or delete them, and let the Application go.
+    Delete,
+    /// Run this Sync.
+    Run {
+        /// Its name.
+        name: String,
+    },
+    /// Create a Sync and run it.
+    Request {
+        /// Its spec.
+        spec: Box<SyncSpec>,
+    },
+    /// End this Sync unrun or unfinished, because another one takes its place.
+    Supersede {
+        /// Its name.
+        name: String,
+        /// Who takes its place, for the record.
+        by: String,
+    },
+    /// The waiting Sync ends.
+    Finish {
+        /// How.
+        end: End,
+    },
+    /// Nothing, until something happens or this time comes.
+    Idle {
+        /// When to look again.
+        until: Option<Timestamp>,
+    },
+}
+
+/// How a waiting Sync ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Everything is healthy.
+    Healthy,
+    /// Something is degraded.
+    Degraded,
+    /// Time is over.
+    TimedOut,
+}
+
+/// Decides what to do next.
+pub fn decide(facts: &Facts<'_>) -> Decision {
+    if facts.deleting {
+        return Decision::Delete;
+    }
+    requested(facts)
+        .or_else(|| awaited(facts))
+        .or_else(|| automatic(facts))
+        .unwrap_or_else(|| Decision::Idle { until: next_look(facts) })
+}
+
+/// What somebody asked for, or an interrupted start of ours.
+fn requested(facts: &Facts<'_>) -> Option<Decision> {
+    let waiting = facts.waiting.map(|it| it.name);
+    let suspended = is_suspended(facts);
+    let automatic = |it: &&SyncRecord| it.spec.initiated_by.trigger != Trigger::User;
+    let open = || {
+        let rest = facts.syncs.iter().filter(|it| !it.phase.is_finished() && Some(it.name.as_str()) != waiting);
+        rest.filter(move |it| !(suspended && automatic(it)))
+    };
+    if let Some(question) = open().find(|it| it.spec.dry_run) {
+        return Some(Decision::Run { name: question.name.clone() });
+    }
+    let newest_automatic = open().filter(automatic).last();
+    if let Some(newest) = newest_automatic
+        && let Some(older) = open().filter(automatic).find(|it| it.name != newest.name && it.phase == Phase::Pending)
+    {
+        return Some(Decision::Supersede { name: older.name.clone(), by: newest.name.clone() });
+    }
+    let next = open().next()?;
+    if let Some(waiting) = facts.waiting {
+        return Some(Decision::Supersede { name: waiting.name.to_owned(), by: next.name.clone() });
+    }
+    Some(Decision::Run { name: next.name.clone() })
+}
+
+/// The end of the waiting Sync.
+fn awaited(facts: &Facts<'_>) -> Option<Decision> {
+    let waiting = facts.waiting?;
+    if !waiting.pinned
+        && facts.spec.sync.auto
+        && !is_suspended(facts)
+        && let Candidate::Rendered { digest, .. } = facts.candidate
+        && waiting.rendering != Some(digest)
+    {
+        // The new Sync takes the waiting one's place as soon as it exists.
+        return Some(request(facts, facts.cause));
+    }
+    let end = match waiting.verdict {
+        Verdict::Healthy => End::Healthy,
+        Verdict::Degraded => End::Degraded,
+        Verdict::Progressing(_) if facts.now >= waiting.deadline => End::TimedOut,
+        Verdict::Progressing(_) => return Some(Decision::Idle { until: next_look(facts) }),
+    };
+    Some(Decision::Finish { end })
+}
+
+/// What nobody had to ask for.
+fn automatic(facts: &Facts<'_>) -> Option<Decision> {
+    if is_suspended(facts) {
+        return None;
+    }
+    if let Some(retry) = &facts.status.retry
+        && facts.spec.sync.on_failure == OnFailure::Retry
+        && facts.now >= retry.next_at.0
+    {
+        return Some(request(facts, Trigger::Auto));
+    }
+    if facts.spec.sync.auto && is_new(facts) && !is_held(facts) {
+        return Some(request(facts, facts.cause));
+    }
+    if facts.spec.sync.self_heal && facts.drift == Drift::Now {
+        return Some(request(facts, Trigger::SelfHeal));
+    }
+    None
+}
+
+/// Whether the source holds something that is not live and was not tried yet.
+pub fn is_new(facts: &Facts<'_>) -> bool {
+    let last = facts.status.last_sync.as_ref();
+    let same_spec = last.is_some_and(|it| it.generation == Some(facts.generation));
+    match facts.candidate {
+        Candidate::Unknown => false,
+        Candidate::Broken { revision } => {
+            !(same_spec && last.is_some_and(|it| it.revision.as_ref() == Some(revision)))
+        }
+        Candidate::Rendered { digest, .. } => {
+            let live = facts.status.rendering.as_ref() == Some(digest);
+            let tried = last.is_some_and(|it| it.rendering.as_ref() == Some(digest));
+            !live && !(tried && same_spec)
+        }
+    }
+}
+
+/// Whether a rollback keeps the source's present content away.
+pub fn is_held(facts: &Facts<'_>) -> bool {
+    let Some(hold) = &facts.status.hold else { return false };
+    match hold.policy {
+        HoldPolicy::None => false,
+        HoldPolicy::Indefinite => true,
+        HoldPolicy::UntilNewRevision => match facts.candidate {
+            Candidate::Rendered { digest, .. } => hold.rendering.as_ref() == Some(digest),
+            Candidate::Unknown | Candidate::Broken { .. } => true,
+        },
+    }
+}
+
+/// Whether somebody paused the Application.
+pub fn is_suspended(facts: &Facts<'_>) -> bool {
+    let suspend = facts.spec.suspend.as_ref();
+    suspend.is_some_and(|it| it.until.as_ref().is_none_or(|until| facts.now < until.0))
+}
+
+fn request(facts: &Facts<'_>, trigger: Trigger) -> Decision {
+    let spec = SyncSpec {
+        application: facts.name.to_owned(),
+        initiated_by: InitiatedBy { user: None, trigger },
+        ..SyncSpec::default()
+    };
+    Decision::Request { spec: Box::new(spec) }
+}
+
+fn next_look(facts: &Facts<'_>) -> Option<Timestamp> {
+    let waited_out = facts.waiting.and_then(|it| match it.verdict {
+        Verdict::Progressing(at) => at,
+        Verdict::Healthy | Verdict::Degraded => None,
+    });
+    let slowed = match facts.drift {
+        Drift::SlowedUntil(at) if facts.spec.sync.self_heal => Some(at),
+        _ => None,
+    };
+    [
+        facts.waiting.map(|it| it.deadline),
+        waited_out,
+        slowed,
+        facts.status.retry.as_ref().map(|it| it.next_at.0),
+        facts.spec.suspend.as_ref().and_then(|it| it.until.as_ref()).map(|it| it.0),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|at| *at > facts.now)
+    .min()
+}
+
+#[cfg(test)]
+mod tests;

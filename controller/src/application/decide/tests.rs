@@ -1,0 +1,320 @@
+//! One test for each rule, in the order of the rules.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use tiphys_api::{Hold, LastSync, RetryState, Source, Suspension, SyncPolicy};
+
+use super::*;
+
+/// A world in which `web` is live at `main@sha1:1` with the rendering `a`, and everything is automatic.
+struct World {
+    spec: ApplicationSpec,
+    generation: i64,
+    deleting: bool,
+    status: ApplicationStatus,
+    syncs: Vec<SyncRecord>,
+    candidate: Candidate,
+    waiting: Option<(String, bool, Verdict, i64)>,
+    drift: Drift,
+}
+
+const NOW: i64 = 1_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+}
+
+fn rendered(digest: &str) -> Candidate {
+    Candidate::Rendered { revision: format!("main@sha1:{digest}"), digest: digest.to_owned() }
+}
+
+fn broken(revision: &str) -> Candidate {
+    Candidate::Broken { revision: revision.to_owned() }
+}
+
+fn world() -> World {
+    let last = LastSync {
+        name: "web-1".to_owned(),
+        number: 1,
+        phase: Phase::Succeeded,
+        revision: Some("main@sha1:a".to_owned()),
+        rendering: Some("a".to_owned()),
+        generation: Some(1),
+        by: None,
+        finished_at: None,
+        message: None,
+    };
+    World {
+        spec: ApplicationSpec {
+            project: "default".to_owned(),
+            source: Source::default(),
+            destination: tiphys_api::Destination::default(),
+            sync: SyncPolicy { auto: true, self_heal: true, ..SyncPolicy::default() },
+            ignore_differences: Vec::new(),
+            history: tiphys_api::History::default(),
+            deletion: tiphys_api::Deletion::default(),
+            suspend: None,
+        },
+        generation: 1,
+        deleting: false,
+        status: ApplicationStatus {
+            rendering: Some("a".to_owned()),
+            last_sync: Some(last),
+            ..ApplicationStatus::default()
+        },
+        syncs: Vec::new(),
+        candidate: rendered("a"),
+        waiting: None,
+        drift: Drift::None,
+    }
+}
+
+fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
+    let initiated_by = InitiatedBy { user: None, trigger };
+    let spec = SyncSpec { application: "web".to_owned(), initiated_by, ..SyncSpec::default() };
+    SyncRecord {
+        name: name.to_owned(),
+        uid: name.to_owned(),
+        created_at: at(NOW),
+        resource_version: 1,
+        spec,
+        owned: true,
+        deleting: false,
+        phase,
+        number: None,
+        started_at: None,
+        applied_at: None,
+        revision: None,
+        rendering: None,
+        snapshot: None,
+    }
+}
+
+impl World {
+    fn decide(&self) -> Decision {
+        let waiting = self.waiting.as_ref().map(|(name, pinned, verdict, deadline)| Waiting {
+            name,
+            pinned: *pinned,
+            rendering: Some("a"),
+            deadline: at(*deadline),
+            verdict: *verdict,
+        });
+        decide(&Facts {
+            now: at(NOW),
+            name: "web",
+            spec: &self.spec,
+            generation: self.generation,
+            deleting: self.deleting,
+            status: &self.status,
+            syncs: &self.syncs,
+            candidate: &self.candidate,
+            cause: Trigger::Webhook,
+            waiting,
+            drift: self.drift,
+        })
+    }
+
+    fn wait_for_health(&mut self, verdict: Verdict) {
+        self.waiting = Some(("web-1".to_owned(), false, verdict, NOW + 60));
+    }
+
+    fn hold(&mut self, policy: HoldPolicy, rendering: Option<&str>) {
+        self.status.hold = Some(Hold {
+            policy,
+            rolled_back_to: "web-1".to_owned(),
+            by: "web-3".to_owned(),
+            revision: Some("main@sha1:b".to_owned()),
+            rendering: rendering.map(str::to_owned),
+            since: Time(at(0)),
+        });
+    }
+}
+
+#[track_caller]
+fn assert_requests(world: &World, trigger: Trigger) {
+    match world.decide() {
+        Decision::Request { spec } => assert_eq!(spec.initiated_by.trigger, trigger),
+        other => panic!("expected a request by {trigger:?}, got {other:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_idle(world: &World) {
+    assert_eq!(world.decide(), Decision::Idle { until: None });
+}
+
+#[test]
+fn nothing_happens_without_a_reason() {
+    assert_idle(&world());
+}
+
+#[test]
+fn a_deletion_comes_before_everything() {
+    let mut world = world();
+    world.deleting = true;
+    world.syncs = vec![sync("web-2", Trigger::User, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Delete);
+}
+
+#[test]
+fn a_new_revision_is_synced_when_auto() {
+    let mut world = world();
+    world.candidate = rendered("b");
+    assert_requests(&world, Trigger::Webhook);
+    world.spec.sync.auto = false;
+    assert_idle(&world);
+}
+
+#[test]
+fn what_was_tried_and_failed_is_not_tried_again_until_something_changes() {
+    let mut world = world();
+    world.candidate = rendered("b");
+    world.status.rendering = None;
+    let last = world.status.last_sync.as_mut().unwrap();
+    last.phase = Phase::Failed;
+    last.rendering = Some("b".to_owned());
+    assert_idle(&world);
+    world.generation = 2;
+    assert_requests(&world, Trigger::Webhook);
+}
+
+#[test]
+fn a_broken_revision_is_recorded_once() {
+    let mut world = world();
+    world.candidate = broken("main@sha1:b");
+    assert_requests(&world, Trigger::Webhook);
+    world.status.last_sync.as_mut().unwrap().revision = Some("main@sha1:b".to_owned());
+    assert_idle(&world);
+}
+
+#[test]
+fn what_is_live_is_put_back_after_a_partial_failure() {
+    let mut world = world();
+    world.status.rendering = None;
+    world.status.last_sync.as_mut().unwrap().rendering = Some("b".to_owned());
+    assert_requests(&world, Trigger::Webhook);
+}
+
+#[test]
+fn requests_run_in_the_order_of_their_creation() {
+    let mut world = world();
+    world.syncs = vec![sync("a", Trigger::User, Phase::Pending), sync("b", Trigger::User, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Run { name: "a".to_owned() });
+}
+
+#[test]
+fn a_question_does_not_wait_for_anything() {
+    let mut world = world();
+    world.wait_for_health(Verdict::Progressing(None));
+    let mut question = sync("q", Trigger::User, Phase::Pending);
+    question.spec.dry_run = true;
+    world.syncs = vec![sync("web-1", Trigger::Auto, Phase::Waiting), question];
+    assert_eq!(world.decide(), Decision::Run { name: "q".to_owned() });
+}
+
+#[test]
+fn a_newer_automatic_request_replaces_a_waiting_one() {
+    let mut world = world();
+    world.syncs = vec![sync("a", Trigger::Auto, Phase::Pending), sync("b", Trigger::Webhook, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Supersede { name: "a".to_owned(), by: "b".to_owned() });
+}
+
+#[test]
+fn an_interrupted_run_is_run_again() {
+    let mut world = world();
+    world.syncs = vec![sync("a", Trigger::Auto, Phase::Running)];
+    assert_eq!(world.decide(), Decision::Run { name: "a".to_owned() });
+}
+
+#[test]
+fn a_request_takes_the_place_of_a_wait() {
+    let mut world = world();
+    world.wait_for_health(Verdict::Progressing(None));
+    world.syncs = vec![sync("web-1", Trigger::Auto, Phase::Waiting), sync("back", Trigger::User, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Supersede { name: "web-1".to_owned(), by: "back".to_owned() });
+}
+
+#[test]
+fn a_newer_revision_takes_the_place_of_a_wait_unless_it_is_pinned() {
+    let mut world = world();
+    world.wait_for_health(Verdict::Progressing(None));
+    world.candidate = rendered("b");
+    assert_requests(&world, Trigger::Webhook);
+    world.waiting.as_mut().unwrap().1 = true;
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 60)) });
+}
+
+#[test]
+fn a_wait_ends_by_health_or_by_time() {
+    for (verdict, deadline, expected) in [
+        (Verdict::Healthy, NOW + 60, Decision::Finish { end: End::Healthy }),
+        (Verdict::Healthy, NOW - 1, Decision::Finish { end: End::Healthy }),
+        (Verdict::Degraded, NOW + 60, Decision::Finish { end: End::Degraded }),
+        (Verdict::Progressing(None), NOW, Decision::Finish { end: End::TimedOut }),
+        (Verdict::Progressing(None), NOW + 60, Decision::Idle { until: Some(at(NOW + 60)) }),
+        (Verdict::Progressing(Some(at(NOW + 5))), NOW + 60, Decision::Idle { until: Some(at(NOW + 5)) }),
+    ] {
+        let mut world = world();
+        world.waiting = Some(("web-1".to_owned(), false, verdict, deadline));
+        assert_eq!(world.decide(), expected, "{verdict:?} until {deadline}");
+    }
+}
+
+#[test]
+fn a_hold_ends_when_the_inputs_change() {
+    let mut world = world();
+    world.candidate = rendered("b");
+    world.hold(HoldPolicy::UntilNewRevision, Some("b"));
+    assert_idle(&world);
+    world.candidate = broken("main@sha1:x");
+    assert_idle(&world);
+    world.candidate = rendered("c");
+    assert_requests(&world, Trigger::Webhook);
+    world.hold(HoldPolicy::Indefinite, Some("b"));
+    assert_idle(&world);
+}
+
+#[test]
+fn drift_is_healed_even_while_held() {
+    let mut world = world();
+    world.drift = Drift::Now;
+    assert_requests(&world, Trigger::SelfHeal);
+    world.hold(HoldPolicy::Indefinite, None);
+    assert_requests(&world, Trigger::SelfHeal);
+    world.spec.sync.self_heal = false;
+    assert_idle(&world);
+}
+
+#[test]
+fn a_fight_is_slowed_down() {
+    let mut world = world();
+    world.drift = Drift::SlowedUntil(at(NOW + 30));
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
+}
+
+#[test]
+fn a_retry_starts_when_it_is_due() {
+    let mut world = world();
+    world.spec.sync.on_failure = OnFailure::Retry;
+    world.status.retry = Some(RetryState { attempt: 1, next_at: Time(at(NOW + 5)), revision: None });
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 5)) });
+    world.status.retry.as_mut().unwrap().next_at = Time(at(NOW));
+    assert_requests(&world, Trigger::Auto);
+}
+
+#[test]
+fn a_suspended_application_does_only_what_a_person_asks_for() {
+    let mut world = world();
+    world.spec.suspend = Some(Suspension::default());
+    world.candidate = rendered("b");
+    world.drift = Drift::Now;
+    world.syncs = vec![sync("a", Trigger::Auto, Phase::Pending)];
+    assert_idle(&world);
+    world.syncs.push(sync("b", Trigger::User, Phase::Pending));
+    assert_eq!(world.decide(), Decision::Run { name: "b".to_owned() });
+    world.syncs.clear();
+    world.spec.suspend = Some(Suspension { reason: None, until: Some(Time(at(NOW + 9))) });
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 9)) });
+    world.spec.suspend = Some(Suspension { reason: None, until: Some(Time(at(NOW))) });
+    assert_requests(&world, Trigger::Webhook);
+}

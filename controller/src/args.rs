@@ -1,0 +1,79 @@
+//! What a person can set when starting the controller.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The Tiphys controller.
+#[derive(Debug, Parser)]
+#[command(name = "tiphys-controller", version, about)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the controller's binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch, render, diff, apply and record, until told to stop.
+    Run(Box<RunArguments>),
+    /// Write the CRDs into a directory, one file each.
+    Crds {
+        /// The directory.
+        #[arg(default_value = "crds")]
+        directory: PathBuf,
+    },
+}
+
+/// How the controller runs.
+#[derive(Clone, Debug, Args)]
+pub struct RunArguments {
+    /// Namespace of this installation: its Applications may deploy anywhere that their Project allows.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "tiphys")]
+    pub namespace: String,
+    /// Name of this process in the Lease.
+    #[arg(long, env = "POD_NAME", default_value_t = default_identity())]
+    pub identity: String,
+    /// Identity of this installation in the marks on objects. Absent: the UID of its namespace.
+    #[arg(long, env = "TIPHYS_INSTALLATION")]
+    pub installation: Option<String>,
+    /// Directory for the mirrors of repositories; may be lost at any time.
+    #[arg(long, env = "TIPHYS_DATA_DIR", default_value = "/var/lib/tiphys")]
+    pub data_dir: PathBuf,
+    /// Where webhooks are received.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    pub webhook_address: SocketAddr,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served.
+    #[arg(long, default_value = "0.0.0.0:8081")]
+    pub metrics_address: SocketAddr,
+    /// How many Applications are worked on at the same time.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// How many objects of one Application are written at the same time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub apply_concurrency: u16,
+    /// Run without a Lease: only when nothing else runs beside this process.
+    #[arg(long)]
+    pub no_leader_election: bool,
+    /// How logs are written.
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+    /// What is logged, such as `info` or `tiphys_engine=debug,info`.
+    #[arg(long, env = "TIPHYS_LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Human,
+}
+
+fn default_identity() -> String {
+    format!("tiphys-{}", std::process::id())
+}

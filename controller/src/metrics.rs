@@ -1,0 +1,217 @@
+//! What Prometheus sees. Names follow its conventions; a label never holds what a stranger can choose freely.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use tiphys_api::{ApplicationStatus, Phase, Trigger};
+
+/// The metrics of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    applications: Family<ApplicationLabels, Gauge>,
+    application_info: Family<InfoLabels, Gauge>,
+    syncs: Family<SyncLabels, Counter>,
+    sync_duration: Family<PhaseLabels, Histogram>,
+    reconcile_duration: Histogram,
+    reconcile_errors: Family<ClassLabels, Counter>,
+    drift: Family<ApplicationLabels, Counter>,
+    renders: Family<ResultLabels, Counter>,
+    fetches: Family<ResultLabels, Counter>,
+    webhooks: Family<WebhookLabels, Counter>,
+    leader: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ApplicationLabels {
+    namespace: String,
+    application: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct InfoLabels {
+    namespace: String,
+    application: String,
+    project: String,
+    sync: String,
+    health: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SyncLabels {
+    namespace: String,
+    application: String,
+    phase: &'static str,
+    trigger: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ClassLabels {
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WebhookLabels {
+    provider: &'static str,
+    result: &'static str,
+}
+
+/// Upper bounds of the duration buckets in seconds: from an unchanged look to a slow rollout.
+const BUCKETS: [f64; 12] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 1200.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("tiphys");
+        let metrics = Self {
+            applications: Family::default(),
+            application_info: Family::default(),
+            syncs: Family::default(),
+            sync_duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            reconcile_duration: Histogram::new(BUCKETS),
+            reconcile_errors: Family::default(),
+            drift: Family::default(),
+            renders: Family::default(),
+            fetches: Family::default(),
+            webhooks: Family::default(),
+            leader: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("application_ready", "Whether an Application is Ready", metrics.applications.clone());
+        registry.register(
+            "application_info",
+            "Sync state and health of an Application, always 1",
+            metrics.application_info.clone(),
+        );
+        registry.register("sync", "Syncs that ended", metrics.syncs.clone());
+        registry.register_with_unit(
+            "sync_duration",
+            "Time from the start of a Sync to its end",
+            Unit::Seconds,
+            metrics.sync_duration.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "Time of one reconciliation of an Application",
+            Unit::Seconds,
+            metrics.reconcile_duration.clone(),
+        );
+        registry.register("reconcile_errors", "Reconciliations that failed", metrics.reconcile_errors.clone());
+        registry.register("drift", "Objects that were seen to drift", metrics.drift.clone());
+        registry.register("renders", "Renderings, by where they came from", metrics.renders.clone());
+        registry.register("fetches", "Looks at a repository, by what they found", metrics.fetches.clone());
+        registry.register("webhooks", "Webhooks received", metrics.webhooks.clone());
+        registry.register("leader", "Whether this process holds the Lease", metrics.leader.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// The text that Prometheus scrapes, in the OpenMetrics format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            text.clear();
+            let _ = writeln!(text, "# EOF");
+        }
+        text
+    }
+
+    /// An Application's state was reported.
+    pub fn application(&self, key: &(String, String), project: &str, before: &ApplicationStatus, after: &ApplicationStatus) {
+        let ready = after.conditions.iter().any(|it| {
+            it.type_ == tiphys_api::READY && it.status == tiphys_api::ConditionStatus::True
+        });
+        self.applications.get_or_create(&labels(key)).set(i64::from(ready));
+        let (old, new) = (info(key, project, before), info(key, project, after));
+        if old != new {
+            self.application_info.remove(&old);
+        }
+        self.application_info.get_or_create(&new).set(1);
+    }
+
+    /// An Application is gone.
+    pub fn forget(&self, key: &(String, String), project: &str, status: &ApplicationStatus) {
+        self.applications.remove(&labels(key));
+        self.application_info.remove(&info(key, project, status));
+        self.drift.remove(&labels(key));
+    }
+
+    /// A Sync ended.
+    pub fn sync(&self, key: &(String, String), phase: Phase, trigger: Trigger, took: Duration) {
+        let (phase, trigger) = (phase.as_str(), trigger.as_str());
+        let labels =
+            SyncLabels { namespace: key.0.clone(), application: key.1.clone(), phase, trigger };
+        self.syncs.get_or_create(&labels).inc();
+        self.sync_duration.get_or_create(&PhaseLabels { phase }).observe(took.as_secs_f64());
+    }
+
+    /// A reconciliation ended.
+    pub fn reconciled(&self, took: Duration) {
+        self.reconcile_duration.observe(took.as_secs_f64());
+    }
+
+    /// A reconciliation failed.
+    pub fn reconcile_failed(&self, class: &'static str) {
+        self.reconcile_errors.get_or_create(&ClassLabels { class }).inc();
+    }
+
+    /// An object of an Application drifted.
+    pub fn drifted(&self, key: &(String, String)) {
+        self.drift.get_or_create(&labels(key)).inc();
+    }
+
+    /// A source was rendered, found in the cache, or failed to render.
+    pub fn rendered(&self, result: &'static str) {
+        self.renders.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// A repository was looked at.
+    pub fn fetched(&self, result: &'static str) {
+        self.fetches.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// A webhook came in.
+    pub fn webhook(&self, provider: &'static str, result: &'static str) {
+        self.webhooks.get_or_create(&WebhookLabels { provider, result }).inc();
+    }
+
+    /// The Lease was won or lost.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+}
+
+fn labels((namespace, application): &(String, String)) -> ApplicationLabels {
+    ApplicationLabels { namespace: namespace.clone(), application: application.clone() }
+}
+
+fn info(key: &(String, String), project: &str, status: &ApplicationStatus) -> InfoLabels {
+    InfoLabels {
+        namespace: key.0.clone(),
+        application: key.1.clone(),
+        project: project.to_owned(),
+        sync: status.sync.map_or_else(|| "Unknown".to_owned(), |it| format!("{it:?}")),
+        health: status.health.map_or_else(|| "Unknown".to_owned(), |it| format!("{it:?}")),
+    }
+}

@@ -1,0 +1,192 @@
+//! The Syncs of every Application, in memory and in order.
+//!
+//! A plain structure behind a lock: fed by watch events and by the answers to our own writes, asked by the
+//! reconciler. It keeps what decisions need, not what people read.
+
+use std::collections::{BTreeMap, HashMap};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::runtime::watcher::Event;
+use parking_lot::RwLock;
+use tiphys_api::{Phase, Sync, SyncSpec};
+
+/// An Application: namespace and name.
+pub type ApplicationKey = (String, String);
+
+/// What decisions need to know of a Sync.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyncRecord {
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub uid: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Version of the object that this was read from; larger is newer.
+    pub resource_version: u64,
+    /// What was asked for.
+    pub spec: SyncSpec,
+    /// Whether the Application owns it already.
+    pub owned: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// How far it got.
+    pub phase: Phase,
+    /// Its number, once it started.
+    pub number: Option<u64>,
+    /// When it started.
+    pub started_at: Option<Time>,
+    /// When everything was applied.
+    pub applied_at: Option<Time>,
+    /// What it applied.
+    pub revision: Option<String>,
+    /// Digest of what it applied.
+    pub rendering: Option<String>,
+    /// Its snapshot.
+    pub snapshot: Option<String>,
+}
+
+impl SyncRecord {
+    /// What is to be known of `sync`.
+    pub fn new(sync: &Sync) -> Self {
+        let status = sync.status.clone().unwrap_or_default();
+        Self {
+            name: sync.name_any(),
+            uid: sync.uid().unwrap_or_default(),
+            created_at: sync.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            resource_version: sync.resource_version().and_then(|it| it.parse().ok()).unwrap_or_default(),
+            spec: sync.spec.clone(),
+            owned: !sync.owner_references().is_empty(),
+            deleting: sync.meta().deletion_timestamp.is_some(),
+            phase: status.phase,
+            number: status.number,
+            started_at: status.started_at,
+            applied_at: status.applied_at,
+            revision: status.revision,
+            rendering: status.rendering,
+            snapshot: status.snapshot,
+        }
+    }
+}
+
+/// All Syncs by Application.
+#[derive(Debug, Default)]
+pub struct SyncIndex {
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    syncs: HashMap<ApplicationKey, BTreeMap<String, SyncRecord>>,
+    /// Of a list that is under way: the names seen so far.
+    listed: Option<HashMap<ApplicationKey, BTreeMap<String, SyncRecord>>>,
+}
+
+impl SyncIndex {
+    /// Takes in a watch event and says whose Application it concerns.
+    pub fn observe(&self, event: &Event<Sync>) -> Vec<ApplicationKey> {
+        let mut state = self.state.write();
+        match event {
+            Event::Init => {
+                state.listed = Some(HashMap::new());
+                Vec::new()
+            }
+            Event::InitApply(sync) => {
+                let record = SyncRecord::new(sync);
+                if let Some(listed) = &mut state.listed {
+                    listed.entry(key(sync)).or_default().insert(record.name.clone(), record);
+                }
+                Vec::new()
+            }
+            Event::InitDone => state.finish_list(),
+            Event::Apply(sync) => {
+                state.apply(sync, |known, new| new > known);
+                vec![key(sync)]
+            }
+            Event::Delete(sync) => {
+                state.remove(sync);
+                vec![key(sync)]
+            }
+        }
+    }
+
+    /// Takes in the answer to one of our own writes, or what we will write soon, so that nothing waits for the
+    /// watch.
+    pub fn observe_written(&self, sync: &Sync) {
+        self.state.write().apply(sync, |known, new| new >= known);
+    }
+
+    /// The Syncs of an Application in the order of their creation.
+    pub fn of(&self, application: &ApplicationKey) -> Vec<SyncRecord> {
+        let state = self.state.read();
+        let mut syncs: Vec<_> = state
+            .syncs
+            .get(application)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(|it| !it.deleting)
+            .cloned()
+            .collect();
+        syncs.sort_by(|a, b| {
+            (a.created_at, a.number.unwrap_or(u64::MAX), &a.name).cmp(&(
+                b.created_at,
+                b.number.unwrap_or(u64::MAX),
+                &b.name,
+            ))
+        });
+        syncs
+    }
+
+    /// Number of Syncs that are kept.
+    pub fn len(&self) -> usize {
+        self.state.read().syncs.values().map(BTreeMap::len).sum()
+    }
+}
+
+impl State {
+    /// Takes in `sync` when `wins` says so of the known and the new resource version: an event that is older
+    /// than the answer to our own write must not take back what we know.
+    fn apply(&mut self, sync: &Sync, wins: impl Fn(u64, u64) -> bool) {
+        let record = SyncRecord::new(sync);
+        let syncs = self.syncs.entry(key(sync)).or_default();
+        let known = syncs.get(&record.name).filter(|it| it.uid == record.uid);
+        if known.is_none_or(|it| wins(it.resource_version, record.resource_version)) {
+            syncs.insert(record.name.clone(), record);
+        }
+    }
+
+    fn remove(&mut self, sync: &Sync) {
+        let key = key(sync);
+        if let Some(syncs) = self.syncs.get_mut(&key) {
+            syncs.remove(&sync.name_any());
+            if syncs.is_empty() {
+                self.syncs.remove(&key);
+            }
+        }
+    }
+
+    fn finish_list(&mut self) -> Vec<ApplicationKey> {
+        let mut before = std::mem::replace(&mut self.syncs, self.listed.take().unwrap_or_default());
+        for (key, syncs) in &mut self.syncs {
+            for (name, record) in syncs.iter_mut() {
+                let known = before.get_mut(key).and_then(|it| it.remove(name));
+                if let Some(known) = known
+                    && known.uid == record.uid
+                    && known.resource_version >= record.resource_version
+                {
+                    *record = known;
+                }
+            }
+        }
+        let mut touched: Vec<_> = self.syncs.keys().cloned().chain(before.into_keys()).collect();
+        touched.sort();
+        touched.dedup();
+        touched
+    }
+}
+
+fn key(sync: &Sync) -> ApplicationKey {
+    (sync.namespace().unwrap_or_default(), sync.spec.application.clone())
+}
