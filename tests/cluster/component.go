@@ -90,12 +90,21 @@ func (c *component) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-c.gone:
-			return fmt.Errorf("%s ended at its start; see %s", c.name, c.logFile)
+			return fmt.Errorf("%s ended at its start: %s", c.name, c.lastWords())
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w; see %s", c.name, errors.Join(ctx.Err(), err), c.logFile)
+			return fmt.Errorf("%s does not answer: %w: %s", c.name, errors.Join(ctx.Err(), err), c.lastWords())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// lastWords is the end of the log.
+func (c *component) lastWords() string {
+	log, err := os.ReadFile(c.logFile)
+	if err != nil {
+		return err.Error()
+	}
+	return string(log[max(0, len(log)-2000):])
 }
 
 // end sends the signal and waits until the process is gone; it is killed when it does not obey in time.

@@ -18,13 +18,15 @@ import (
 // restartDelay is how long a component that ended by itself stays down.
 const restartDelay = 300 * time.Millisecond
 
-// description is what `up` prints, as one line of JSON, once the cluster works.
+// description is what `up` prints, as one line of JSON, once the cluster works. The certificate and key are those of
+// the API server, for a proxy that stands in for it.
 type description struct {
 	Server     string            `json:"server"`
 	Etcd       string            `json:"etcd"`
 	Kubeconfig string            `json:"kubeconfig"`
 	CA         string            `json:"ca"`
-	CAKey      string            `json:"caKey"`
+	Cert       string            `json:"certificate"`
+	Key        string            `json:"key"`
 	Tokens     map[string]string `json:"tokens"`
 	Dir        string            `json:"dir"`
 	Logs       string            `json:"logs"`
@@ -127,7 +129,8 @@ func readCommands(cancel context.CancelFunc, keep bool) <-chan string {
 
 func (p *controlPlane) describe(took time.Duration) description {
 	return description{
-		Server: p.server, Etcd: p.etcd, Kubeconfig: p.kubeconfig, CA: p.keys.caCert, CAKey: p.keys.caKey,
+		Server: p.server, Etcd: p.etcd, Kubeconfig: p.kubeconfig, CA: p.keys.caCert,
+		Cert: p.keys.serverCert, Key: p.keys.serverKey,
 		Tokens: p.tokens, Dir: p.options.dir, Logs: p.path("logs"), Pid: os.Getpid(), Pids: p.pids(),
 		Seconds: took.Seconds(),
 	}
@@ -181,7 +184,7 @@ func (s *supervisor) boot(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("the cluster cannot run pods: %w; see %s", errors.Join(ctx.Err(), err), s.plane.path("logs"))
 		case ended := <-s.exited:
-			return fmt.Errorf("%s ended at its start; see %s", ended.name, ended.logFile)
+			return fmt.Errorf("%s ended at its start: %s", ended.name, ended.lastWords())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

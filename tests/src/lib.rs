@@ -1,1 +1,45 @@
-//! Placeholder until the first commit of this room.
+//! The test kit: real parts to test Tiphys against, started on free ports and gone when the test ends.
+//!
+//! - [`Cluster`]: a real Kubernetes control plane, one for all tests; [`OwnCluster`] for tests that break it.
+//! - [`TestNamespace`]: a namespace of this test alone.
+//! - [`GitServer`], [`SshServer`], [`TestRepo`]: real Git over http, https and ssh, with faults and counters.
+//! - [`FaultProxy`]: stands in front of the API server, counts requests and spoils those that a [`Rule`] names.
+//! - [`Process`]: a program of ours (or any other) under test.
+//! - [`eventually`]: waits for a condition, with a deadline and a text that says what was seen last.
+//!
+//! Everything in here fails by panicking, as an assertion does: a test has nothing better to do with an error of its
+//! own tools. Servers run on threads of the kit, so they also answer while a test blocks its own thread.
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test kit fails the way an assertion does"
+)]
+
+mod access;
+mod cluster;
+mod git;
+mod http;
+mod kit;
+mod namespace;
+mod process;
+mod proxy;
+mod serve;
+mod tls;
+mod wait;
+
+pub use crate::access::{Access, Identity};
+pub use crate::cluster::{Cluster, ClusterOptions, Component, OwnCluster};
+pub use crate::git::repo::{Commit, TestRepo};
+pub use crate::git::server::{Auth, GitFault, GitRequest, GitServer, Service};
+pub use crate::git::ssh::{SshKey, SshKeyKind, SshServer};
+pub use crate::git::webhook::Webhook;
+pub use crate::http::{HttpResponse, http_get, http_post};
+pub use crate::namespace::TestNamespace;
+pub use crate::process::{Process, ProcessBuilder, program};
+pub use crate::proxy::FaultProxy;
+pub use crate::proxy::record::{RecordedRequest, Verb};
+pub use crate::proxy::rule::{After, Fault, Rule, RuleId, WatchEnd};
+pub use crate::tls::{CertificateFor, TestCertificate};
+pub use crate::wait::{eventually, eventually_blocking};

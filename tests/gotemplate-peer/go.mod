@@ -1,0 +1,3 @@
+module tiphys.dev/tests/gotemplate-peer
+
+go 1.26
