@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::yaml::{self, Limits};
+use crate::yaml::{self, Limits, LocatedDocument};
 use crate::{Error, Manifest, ObjectId, Origin};
 
 /// Reads every object of a YAML stream or of JSON texts one after the other.
@@ -13,14 +13,13 @@ use crate::{Error, Manifest, ObjectId, Origin};
 /// Empty documents are dropped; the items of `kind: List` (and of `ConfigMapList` and the like) count as objects of
 /// their own, at their own lines. Like kubectl, a text that starts with a bracket is tried as JSON first.
 pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Manifest>, Error> {
-    let documents = yaml::read_stream(bytes, limits).map_err(|source| Error::Read {
+    let documents = read_documents(bytes, limits).map_err(|source| Error::Read {
         file: file.to_owned(),
         source,
     })?;
     let file: Arc<str> = file.into();
     let mut manifests = Vec::with_capacity(documents.len());
-    for document in documents {
-        let item_lines = document.item_lines;
+    for LocatedDocument { document, item_lines } in documents {
         let origin = Origin {
             file: Arc::clone(&file),
             line: document.line,
@@ -28,6 +27,14 @@ pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Manifest>, 
         unroll(document.value, origin, &item_lines, &mut manifests)?;
     }
     Ok(manifests)
+}
+
+/// kubectl decides by the first character; it takes the text for YAML after all when it is not JSON throughout.
+fn read_documents(bytes: &[u8], limits: &Limits) -> Result<Vec<LocatedDocument>, yaml::Error> {
+    if let Some(documents) = yaml::read_json(bytes, limits)? {
+        return Ok(documents);
+    }
+    yaml::read_located(bytes, limits, usize::MAX)
 }
 
 /// Refuses two manifests of one object.

@@ -1,10 +1,23 @@
 //! YAML as Kubernetes and Helm read and write it: sigs.k8s.io/yaml 1.6 over go-yaml v2.4.
 
+mod decode;
 mod error;
+mod input;
+mod json;
+mod number;
+mod parser;
+mod reader;
+mod resolve;
+mod scanner;
+mod timestamp;
+mod token;
+mod tree;
 
 use serde_json::Value;
 
 pub use error::{Error, Problem};
+pub(crate) use json::read_json;
+pub(crate) use reader::{LocatedDocument, read_located};
 
 /// What a text may cost at most; whatever is larger is an error that names the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,48 +65,20 @@ pub struct Warning {
     pub message: String,
 }
 
-/// A document and what only the stream reader wants to know.
-pub(crate) struct LocatedDocument {
-    pub(crate) value: Value,
-    pub(crate) line: u32,
-    /// Lines of the children of the top-level `items`, for lists of objects.
-    pub(crate) item_lines: Vec<u32>,
-}
-
-/// Reads all documents of a stream.
+/// Reads all documents of a stream; empty ones are null.
+///
+/// Documents are separated as YAML says (`---` and `...`), so that text may follow `---` on its line.
 pub fn read_documents(bytes: &[u8], limits: &Limits) -> Result<Vec<Document>, Error> {
-    let located = read_stream(bytes, limits)?;
-    Ok(located
-        .into_iter()
-        .map(|document| Document {
-            value: document.value,
-            line: document.line,
-            warnings: Vec::new(),
-        })
-        .collect())
+    let documents = reader::read_located(bytes, limits, usize::MAX)?;
+    Ok(documents.into_iter().map(|located| located.document).collect())
 }
 
-/// Reads the first document of a text, with default limits.
+/// Reads the first document of a text and looks no further, as go-yaml's `Unmarshal` does; an empty text is null.
+pub fn read_document(bytes: &[u8], limits: &Limits) -> Result<Document, Error> {
+    reader::read_first(bytes, limits)
+}
+
+/// Reads the first document of a text with default limits.
 pub fn read(text: &str) -> Result<Value, Error> {
-    let mut documents = read_documents(text.as_bytes(), &Limits::default())?;
-    Ok(if documents.is_empty() {
-        Value::Null
-    } else {
-        documents.swap_remove(0).value
-    })
-}
-
-pub(crate) fn read_stream(bytes: &[u8], _limits: &Limits) -> Result<Vec<LocatedDocument>, Error> {
-    use serde::Deserialize as _;
-    serde_yaml::Deserializer::from_slice(bytes)
-        .map(|document| {
-            let value = Value::deserialize(document)
-                .map_err(|error| Error::new(1, 1, Problem::Syntax(error.to_string())))?;
-            Ok(LocatedDocument {
-                value,
-                line: 1,
-                item_lines: Vec::new(),
-            })
-        })
-        .collect()
+    read_document(text.as_bytes(), &Limits::default()).map(|document| document.value)
 }

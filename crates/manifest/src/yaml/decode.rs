@@ -1,0 +1,305 @@
+//! The tree of a document to a JSON value: aliases, merges, types, keys.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Map, Value};
+
+use super::error::{Error, Problem};
+use super::number::{format_float_key, json_float};
+use super::resolve::{Meaning, resolve};
+use super::scanner::error_at;
+use super::token::Mark;
+use super::tree::{Content, Node, NodeId, Scalar, Tag, Tree};
+use super::{Limits, Warning};
+
+/// A text with a thousand slips is not understood better for a thousand warnings.
+const MAX_WARNINGS: usize = 100;
+
+/// Go: `base64.StdEncoding` does not look at the bits that are left over at the end.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// What decoding has cost so far, over all documents of a text.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    nodes: usize,
+    /// Bytes of keys and strings.
+    bytes: usize,
+}
+
+/// Turns the tree of one document into a value.
+pub(super) struct Decoder<'t, 'a> {
+    text: &'a str,
+    tree: &'t Tree<'a>,
+    limits: Limits,
+    spent: &'t mut Spent,
+    open_aliases: Vec<NodeId>,
+    warnings: Vec<Warning>,
+}
+
+impl<'t, 'a> Decoder<'t, 'a> {
+    pub(super) fn new(text: &'a str, tree: &'t Tree<'a>, limits: Limits, spent: &'t mut Spent) -> Self {
+        Self {
+            text,
+            tree,
+            limits,
+            spent,
+            open_aliases: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn decode(mut self) -> Result<(Value, Vec<Warning>), Error> {
+        let value = self.value(self.tree.root, 0)?;
+        Ok((value, self.warnings))
+    }
+
+    fn error(&self, mark: Mark, message: impl Into<String>) -> Error {
+        error_at(self.text, mark, Problem::Meaning(message.into()))
+    }
+
+    fn warn(&mut self, mark: Mark, message: String) {
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(Warning {
+                line: mark.line.saturating_add(1),
+                message,
+            });
+        }
+    }
+
+    /// Looks a node up and counts it.
+    fn node(&mut self, id: NodeId) -> Result<&'t Node<'a>, Error> {
+        let Some(node) = self.tree.node(id) else {
+            return Err(self.error(Mark::default(), "a node is missing"));
+        };
+        self.spent.nodes += 1;
+        let message = if self.spent.nodes > self.limits.nodes {
+            format!(
+                "more than {} mappings, lists and values after aliases are expanded",
+                self.limits.nodes
+            )
+        } else if self.spent.bytes > self.limits.bytes {
+            format!(
+                "more than {} bytes of text after aliases are expanded",
+                self.limits.bytes
+            )
+        } else {
+            return Ok(node);
+        };
+        Err(error_at(self.text, node.mark, Problem::Limit(message)))
+    }
+
+    fn check_depth(&self, depth: usize, mark: Mark) -> Result<usize, Error> {
+        if depth < self.limits.depth {
+            return Ok(depth + 1);
+        }
+        let message = format!(
+            "more than {} mappings and lists inside each other",
+            self.limits.depth
+        );
+        Err(error_at(self.text, mark, Problem::Limit(message)))
+    }
+
+    fn value(&mut self, id: NodeId, depth: usize) -> Result<Value, Error> {
+        let node = self.node(id)?;
+        match &node.content {
+            Content::Scalar(scalar) => self.scalar_value(scalar, node.mark),
+            Content::Alias { name, target } => {
+                self.within_alias(name, *target, node.mark, |decoder| decoder.value(*target, depth))
+            }
+            Content::Sequence(items) => {
+                let depth = self.check_depth(depth, node.mark)?;
+                items
+                    .iter()
+                    .map(|item| self.value(*item, depth))
+                    .collect::<Result<_, _>>()
+                    .map(Value::Array)
+            }
+            Content::Mapping(entries) => {
+                let depth = self.check_depth(depth, node.mark)?;
+                let mut mapping = Map::new();
+                self.fill(entries, depth, &mut mapping, Duplicates::Warn)?;
+                Ok(Value::Object(mapping))
+            }
+            Content::Open => Err(self.error(node.mark, "a collection is not closed")),
+        }
+    }
+
+    /// Decodes what an alias means. One within what it means itself is an error.
+    fn within_alias<T>(
+        &mut self,
+        name: &str,
+        target: NodeId,
+        mark: Mark,
+        decode: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.open_aliases.contains(&target) {
+            return Err(self.error(mark, format!("the anchor &{name} contains itself")));
+        }
+        self.open_aliases.push(target);
+        let decoded = decode(self)?;
+        self.open_aliases.pop();
+        Ok(decoded)
+    }
+
+    fn meaning(&self, scalar: &Scalar<'a>, mark: Mark) -> Result<Meaning, Error> {
+        resolve(scalar.tag, &scalar.value).ok_or_else(|| {
+            let tag = scalar.tag.map_or("", Tag::short_name);
+            self.error(mark, format!("this value does not fit the tag {tag}"))
+        })
+    }
+
+    fn scalar_value(&mut self, scalar: &Scalar<'a>, mark: Mark) -> Result<Value, Error> {
+        match self.meaning(scalar, mark)? {
+            Meaning::Null => Ok(Value::Null),
+            Meaning::Boolean(boolean) => Ok(Value::Bool(boolean)),
+            Meaning::Integer(integer) => Ok(integer.into()),
+            Meaning::Unsigned(unsigned) => Ok(unsigned.into()),
+            Meaning::Float(float) => json_float(float)
+                .ok_or_else(|| self.error(mark, "infinity and NaN cannot be said in JSON; put it in quotes")),
+            Meaning::Text => Ok(Value::String(self.text_of(&scalar.value))),
+            Meaning::Binary => self.binary_text(&scalar.value, mark).map(Value::String),
+        }
+    }
+
+    fn text_of(&mut self, value: &str) -> String {
+        self.spent.bytes += value.len();
+        value.to_owned()
+    }
+
+    /// What base64 stands for. Go: `encoding/json` writes a replacement character for every byte that is no UTF-8.
+    fn binary_text(&mut self, value: &str, mark: Mark) -> Result<String, Error> {
+        let value: String = value
+            .chars()
+            .filter(|character| !matches!(character, '\r' | '\n'))
+            .collect();
+        let bytes = BASE64
+            .decode(value)
+            .map_err(|_| self.error(mark, "the value of the tag !!binary is not base64"))?;
+        let mut text = String::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+        }
+        self.spent.bytes += text.len();
+        Ok(text)
+    }
+
+    fn fill(
+        &mut self,
+        entries: &'t [(NodeId, NodeId)],
+        depth: usize,
+        mapping: &mut Map<String, Value>,
+        duplicates: Duplicates,
+    ) -> Result<(), Error> {
+        let has_merge = entries.iter().any(|(key, _)| self.is_merge(*key));
+        let mut own_keys: HashMap<String, Mark> = HashMap::new();
+        for (key_id, value_id) in entries {
+            let mark = self.tree.node(*key_id).map_or(Mark::default(), |node| node.mark);
+            if self.is_merge(*key_id) {
+                self.merge(*value_id, depth, mapping)?;
+                continue;
+            }
+            let key = self.key(*key_id)?;
+            let value = self.value(*value_id, depth)?;
+            if duplicates == Duplicates::Warn && has_merge {
+                if own_keys.insert(key.clone(), mark).is_some() {
+                    self.warn(mark, duplicate_message(&key));
+                }
+                mapping.insert(key, value);
+            } else if duplicates == Duplicates::Warn && mapping.contains_key(&key) {
+                self.warn(mark, duplicate_message(&key));
+                mapping.insert(key, value);
+            } else {
+                mapping.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_merge(&self, key: NodeId) -> bool {
+        match self.tree.node(key).map(|node| &node.content) {
+            Some(Content::Scalar(key)) => key.value == "<<" && (key.implicit || key.tag == Some(Tag::Merge)),
+            _ => false,
+        }
+    }
+
+    /// Copies the entries of the mapping or mappings under `<<`. Of several, the earlier one wins.
+    fn merge(&mut self, id: NodeId, depth: usize, mapping: &mut Map<String, Value>) -> Result<(), Error> {
+        let Some(node) = self.tree.node(id) else {
+            return Ok(());
+        };
+        match &node.content {
+            Content::Sequence(items) => items
+                .iter()
+                .rev()
+                .try_for_each(|item| self.merge_one(*item, depth, mapping)),
+            _ => self.merge_one(id, depth, mapping),
+        }
+    }
+
+    fn merge_one(&mut self, id: NodeId, depth: usize, mapping: &mut Map<String, Value>) -> Result<(), Error> {
+        let node = self.node(id)?;
+        match &node.content {
+            Content::Mapping(entries) => self.fill(entries, depth, mapping, Duplicates::Ignore),
+            Content::Alias { name, target } => match self.tree.node(*target).map(|target| &target.content) {
+                Some(Content::Mapping(entries)) => self.within_alias(name, *target, node.mark, |decoder| {
+                    decoder.node(*target)?;
+                    decoder.fill(entries, depth, mapping, Duplicates::Ignore)
+                }),
+                _ => Err(self.error(
+                    node.mark,
+                    format!("<< merges mappings, and the anchor &{name} is none"),
+                )),
+            },
+            _ => Err(self.error(node.mark, "<< merges a mapping or a list of mappings")),
+        }
+    }
+
+    /// The text of a key. JSON has no other keys; sigs.k8s.io/yaml turns numbers and booleans into text.
+    fn key(&mut self, id: NodeId) -> Result<String, Error> {
+        let node = self.node(id)?;
+        let scalar = match &node.content {
+            Content::Scalar(scalar) => scalar,
+            Content::Alias { target, .. } => match self.node(*target)?.content {
+                Content::Scalar(ref scalar) => scalar,
+                _ => return Err(self.error(node.mark, "a mapping or a list cannot be a key")),
+            },
+            _ => {
+                return Err(self.error(
+                    node.mark,
+                    "a mapping or a list cannot be a key; are braces missing their quotes?",
+                ));
+            }
+        };
+        let text = match self.meaning(scalar, node.mark)? {
+            Meaning::Text => return Ok(self.text_of(&scalar.value)),
+            Meaning::Binary => return self.binary_text(&scalar.value, node.mark),
+            Meaning::Boolean(boolean) => Cow::Borrowed(if boolean { "true" } else { "false" }),
+            Meaning::Integer(integer) => Cow::Owned(integer.to_string()),
+            Meaning::Float(float) => Cow::Owned(format_float_key(float)),
+            Meaning::Null => return Err(self.error(node.mark, "null cannot be a key; put it in quotes")),
+            Meaning::Unsigned(_) => {
+                return Err(self.error(node.mark, "a number this large cannot be a key; put it in quotes"));
+            }
+        };
+        Ok(self.text_of(&text))
+    }
+}
+
+/// Whether keys that come twice are told. A mapping is told about where it stands, not where it is merged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duplicates {
+    Warn,
+    Ignore,
+}
+
+fn duplicate_message(key: &str) -> String {
+    format!("the key {key:?} stands twice in this mapping; the last one counts")
+}
