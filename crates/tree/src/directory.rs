@@ -22,7 +22,7 @@ impl DirectoryTree {
     /// The tree below `root`, which must be an existing directory; it may itself be reached through links.
     pub fn open(root: &Path) -> Result<Self> {
         let at = TreePath::root();
-        let root = fs::canonicalize(root).map_err(|source| Error::storage(&at, with_place(source, root)))?;
+        let root = fs::canonicalize(root).map_err(|source| Error::storage(&at, with_place(&source, root)))?;
         if !root.is_dir() {
             return Err(Error::NotADirectory { path: at });
         }
@@ -185,6 +185,6 @@ fn link_target(place: &Path, path: &TreePath) -> Result<String> {
         })
 }
 
-fn with_place(source: io::Error, place: &Path) -> io::Error {
+fn with_place(source: &io::Error, place: &Path) -> io::Error {
     io::Error::new(source.kind(), format!("{}: {source}", place.display()))
 }

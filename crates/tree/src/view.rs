@@ -165,6 +165,7 @@ impl View {
     pub fn glob(&self, path: &TreePath, pattern: &str) -> Result<Vec<TreePath>> {
         let matcher = GlobBuilder::new(pattern)
             .literal_separator(true)
+            .empty_alternates(true)
             .build()
             .map_err(|source| Error::Pattern {
                 pattern: pattern.to_owned(),
