@@ -1,1 +1,31 @@
-//! Placeholder until the first commit of this room.
+//! Brings a cluster to a rendering: live cache, diff, plan, apply, prune, health, snapshots.
+//!
+//! One half of this crate is pure and knows no client: [`tracking`], [`fields`], [`health`], [`ignore`], [`migrate`],
+//! [`diff`], [`plan`], [`scope`], [`snapshot`], [`drift`], [`history`]. The other half talks to the API server.
+
+mod backoff;
+pub mod diff;
+mod digest;
+pub mod discovery;
+pub mod drift;
+mod error;
+pub mod fields;
+pub mod health;
+pub mod history;
+pub mod ignore;
+mod inventory;
+pub mod live;
+mod live_object;
+pub mod migrate;
+pub mod plan;
+pub mod requests;
+pub mod scope;
+pub mod snapshot;
+mod task;
+pub mod tracking;
+
+pub use digest::{Digest, InvalidDigest};
+pub use error::{Class, Error, Operation};
+pub use inventory::{Inventory, InventoryEntry};
+pub use live_object::{LiveObject, identify};
+pub use task::Task;

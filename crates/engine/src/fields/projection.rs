@@ -1,0 +1,142 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::set::{Element, FieldSet, managed_fields};
+use crate::digest::Digest;
+
+/// Hash of what one field manager owns of a live object: which fields, and their values.
+///
+/// It stays the same whatever others do with fields of theirs, and changes when one of ours gets another value,
+/// disappears, or is taken from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProjectionHash(Digest);
+
+impl ProjectionHash {
+    /// The hash of what `manager` applied; none when it never applied to this object.
+    pub fn of(object: &Value, manager: &str) -> Option<Self> {
+        let owned = Owned::read(object, manager)?;
+        let fields = Digest::of_json(&owned.ours.to_value());
+        let values = Digest::of_json(&owned.project(object));
+        Some(Self(Digest::of(&[fields.as_bytes(), values.as_bytes()])))
+    }
+}
+
+impl From<Digest> for ProjectionHash {
+    fn from(digest: Digest) -> Self {
+        Self(digest)
+    }
+}
+
+impl fmt::Display for ProjectionHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// The part of a live object that `manager` applied; none when it never applied to this object.
+pub fn projection(object: &Value, manager: &str) -> Option<Value> {
+    Owned::read(object, manager).map(|owned| owned.project(object))
+}
+
+/// What one manager owns, and what all others do.
+struct Owned {
+    ours: FieldSet,
+    others: FieldSet,
+}
+
+impl Owned {
+    fn read(object: &Value, manager: &str) -> Option<Self> {
+        let mut ours = None;
+        let mut others = FieldSet::default();
+        for entry in managed_fields(object) {
+            if entry.is_applied_by(manager) {
+                ours.get_or_insert_with(FieldSet::default).extend(&entry.fields);
+            } else {
+                others.extend(&entry.fields);
+            }
+        }
+        Some(Self { ours: ours?, others })
+    }
+
+    fn project(&self, object: &Value) -> Value {
+        project(object, &self.ours, Some(&self.others))
+    }
+}
+
+fn project(value: &Value, ours: &FieldSet, others: Option<&FieldSet>) -> Value {
+    if ours.children.is_empty() {
+        return others.map_or_else(|| value.clone(), |others| without(value, others));
+    }
+    let below = |name: &str| others.and_then(|others| others.children.get(name));
+    match value {
+        Value::Object(fields) => {
+            let mut projected = Map::new();
+            for (name, child) in &ours.children {
+                if let Some(Element::Field(field)) = Element::parse(name)
+                    && let Some(value) = fields.get(field)
+                {
+                    projected.insert(field.to_owned(), project(value, child, below(name)));
+                }
+            }
+            Value::Object(projected)
+        }
+        Value::Array(items) => {
+            let elements = elements_of(ours);
+            let projected = items.iter().enumerate().filter_map(|(index, item)| {
+                let (name, child) = item_of(&elements, index, item)?;
+                Some(project(item, child, below(name)))
+            });
+            Value::Array(projected.collect())
+        }
+        // A map or list became a scalar: that is a change whatever the set says.
+        scalar => scalar.clone(),
+    }
+}
+
+/// A value that is owned as one, without what others own inside it (they added to a map that was applied empty).
+fn without(value: &Value, others: &FieldSet) -> Value {
+    if others.children.is_empty() {
+        return value.clone();
+    }
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .filter_map(|(field, value)| match others.children.get(&format!("f:{field}")) {
+                None => Some((field.clone(), value.clone())),
+                Some(child) if child.children.is_empty() => None,
+                Some(child) => Some((field.clone(), without(value, child))),
+            })
+            .collect(),
+        Value::Array(items) => {
+            let elements = elements_of(others);
+            items
+                .iter()
+                .enumerate()
+                .filter(|(index, item)| item_of(&elements, *index, item).is_none())
+                .map(|(_, item)| item.clone())
+                .collect()
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+fn elements_of(set: &FieldSet) -> Vec<(Element<'_>, &str, &FieldSet)> {
+    set.children
+        .iter()
+        .filter_map(|(name, child)| Some((Element::parse(name)?, name.as_str(), child)))
+        .collect()
+}
+
+fn item_of<'a>(
+    elements: &[(Element<'_>, &'a str, &'a FieldSet)],
+    index: usize,
+    item: &Value,
+) -> Option<(&'a str, &'a FieldSet)> {
+    elements
+        .iter()
+        .find(|(element, ..)| element.is_item(index, item))
+        .map(|(_, name, child)| (*name, *child))
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+use tiphys_manifest::{Manifest, ObjectId};
+
+use super::Tracking;
+use crate::error::Class;
+use crate::live_object::LiveObject;
+
+/// An object that the API server has to be asked about: would it accept the manifest, and what would come of it?
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// The object.
+    pub id: &'a ObjectId,
+    /// What would be applied.
+    pub manifest: &'a Manifest,
+    /// Place of the manifest in [`super::Draft::manifests`].
+    pub index: usize,
+    /// Whether it would belong to the Application.
+    pub tracking: Tracking,
+    /// The live object, as far as the cache has it: objects without our mark are not in there.
+    pub live: Option<&'a Arc<LiveObject>>,
+    /// What the same plan may bring that the object needs.
+    pub surroundings: Surroundings,
+    /// Whether to find out, when an immutable field changed, if creating it anew would be accepted.
+    pub try_creating: bool,
+}
+
+/// What a plan brings that an object needs. It may be there already: only then can the object be dry-run as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The plan applies the object's namespace.
+    pub namespace: bool,
+    /// The plan applies the CustomResourceDefinition of the object's kind.
+    pub definition: bool,
+}
+
+/// What the API server said about an object.
+#[derive(Clone)]
+pub enum Checked {
+    /// It accepts the manifest.
+    Predicted {
+        /// The object as it would become.
+        object: Value,
+        /// Whether it exists.
+        existed: Existed,
+        /// The object as it is. Must be there when it exists and the question came without it.
+        live: Option<Value>,
+        /// What the server warned of.
+        warnings: Vec<String>,
+    },
+    /// It refuses only because immutable fields changed.
+    Immutable {
+        /// The server's words.
+        message: String,
+        /// The object as it is. Must be there when the question came without it.
+        live: Option<Value>,
+        /// Whether creating it anew would be accepted.
+        creating: Creating,
+    },
+    /// It refuses.
+    Refused {
+        /// What one can do about it.
+        class: Class,
+        /// The server's words.
+        message: String,
+    },
+    /// Nobody can say yet, because what the object needs only comes with the same plan.
+    Unverifiable {
+        /// What that is.
+        why: String,
+    },
+    /// Said of a CustomResourceDefinition that would be pruned ([`super::Draft::definitions_to_prune`]): it has no
+    /// objects.
+    NoObjects,
+}
+
+/// Whether an object exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existed {
+    /// It would be created.
+    No,
+    /// It would be changed.
+    Yes,
+}
+
+/// Whether creating an object anew would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creating {
+    /// It would.
+    Accepted,
+    /// It would not.
+    Refused {
+        /// The server's words.
+        message: String,
+    },
+    /// Nobody asked, because recreating is not allowed.
+    NotAsked,
+}
+
+impl std::fmt::Debug for Checked {
+    /// Says what kind of answer it is; objects may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Predicted { existed, .. } => {
+                f.debug_struct("Predicted").field("existed", existed).finish_non_exhaustive()
+            }
+            Self::Immutable { message, creating, .. } => f
+                .debug_struct("Immutable")
+                .field("message", message)
+                .field("creating", creating)
+                .finish_non_exhaustive(),
+            Self::Refused { class, message } => f
+                .debug_struct("Refused")
+                .field("class", class)
+                .field("message", message)
+                .finish(),
+            Self::Unverifiable { why } => f.debug_struct("Unverifiable").field("why", why).finish(),
+            Self::NoObjects => f.write_str("NoObjects"),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tiphys_api::{Action, FIELD_MANAGER, RECREATE_ANNOTATION};
+use tiphys_manifest::order::Rank;
+use tiphys_manifest::{Manifest, ObjectId};
+
+use super::check::{Checked, Creating, Existed};
+use super::draft::{Draft, Item, conflict, refusal};
+use super::guard::{self, Watched};
+use super::{Plan, Reason, Refusal, Step, Tracking, Unchanged};
+use crate::diff::Diff;
+use crate::digest::Digest;
+use crate::error::Class;
+use crate::fields::{ProjectionHash, projection};
+use crate::live_object::LiveObject;
+use crate::migrate;
+
+/// What came of one question.
+enum Verdict {
+    Step(Box<Step>),
+    Unchanged(Unchanged),
+    Refuse(Refusal),
+    /// It has to exist, and it does.
+    Exists,
+}
+
+/// Makes the plan. The steps come out in the order of the questions, which is the order of applying; prunes follow.
+pub(super) fn finish(draft: &Draft, checks: &BTreeMap<ObjectId, Checked>) -> Plan {
+    let mut plan = Plan {
+        unchanged: draft.unchanged.clone(),
+        kept: draft.pruning.kept.clone(),
+        gone: draft.pruning.gone.clone(),
+        refusals: draft.refusals.clone(),
+        ..Plan::default()
+    };
+    for item in &draft.items {
+        let Some(manifest) = draft.manifests().get(item.index) else {
+            continue;
+        };
+        match judge(&Case { draft, item, manifest }, checks.get(&item.id)) {
+            Verdict::Step(step) => plan.steps.push(*step),
+            Verdict::Unchanged(unchanged) => plan.unchanged.push(unchanged),
+            Verdict::Refuse(refusal) => plan.refusals.push(refusal),
+            Verdict::Exists => {}
+        }
+    }
+    plan.steps.extend(draft.pruning.prunes.iter().map(|live| prune_step(live)));
+    plan.unchanged.sort_by(|left, right| left.id.cmp(&right.id));
+    plan.refusals.sort_by(|left, right| left.id.cmp(&right.id));
+    number_ranks(&mut plan.steps);
+    plan.guards = guard::find(&Watched {
+        steps: &plan.steps,
+        inventory_size: draft.inventory_size,
+        rendering_is_empty: draft.rendering_is_empty,
+        has_no_objects: &|id| matches!(checks.get(id), Some(Checked::NoObjects)),
+    });
+    plan.digest = digest(&plan.steps);
+    plan
+}
+
+/// One object and all that is known about it before the answer.
+struct Case<'a> {
+    draft: &'a Draft,
+    item: &'a Item,
+    manifest: &'a Manifest,
+}
+
+fn judge(case: &Case<'_>, answer: Option<&Checked>) -> Verdict {
+    match answer {
+        Some(Checked::Predicted {
+            object,
+            existed: Existed::No,
+            warnings,
+            ..
+        }) => case.create(Some(object), warnings),
+        Some(Checked::Predicted {
+            object,
+            existed: Existed::Yes,
+            live,
+            warnings,
+        }) => case.existing(live.as_ref(), |live| case.change(live, object, warnings)),
+        Some(Checked::Immutable {
+            message,
+            live,
+            creating,
+        }) => case.existing(live.as_ref(), |live| case.recreate(live, message, creating)),
+        Some(Checked::Refused { class, message }) => case.refuse(*class, message.clone()),
+        Some(Checked::Unverifiable { why }) => case.unverified(why),
+        Some(Checked::NoObjects) | None => case.refuse(
+            Class::Transient,
+            "the API server was not asked about it; try again".to_owned(),
+        ),
+    }
+}
+
+impl Case<'_> {
+    fn refuse(&self, class: Class, message: String) -> Verdict {
+        Verdict::Refuse(refusal(self.manifest, class, message))
+    }
+
+    /// Goes on with the live object, from the answer or else from the cache, if it is ours or nobody's.
+    fn existing(&self, answered: Option<&Value>, go_on: impl Fn(&Value) -> Verdict) -> Verdict {
+        if self.item.tracking == Tracking::Unowned {
+            return Verdict::Exists;
+        }
+        let cached;
+        let live = match (answered, &self.item.live) {
+            (Some(live), _) => live,
+            (None, Some(live)) => match live.object() {
+                Ok(object) => {
+                    cached = object;
+                    &cached
+                }
+                Err(error) => return self.refuse(error.class(), error.to_string()),
+            },
+            (None, None) => {
+                return self.refuse(
+                    Class::Transient,
+                    "it exists, but the live object could not be read; try again".to_owned(),
+                );
+            }
+        };
+        match conflict(&self.draft.owner, self.manifest, live) {
+            Some(refusal) => Verdict::Refuse(refusal),
+            None => go_on(live),
+        }
+    }
+
+    fn step(&self, action: Action, reason: Reason) -> Step {
+        Step {
+            id: self.item.id.clone(),
+            version: self.manifest.gvk().version.clone(),
+            action,
+            rank: 0,
+            reason,
+            manifest: Some(self.item.index),
+            origin: Some(self.manifest.origin().clone()),
+            uid: None,
+            diff: Diff::default(),
+            tracking: self.item.tracking,
+            desired: Some(self.item.desired),
+            predicted: None,
+            migration: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What is desired is shown, not what was foretold: that has defaults and allocated values, which change.
+    fn create(&self, predicted: Option<&Value>, warnings: &[String]) -> Verdict {
+        let reason = if self.item.known { Reason::Missing } else { Reason::New };
+        let mut step = self.step(Action::Create, reason);
+        step.diff = Diff::between(None, Some(&self.desired()));
+        step.predicted = predicted.and_then(|object| ProjectionHash::of(object, FIELD_MANAGER));
+        step.warnings = warnings.to_vec();
+        Verdict::Step(Box::new(step))
+    }
+
+    fn change(&self, live: &Value, predicted: &Value, warnings: &[String]) -> Verdict {
+        let migration = migrate::plan(live);
+        let becomes = match &migration {
+            Some(migration) => migrate::predict(migration, predicted, &self.desired()),
+            None => predicted.clone(),
+        };
+        let diff = Diff::between(Some(live), Some(&becomes));
+        let now = ProjectionHash::of(live, FIELD_MANAGER);
+        let then = ProjectionHash::of(predicted, FIELD_MANAGER);
+        let (action, reason) = if is_deleting(live) {
+            (Action::Recreate, Reason::Deleting)
+        } else if !is_marked(live) {
+            (Action::Adopt, Reason::Unmarked)
+        } else if !diff.is_empty() {
+            (Action::Change, Reason::Differs)
+        } else if now != then {
+            (Action::Change, Reason::Ownership)
+        } else {
+            return Verdict::Unchanged(Unchanged {
+                id: self.item.id.clone(),
+                version: self.manifest.gvk().version.clone(),
+                desired: self.item.desired,
+                live: now,
+            });
+        };
+        let mut step = self.step(action, reason);
+        step.uid = uid(live);
+        step.diff = diff;
+        // After a migration we own more than this dry-run could know.
+        step.predicted = then.filter(|_| migration.is_none() && action != Action::Recreate);
+        step.migration = migration.filter(|_| action != Action::Recreate);
+        step.warnings = warnings.to_vec();
+        Verdict::Step(Box::new(step))
+    }
+
+    fn recreate(&self, live: &Value, message: &str, creating: &Creating) -> Verdict {
+        match creating {
+            Creating::NotAsked => self.refuse(
+                Class::Invalid,
+                format!(
+                    "{message}. A field that cannot be changed was changed: change it back, or let the object be \
+                     deleted and created again with the annotation {RECREATE_ANNOTATION}: Allowed or with \
+                     tiphys sync --recreate"
+                ),
+            ),
+            Creating::Refused { message: refused } => self.refuse(
+                Class::Invalid,
+                format!("{message}. Deleting and creating it again would not help: {refused}"),
+            ),
+            Creating::Accepted => {
+                let mut step = self.step(
+                    Action::Recreate,
+                    Reason::Immutable {
+                        message: message.to_owned(),
+                    },
+                );
+                step.uid = uid(live);
+                let before = projection(live, FIELD_MANAGER).unwrap_or_else(|| live.clone());
+                step.diff = Diff::between(Some(&before), Some(&self.desired()));
+                Verdict::Step(Box::new(step))
+            }
+        }
+    }
+
+    fn unverified(&self, why: &str) -> Verdict {
+        let reason = Reason::Unverified { why: why.to_owned() };
+        let mut step = self.step(Action::Create, reason);
+        if let Some(live) = &self.item.live {
+            step.action = Action::Change;
+            step.uid = Some(live.uid.clone());
+        }
+        step.diff = Diff::between(None, Some(&self.desired()));
+        Verdict::Step(Box::new(step))
+    }
+
+    fn desired(&self) -> Value {
+        Value::Object(self.manifest.object().clone())
+    }
+}
+
+fn prune_step(live: &LiveObject) -> Step {
+    Step {
+        id: live.id.clone(),
+        version: live.gvk.version.clone(),
+        action: Action::Prune,
+        rank: 0,
+        reason: Reason::NotInRendering,
+        manifest: None,
+        origin: None,
+        uid: Some(live.uid.clone()),
+        diff: Diff::default(),
+        tracking: Tracking::Owned,
+        desired: None,
+        predicted: None,
+        migration: None,
+        warnings: Vec::new(),
+    }
+}
+
+/// Gives the steps, which are in order already, the numbers of their ranks.
+fn number_ranks(steps: &mut [Step]) {
+    let mut rank = 0;
+    let mut before = None;
+    for step in steps {
+        let prunes = step.action == Action::Prune;
+        let (group, kind) = (&step.id.group, &step.id.kind);
+        let place = (
+            prunes,
+            if prunes { Rank::for_prune(group, kind) } else { Rank::for_apply(group, kind) },
+        );
+        if before.is_some_and(|before| before != place) {
+            rank += 1;
+        }
+        before = Some(place);
+        step.rank = rank;
+    }
+}
+
+/// Names the plan: what is done to which objects, and what it takes them to. The same plan made again has the same
+/// name; a live object that changed meanwhile, or another rendering, makes another.
+fn digest(steps: &[Step]) -> String {
+    let essence: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            (
+                &step.id,
+                step.action,
+                &step.uid,
+                step.desired.map(|desired| desired.to_string()),
+                &step.diff,
+            )
+        })
+        .collect();
+    Digest::of_json(&essence).to_string()
+}
+
+fn is_marked(live: &Value) -> bool {
+    live.pointer("/metadata/labels")
+        .and_then(|labels| labels.get(tiphys_api::APPLICATION_LABEL)?.as_str())
+        .is_some_and(|label| !label.is_empty())
+}
+
+fn is_deleting(live: &Value) -> bool {
+    live.pointer("/metadata/deletionTimestamp").is_some_and(Value::is_string)
+}
+
+fn uid(live: &Value) -> Option<String> {
+    live.pointer("/metadata/uid")?.as_str().map(str::to_owned)
+}
+
+/// All refusals, one a line.
+pub(super) fn refusals_text(refusals: &[Refusal]) -> String {
+    let lines: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.origin {
+            Some(origin) => write!(f, "{} ({origin}): {}", self.id, self.message),
+            None => write!(f, "{}: {}", self.id, self.message),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Where an Application may deploy.
