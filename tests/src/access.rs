@@ -14,7 +14,6 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::kit;
 
@@ -43,14 +42,25 @@ pub struct Access {
     ca_file: PathBuf,
     tokens: Arc<BTreeMap<String, String>>,
     programs: PathBuf,
-    /// Kubeconfigs that tests asked for.
-    files: TempDir,
+    /// Where kubeconfigs for tests are written: the folder of the cluster, which is removed with it.
+    files: PathBuf,
 }
 
 impl Access {
-    pub(crate) fn new(server: String, ca_file: PathBuf, tokens: BTreeMap<String, String>, programs: PathBuf) -> Self {
-        let files = kit::scratch("kubeconfig");
-        Self { server, ca_file, tokens: Arc::new(tokens), programs, files }
+    pub(crate) fn new(
+        server: String,
+        ca_file: PathBuf,
+        tokens: BTreeMap<String, String>,
+        programs: PathBuf,
+        files: PathBuf,
+    ) -> Self {
+        Self {
+            server,
+            ca_file,
+            tokens: Arc::new(tokens),
+            programs,
+            files,
+        }
     }
 
     /// The same cluster and users under another address, which presents a certificate of the same authority.
@@ -60,7 +70,7 @@ impl Access {
             ca_file: self.ca_file.clone(),
             tokens: Arc::clone(&self.tokens),
             programs: self.programs.clone(),
-            files: kit::scratch("kubeconfig"),
+            files: self.files.clone(),
         }
     }
 
@@ -82,7 +92,10 @@ impl Access {
     /// A user with a token of his own: `admin`, or `alice` or `bob`, who have no rights but those that a test grants.
     pub fn user(&self, name: &str) -> Identity {
         let Some(token) = self.tokens.get(name) else {
-            panic!("no user {name}; there are {:?}; see impersonate() for any other", self.tokens.keys());
+            panic!(
+                "no user {name}; there are {:?}; see impersonate() for any other",
+                self.tokens.keys()
+            );
         };
         Identity::token(name, token)
     }
@@ -100,7 +113,10 @@ impl Access {
     pub async fn service_account(&self, ns: &str, name: &str) -> Identity {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin(), ns);
         let account = ServiceAccount {
-            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
             ..ServiceAccount::default()
         };
         match accounts.create(&PostParams::default(), &account).await {
@@ -108,14 +124,20 @@ impl Access {
             other => drop(other.expect("the service account can be created")),
         }
         let request = TokenRequest {
-            spec: Some(TokenRequestSpec { expiration_seconds: Some(3600 * 24), ..TokenRequestSpec::default() }),
+            spec: Some(TokenRequestSpec {
+                expiration_seconds: Some(3600 * 24),
+                ..TokenRequestSpec::default()
+            }),
             ..TokenRequest::default()
         };
         let answer = accounts
             .create_token_request(name, &PostParams::default(), &request)
             .await
             .expect("the API server gives a token for a service account");
-        let token = answer.status.and_then(|it| it.token).expect("a token request is answered in its status");
+        let token = answer
+            .status
+            .and_then(|it| it.token)
+            .expect("a token request is answered in its status");
         Identity::token(name, &token)
     }
 
@@ -126,7 +148,9 @@ impl Access {
 
     /// A client of this identity.
     pub fn client(&self, identity: &Identity) -> Client {
-        let _guard = tokio::runtime::Handle::try_current().is_err().then(|| kit::runtime().enter());
+        let _guard = tokio::runtime::Handle::try_current()
+            .is_err()
+            .then(|| kit::runtime().enter());
         Client::try_from(self.config(identity)).expect("the configuration is complete")
     }
 
@@ -139,11 +163,12 @@ impl Access {
             .expect("our kubeconfig is complete")
     }
 
-    /// Writes a kubeconfig with this default namespace and gives its path; it is removed with this value.
+    /// Writes a kubeconfig with this default namespace and gives its path; it is removed with the cluster.
     pub fn kubeconfig(&self, identity: &Identity, ns: &str) -> PathBuf {
-        let path = self.files.path().join(format!("{}.json", kit::unique()));
+        let path = self.files.join(format!("{}.kubeconfig", kit::unique()));
         // JSON is YAML, and every client reads kubeconfigs as YAML.
-        std::fs::write(&path, self.kubeconfig_value(identity, ns).to_string()).expect("a file can be written");
+        std::fs::write(&path, self.kubeconfig_value(identity, ns).to_string())
+            .expect("a file can be written");
         path
     }
 
@@ -198,17 +223,24 @@ impl Access {
             .args(arguments)
             .env("KUBECONFIG", self.kubeconfig(identity, "default"))
             // Its discovery cache would be shared between clusters and tests.
-            .env("KUBECACHEDIR", self.files.path().join("cache"))
+            .env("KUBECACHEDIR", self.files.join("cache"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("kubectl starts");
         // It may end without reading everything; what it says then tells more than the broken pipe.
-        let _ = child.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
+        let _ = child
+            .stdin
+            .take()
+            .expect("stdin is piped")
+            .write_all(input.as_bytes());
         let output = child.wait_with_output().expect("kubectl ends");
         let text = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
     }
 
     /// The path of the real kubectl.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-use serde::Deserialize;
 use crate::access::Access;
 use crate::kit;
+use serde::Deserialize;
 
 /// What `tiphys-cluster up` says about itself.
 #[derive(Debug, Deserialize)]
@@ -20,6 +20,7 @@ struct Description {
     key: PathBuf,
     tokens: BTreeMap<String, String>,
     kubeconfig: PathBuf,
+    dir: PathBuf,
     logs: PathBuf,
 }
 
@@ -52,13 +53,14 @@ impl Cluster {
     }
 
     fn described(text: &str, programs: PathBuf) -> Self {
-        let description: Description =
-            serde_json::from_str(text).unwrap_or_else(|error| panic!("not a description of a cluster: {error}: {text}"));
+        let description: Description = serde_json::from_str(text)
+            .unwrap_or_else(|error| panic!("not a description of a cluster: {error}: {text}"));
         let access = Access::new(
             description.server.clone(),
             description.ca.clone(),
             description.tokens.clone(),
             programs,
+            description.dir.clone(),
         );
         Self { access, description }
     }
@@ -105,7 +107,11 @@ fn programs() -> PathBuf {
                 .stderr(Stdio::inherit())
                 .output()
                 .expect("scripts/cluster.sh runs");
-            assert!(output.status.success(), "scripts/cluster.sh failed: {}", output.status);
+            assert!(
+                output.status.success(),
+                "scripts/cluster.sh failed: {}",
+                output.status
+            );
             PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
         })
         .clone()
@@ -180,7 +186,10 @@ impl OwnCluster {
     /// Starts a cluster and returns when pods can run in it.
     pub fn start(options: &ClusterOptions) -> Self {
         let programs = programs();
-        let folder = options.keep_in.clone().unwrap_or_else(|| kit::scratch("cluster").keep());
+        let folder = options
+            .keep_in
+            .clone()
+            .unwrap_or_else(|| kit::scratch("cluster").keep());
         let mut log = tempfile::tempfile().expect("a temporary file can be made");
         let mut command = Command::new(programs.join("tiphys-cluster"));
         command
@@ -197,12 +206,17 @@ impl OwnCluster {
         if line.is_empty() {
             let mut words = String::new();
             log.rewind().expect("a file can be read again");
-            log.read_to_string(&mut words).expect("tiphys-cluster writes text");
+            log.read_to_string(&mut words)
+                .expect("tiphys-cluster writes text");
             panic!("the cluster did not start: {words}");
         }
         Self {
             cluster: Cluster::described(&line, programs),
-            supervisor: Mutex::new(Supervisor { child, commands, answers }),
+            supervisor: Mutex::new(Supervisor {
+                child,
+                commands,
+                answers,
+            }),
             keep: options.keep_in.is_some(),
         }
     }
@@ -242,9 +256,12 @@ impl OwnCluster {
         let commands = supervisor.commands.as_mut().expect("open until it is dropped");
         writeln!(commands, "{verb} {}", component.name()).expect("tiphys-cluster takes commands");
         let mut line = String::new();
-        supervisor.answers.read_line(&mut line).expect("tiphys-cluster answers");
-        let answer: Answer =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{verb} {component:?}: {error}: {line:?}"));
+        supervisor
+            .answers
+            .read_line(&mut line)
+            .expect("tiphys-cluster answers");
+        let answer: Answer = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{verb} {component:?}: {error}: {line:?}"));
         assert!(answer.error.is_empty(), "{verb} {component:?}: {}", answer.error);
         answer.pids
     }
@@ -252,7 +269,14 @@ impl OwnCluster {
 
 fn arguments(options: &ClusterOptions, folder: &Path) -> Vec<String> {
     let mut arguments = vec!["up".to_owned(), format!("--dir={}", folder.display())];
-    arguments.push(if options.keep_in.is_some() { "--keep" } else { "--remove" }.to_owned());
+    arguments.push(
+        if options.keep_in.is_some() {
+            "--keep"
+        } else {
+            "--remove"
+        }
+        .to_owned(),
+    );
     if let Some(qps) = options.qps {
         arguments.push(format!("--qps={qps}"));
     }
@@ -262,7 +286,12 @@ fn arguments(options: &ClusterOptions, folder: &Path) -> Vec<String> {
     if let Some(port) = options.apiserver_port {
         arguments.push(format!("--apiserver-port={port}"));
     }
-    arguments.extend(options.apiserver_flags.iter().map(|it| format!("--apiserver-flag={it}")));
+    arguments.extend(
+        options
+            .apiserver_flags
+            .iter()
+            .map(|it| format!("--apiserver-flag={it}")),
+    );
     arguments
 }
 
@@ -276,7 +305,9 @@ impl Deref for OwnCluster {
 
 impl Drop for OwnCluster {
     fn drop(&mut self) {
-        let Ok(supervisor) = self.supervisor.get_mut() else { return };
+        let Ok(supervisor) = self.supervisor.get_mut() else {
+            return;
+        };
         drop(supervisor.commands.take());
         if !self.keep {
             let _ = supervisor.child.wait();

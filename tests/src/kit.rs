@@ -50,14 +50,16 @@ pub(crate) fn bound_command(program: &Path) -> Command {
 ///
 /// The kernel means the thread that started the process when it says "parent", and a test's thread ends with its test;
 /// so one thread that never ends starts them all.
-pub(crate) fn spawn(command: Command) -> std::io::Result<Child> {
+pub(crate) fn spawn(command: Command) -> Child {
+    let words = format!("{command:?}");
     let (reply, answer) = mpsc::channel();
     SPAWNER
         .lock()
         .expect("nobody panics while asking for a process")
         .send((command, reply))
         .expect("the spawner never ends");
-    answer.recv().expect("the spawner answers")
+    let started = answer.recv().expect("the spawner answers");
+    started.unwrap_or_else(|error| panic!("{words}: {error}"))
 }
 
 /// The top folder of this repository.

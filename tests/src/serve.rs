@@ -28,7 +28,9 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A body that is there at once.
 pub(crate) fn full(content: impl Into<Bytes>) -> Body {
-    Full::new(content.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+    Full::new(content.into())
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync()
 }
 
 /// An answer with a short text.
@@ -36,6 +38,13 @@ pub(crate) fn answer(status: StatusCode, content: impl Into<Bytes>) -> Response<
     let mut response = Response::new(full(content));
     *response.status_mut() = status;
     response
+}
+
+/// The error at the end of a body that is cut. What was sent before it arrives.
+pub(crate) async fn cut_off<T>(message: &str) -> Result<T, BoxError> {
+    // The connection is flushed when a body has nothing to give for now, and not when it fails.
+    tokio::task::yield_now().await;
+    Err(message.into())
 }
 
 /// A running server. It is gone, with all its connections, when this is dropped.
@@ -53,7 +62,9 @@ impl Server {
         Answer: Future<Output = Result<Response<Body>, BoxError>> + Send + 'static,
     {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listener.set_nonblocking(true).expect("a socket can be made non-blocking");
+        listener
+            .set_nonblocking(true)
+            .expect("a socket can be made non-blocking");
         let address = listener.local_addr().expect("a bound socket has an address");
         let accepting = kit::runtime().spawn(async move {
             let listener = TcpListener::from_std(listener).expect("the kit has a runtime");

@@ -20,9 +20,10 @@ pub enum CertificateFor {
 
 /// A server certificate signed by an authority that was made for it and that nobody trusts by himself.
 pub struct TestCertificate {
-    ca_pem: String,
-    certificate_pem: String,
-    key_pem: String,
+    /// All in PEM.
+    ca: String,
+    certificate: String,
+    key: String,
 }
 
 impl TestCertificate {
@@ -30,7 +31,9 @@ impl TestCertificate {
     pub fn new(purpose: CertificateFor) -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.distinguished_name.push(DnType::CommonName, "tiphys test authority");
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "tiphys test authority");
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
 
         let names: &[&str] = match purpose {
@@ -46,28 +49,29 @@ impl TestCertificate {
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &authority).unwrap();
         Self {
-            ca_pem: authority.pem(),
-            certificate_pem: certificate.pem(),
-            key_pem: key.serialize_pem(),
+            ca: authority.pem(),
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
         }
     }
 
     /// The certificate of the authority, for a client that shall trust the server.
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        &self.ca
     }
 
     /// What a TLS server needs to present this certificate.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
-        server_config(&self.certificate_pem, &self.key_pem)
+        server_config(&self.certificate, &self.key)
     }
 }
 
 /// A server side of TLS that offers HTTP/1.1 only.
 pub(crate) fn server_config(certificate_pem: &str, key_pem: &str) -> Arc<ServerConfig> {
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate_pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .expect("the certificate is PEM");
+    let certificates: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(certificate_pem.as_bytes())
+            .collect::<Result<_, _>>()
+            .expect("the certificate is PEM");
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).expect("the key is PEM");
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -83,7 +87,9 @@ pub(crate) fn server_config(certificate_pem: &str, key_pem: &str) -> Arc<ServerC
 pub(crate) fn client_config(ca_pem: &str) -> rustls::ClientConfig {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
-        roots.add(certificate.expect("the authority is PEM")).expect("the authority is a certificate");
+        roots
+            .add(certificate.expect("the authority is PEM"))
+            .expect("the authority is a certificate");
     }
     rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()

@@ -38,7 +38,8 @@ impl SshKey {
         generate_key(&path, kind, passphrase.unwrap_or_default());
         Self {
             private: std::fs::read_to_string(&path).expect("ssh-keygen wrote the key"),
-            public: std::fs::read_to_string(path.with_extension("pub")).expect("ssh-keygen wrote the public key"),
+            public: std::fs::read_to_string(path.with_extension("pub"))
+                .expect("ssh-keygen wrote the public key"),
             passphrase: passphrase.map(ToOwned::to_owned),
             scratch,
         }
@@ -78,7 +79,11 @@ fn generate_key(path: &Path, kind: SshKeyKind, passphrase: &str) {
         .args(kind)
         .output()
         .expect("ssh-keygen runs");
-    assert!(output.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "ssh-keygen: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// A real OpenSSH server on a free port of 127.0.0.1, with its own host key. The user is the one who runs the test.
@@ -96,9 +101,11 @@ impl SshServer {
         let scratch = kit::scratch("sshd");
         let folder = scratch.path();
         generate_key(&folder.join("host"), SshKeyKind::Ed25519, "");
-        let host_key = std::fs::read_to_string(folder.join("host.pub")).expect("ssh-keygen wrote the public key");
+        let host_key =
+            std::fs::read_to_string(folder.join("host.pub")).expect("ssh-keygen wrote the public key");
         let authorized: Vec<&str> = keys.iter().map(|it| it.public()).collect();
-        std::fs::write(folder.join("authorized_keys"), authorized.join("\n") + "\n").expect("a file can be written");
+        std::fs::write(folder.join("authorized_keys"), authorized.join("\n") + "\n")
+            .expect("a file can be written");
         if rustix::process::geteuid().is_root() {
             // sshd insists on this empty folder when root runs it; the system's own service would make it.
             std::fs::create_dir_all("/run/sshd").expect("root can make /run/sshd");
@@ -106,16 +113,26 @@ impl SshServer {
         // sshd takes a port, not a socket, so the port is free for a moment. Losing it to somebody is seen at once.
         for _ in 0..5 {
             let port = free_port();
-            std::fs::write(folder.join("config"), configuration(folder, port)).expect("a file can be written");
+            std::fs::write(folder.join("config"), configuration(folder, port))
+                .expect("a file can be written");
             let process = Process::builder("sshd", sshd())
                 .args(["-D", "-e", "-f"])
                 .arg(folder.join("config"))
                 .start();
-            let line = process.wait_for_line("Server listening|Cannot bind|error|fatal", Duration::from_secs(10));
+            let line = process.wait_for_line(
+                "Server listening|Cannot bind|error|fatal",
+                Duration::from_secs(10),
+            );
             if line.contains("Server listening") {
                 let user = user();
                 let host_key = host_key.trim_end().to_owned();
-                return Self { port, user, host_key, scratch, process };
+                return Self {
+                    port,
+                    user,
+                    host_key,
+                    scratch,
+                    process,
+                };
             }
         }
         panic!("sshd does not start on any of five free ports");
@@ -130,7 +147,12 @@ impl SshServer {
 
     /// The address of any repository of this machine through this server.
     pub fn url_of(&self, repository: &Path) -> String {
-        format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, repository.display())
+        format!(
+            "ssh://{}@127.0.0.1:{}{}",
+            self.user,
+            self.port,
+            repository.display()
+        )
     }
 
     /// The port.
@@ -179,7 +201,10 @@ fn configuration(folder: &Path, port: u16) -> String {
 fn sshd() -> PathBuf {
     let folders = ["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"];
     let candidates = folders.iter().map(|it| Path::new(it).join("sshd"));
-    candidates.into_iter().find(|it| it.exists()).expect("sshd is installed: scripts/setup.sh installs it")
+    candidates
+        .into_iter()
+        .find(|it| it.exists())
+        .expect("sshd is installed: scripts/setup.sh installs it")
 }
 
 fn user() -> String {
@@ -189,5 +214,8 @@ fn user() -> String {
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }

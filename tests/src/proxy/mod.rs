@@ -65,7 +65,11 @@ impl FaultProxy {
         };
         let server = Server::start(Some(tls::server_config(&certificate, &key)), handler);
         let access = cluster.at(format!("https://{}", server.address()));
-        Self { access, shared, _server: server }
+        Self {
+            access,
+            shared,
+            _server: server,
+        }
     }
 
     /// Adds a rule. Of several rules that hit a request, the one that was added first wins.
@@ -136,7 +140,11 @@ impl Shared {
     }
 
     /// Passes the request on and spoils it on the way there or back.
-    async fn spoiled(&self, request: Request<Incoming>, fault: Option<Fault>) -> Result<Response<Body>, BoxError> {
+    async fn spoiled(
+        &self,
+        request: Request<Incoming>,
+        fault: Option<Fault>,
+    ) -> Result<Response<Body>, BoxError> {
         match fault {
             None => self.forward(request).await,
             Some(Fault::Status(status)) => {
@@ -146,7 +154,9 @@ impl Shared {
             Some(Fault::TooManyRequests { retry_after }) => {
                 drain(request).await;
                 let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, "the fault proxy is busy");
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+                response
+                    .headers_mut()
+                    .insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
                 Ok(response)
             }
             Some(Fault::Latency(delay)) => {
@@ -192,6 +202,9 @@ async fn drain(request: Request<Incoming>) {
 /// An error in the form in which the API server puts it.
 fn refusal(status: StatusCode, message: &str) -> Response<Body> {
     let mut response = answer(status, stream::status_object(status, message).to_string());
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        hyper::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }

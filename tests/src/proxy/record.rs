@@ -36,8 +36,14 @@ pub enum Verb {
 
 impl Verb {
     /// All that change objects.
-    pub const WRITES: [Self; 6] =
-        [Self::Create, Self::Update, Self::Patch, Self::Apply, Self::Delete, Self::DeleteCollection];
+    pub const WRITES: [Self; 6] = [
+        Self::Create,
+        Self::Update,
+        Self::Patch,
+        Self::Apply,
+        Self::Delete,
+        Self::DeleteCollection,
+    ];
 }
 
 /// One request as the proxy saw it.
@@ -73,7 +79,12 @@ impl RecordedRequest {
     /// `configmaps`, `deployments.apps`, `syncs.tiphys.dev/status`; the path when it is not about objects.
     pub fn resource_name(&self) -> String {
         if self.verb == Verb::Other {
-            return self.path_and_query.split('?').next().unwrap_or_default().to_owned();
+            return self
+                .path_and_query
+                .split('?')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
         }
         let mut text = self.resource.clone();
         for (separator, part) in [('.', &self.group), ('/', &self.subresource)] {
@@ -92,9 +103,20 @@ impl RecordedRequest {
     }
 
     pub(super) fn of(request: &Request<Incoming>) -> Self {
-        let header = |name| request.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let header = |name| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|it| it.to_str().ok())
+                .unwrap_or_default()
+        };
         let path_and_query = request.uri().path_and_query().map_or("/", |it| it.as_str());
-        Self::parse(request.method(), path_and_query, header(CONTENT_TYPE), header(USER_AGENT))
+        Self::parse(
+            request.method(),
+            path_and_query,
+            header(CONTENT_TYPE),
+            header(USER_AGENT),
+        )
     }
 
     fn parse(method: &Method, path_and_query: &str, content_type: &str, user_agent: &str) -> Self {
@@ -102,7 +124,6 @@ impl RecordedRequest {
         let target = Target::parse(path);
         let has = |wanted: &str| query.split('&').any(|it| it == wanted);
         let verb = match (&target, method.as_str()) {
-            (None, _) => Verb::Other,
             (Some(_), "GET") if has("watch=true") || has("watch=1") => Verb::Watch,
             (Some(it), "GET") if it.name.is_empty() => Verb::List,
             (Some(_), "GET") => Verb::Get,
@@ -112,7 +133,7 @@ impl RecordedRequest {
             (Some(_), "PATCH") => Verb::Patch,
             (Some(it), "DELETE") if it.name.is_empty() => Verb::DeleteCollection,
             (Some(_), "DELETE") => Verb::Delete,
-            (Some(_), _) => Verb::Other,
+            (None | Some(_), _) => Verb::Other,
         };
         let target = target.unwrap_or_default();
         Self {
@@ -210,30 +231,46 @@ impl Recorder {
 mod tests {
     use super::*;
 
+    /// Method, path, verb, name of the resource, name of the object (`-` for none). `APPLY` is a PATCH of that type.
+    const PATHS: &str = "
+        GET    /api/v1/namespaces/a/configmaps                             List             configmaps             -
+        GET    /api/v1/namespaces/a/configmaps/b                           Get              configmaps             b
+        GET    /api/v1/pods?limit=3&watch=true                             Watch            pods                   -
+        GET    /api/v1/namespaces                                          List             namespaces             -
+        GET    /api/v1/namespaces/a                                        Get              namespaces             a
+        PUT    /api/v1/namespaces/a/finalize                               Update           namespaces/finalize    a
+        APPLY  /apis/apps/v1/namespaces/a/deployments/b?force=true         Apply            deployments.apps       b
+        PATCH  /apis/apps/v1/namespaces/a/deployments/b                    Patch            deployments.apps       b
+        PUT    /apis/apps/v1/namespaces/a/deployments/b/scale              Update           deployments.apps/scale b
+        POST   /apis/x.example.com/v1/things                               Create           things.x.example.com   -
+        DELETE /apis/x.example.com/v1/things/a                             Delete           things.x.example.com   a
+        DELETE /apis/x.example.com/v1/things                               DeleteCollection things.x.example.com   -
+        GET    /apis/apps/v1                                               Other            /apis/apps/v1          -
+        GET    /openapi/v3?hash=1                                          Other            /openapi/v3            -
+        GET    /readyz                                                     Other            /readyz                -
+    ";
+
     #[test]
     fn paths_are_told_apart_as_kubernetes_does() {
-        let apply = "application/apply-patch+yaml";
-        for (method, path, content_type, verb, name, resource) in [
-            ("GET", "/api/v1/namespaces/a/configmaps", "", Verb::List, "", "configmaps"),
-            ("GET", "/api/v1/namespaces/a/configmaps/b", "", Verb::Get, "b", "configmaps"),
-            ("GET", "/api/v1/pods?limit=3&watch=true", "", Verb::Watch, "", "pods"),
-            ("GET", "/api/v1/namespaces", "", Verb::List, "", "namespaces"),
-            ("GET", "/api/v1/namespaces/a", "", Verb::Get, "a", "namespaces"),
-            ("PUT", "/api/v1/namespaces/a/finalize", "", Verb::Update, "a", "namespaces/finalize"),
-            ("PATCH", "/apis/apps/v1/namespaces/a/deployments/b?force=true", apply, Verb::Apply, "b", "deployments.apps"),
-            ("PATCH", "/apis/apps/v1/namespaces/a/deployments/b", "", Verb::Patch, "b", "deployments.apps"),
-            ("PUT", "/apis/apps/v1/namespaces/a/deployments/b/scale", "", Verb::Update, "b", "deployments.apps/scale"),
-            ("POST", "/apis/x.example.com/v1/things", "", Verb::Create, "", "things.x.example.com"),
-            ("DELETE", "/apis/x.example.com/v1/things/a", "", Verb::Delete, "a", "things.x.example.com"),
-            ("DELETE", "/apis/x.example.com/v1/things", "", Verb::DeleteCollection, "", "things.x.example.com"),
-            ("GET", "/apis/apps/v1", "", Verb::Other, "", "/apis/apps/v1"),
-            ("GET", "/openapi/v3?hash=1", "", Verb::Other, "", "/openapi/v3"),
-            ("GET", "/readyz", "", Verb::Other, "", "/readyz"),
-        ] {
+        for line in PATHS.lines().filter(|it| !it.trim().is_empty()) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let (method, content_type) = match words[0] {
+                "APPLY" => ("PATCH", "application/apply-patch+yaml"),
+                other => (other, "application/json"),
+            };
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            let seen = RecordedRequest::parse(&method, path, content_type, "");
-            assert_eq!((seen.verb, seen.name.as_str(), seen.resource_name().as_str()), (verb, name, resource), "{path}");
+            let seen = RecordedRequest::parse(&method, words[1], content_type, "");
+            let name = if seen.name.is_empty() { "-" } else { &seen.name };
+            assert_eq!(
+                [&format!("{:?}", seen.verb), &seen.resource_name(), name],
+                words[2..],
+                "{line}"
+            );
         }
+    }
+
+    #[test]
+    fn a_dry_run_is_no_write() {
         let path = "/api/v1/namespaces/a/configmaps?dryRun=All&fieldManager=x";
         let dry = RecordedRequest::parse(&Method::POST, path, "", "kubectl");
         assert!(dry.dry_run && !dry.is_write());

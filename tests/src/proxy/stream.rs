@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::rule::{After, WatchEnd};
-use crate::serve::{Body, BoxError};
+use crate::serve::{Body, BoxError, cut_off};
 
 /// Passes on a body until it is time, and then ends it as told.
 pub(super) fn cut(body: Body, after: After, how: WatchEnd) -> Body {
@@ -18,7 +18,12 @@ pub(super) fn cut(body: Body, after: After, how: WatchEnd) -> Body {
         After::Events(count) => (count, None),
         After::Time(time) => (usize::MAX, Some(Instant::now() + time)),
     };
-    let begun = Cut { body: Some(body), events, deadline, how };
+    let begun = Cut {
+        body: Some(body),
+        events,
+        deadline,
+        how,
+    };
     StreamBody::new(stream::unfold(begun, Cut::next).map(|chunk| chunk.map(Frame::data))).boxed_unsync()
 }
 
@@ -35,13 +40,13 @@ impl Cut {
     async fn next(mut self) -> Option<(Result<Bytes, BoxError>, Self)> {
         let mut body = self.body.take()?;
         if self.events == 0 {
-            return self.end();
+            return self.end().await;
         }
         let frame = match self.deadline {
             None => body.frame().await,
             Some(deadline) => tokio::select! {
                 frame = body.frame() => frame,
-                () = sleep_until(deadline) => return self.end(),
+                () = sleep_until(deadline) => return self.end().await,
             },
         };
         let chunk = match frame? {
@@ -66,12 +71,15 @@ impl Cut {
         chunk
     }
 
-    fn end(self) -> Option<(Result<Bytes, BoxError>, Self)> {
+    async fn end(self) -> Option<(Result<Bytes, BoxError>, Self)> {
         match self.how {
             WatchEnd::Closed => None,
-            WatchEnd::Cut => Some((Err("the fault proxy cuts the stream".into()), self)),
+            WatchEnd::Cut => Some((cut_off("the fault proxy cuts the stream").await, self)),
             WatchEnd::Expired => {
-                let object = status_object(StatusCode::GONE, "too old resource version (the fault proxy says so)");
+                let object = status_object(
+                    StatusCode::GONE,
+                    "too old resource version (the fault proxy says so)",
+                );
                 let event = json!({ "type": "ERROR", "object": object });
                 Some((Ok(format!("{event}\n").into()), self))
             }
