@@ -1,0 +1,417 @@
+//! All repositories that are tracked.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use tiphys_tree::TreePath;
+use tiphys_worker::{Limits, Pool, PoolConfig, Sandbox};
+use tokio::sync::{Semaphore, broadcast, watch};
+
+use crate::disk::{self, CacheDirectory};
+use crate::error::Result;
+use crate::git_tree::GitTree;
+use crate::mirror::{Answer, Context, Mirror};
+use crate::usage::Usage;
+use crate::{Error, ROLE, Remote, RemoteKey, Revision, RevisionSpec, submodules};
+
+/// How many changes a slow listener may be behind.
+const CHANGES: usize = 1024;
+/// Time between two looks for mirrors that nobody uses.
+const COLLECTION: Duration = Duration::from_secs(600);
+
+/// How [`Mirrors`] are kept.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the mirrors lie. Everything in it is a cache and can be lost; nobody else may write there.
+    pub directory: PathBuf,
+    /// How long a mirror stays on disk that nobody uses.
+    pub keep_unused: Duration,
+    /// Workers that servers may occupy that did not answer the last time, or never yet.
+    pub doubtful: NonZeroUsize,
+}
+
+impl Config {
+    /// The usual settings, with mirrors in `directory`.
+    pub fn new(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            keep_unused: Duration::from_secs(3600),
+            doubtful: const { NonZeroUsize::new(4).unwrap() },
+        }
+    }
+}
+
+/// The usual pool of Git workers. `program` is a binary that calls [`crate::serve`] for the role [`ROLE`].
+pub fn pool_config(program: PathBuf) -> PoolConfig {
+    PoolConfig {
+        role: ROLE,
+        program,
+        size: const { NonZeroUsize::new(8).unwrap() },
+        limits: Limits {
+            memory_bytes: 1 << 30,
+            cpu: Duration::from_secs(600),
+            wall: Duration::from_secs(60),
+            output_bytes: 8 << 20,
+        },
+        idle: Duration::from_secs(60),
+        sandbox: Sandbox::Network,
+    }
+}
+
+/// The repositories that are tracked, each with one mirror on disk and one task that keeps it up to date.
+/// Clones share them.
+#[derive(Clone)]
+pub struct Mirrors {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    directory: CacheDirectory,
+    context: Arc<Context>,
+    keep_unused: Duration,
+    registry: Mutex<HashMap<RemoteKey, Registered>>,
+}
+
+#[derive(Default)]
+struct Registered {
+    mirror: Weak<Mirror>,
+    usage: Weak<Usage>,
+    unused_since: Option<Instant>,
+}
+
+/// Something was pushed to a repository, or its state changed in another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepositoryChanged {
+    /// Which one.
+    pub key: RemoteKey,
+    /// When it was seen.
+    pub at: SystemTime,
+}
+
+/// How it stands with a repository.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// When its server last answered.
+    pub checked_at: Option<SystemTime>,
+    /// When something new was last fetched.
+    pub fetched_at: Option<SystemTime>,
+    /// Failed looks since the last good one.
+    pub failures: u32,
+    /// Why the last look failed.
+    pub error: Option<Error>,
+    pub(crate) refs_digest: Option<String>,
+}
+
+/// What was done since the start, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Looks at servers.
+    pub looks: u64,
+    /// Packs that were fetched.
+    pub fetches: u64,
+    /// Looks that failed.
+    pub failures: u64,
+    /// Bytes that were received in packs.
+    pub received_bytes: u64,
+}
+
+impl Mirrors {
+    /// Opens the directory of the mirrors and starts the task that removes unused ones. Call it inside a Tokio runtime.
+    pub fn open(config: Config, pool: Pool) -> Result<Self> {
+        let directory = CacheDirectory::open(&config.directory)
+            .map_err(|source| disk_error("opening the mirrors", source))?;
+        let context = Context {
+            pool,
+            doubtful: Semaphore::new(config.doubtful.get()),
+            changes: broadcast::Sender::new(CHANGES),
+            looks: AtomicU64::new(0),
+            fetches: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
+        };
+        let shared = Arc::new(Shared {
+            directory,
+            context: Arc::new(context),
+            keep_unused: config.keep_unused,
+            registry: Mutex::default(),
+        });
+        tokio::spawn(collect_regularly(Arc::downgrade(&shared)));
+        Ok(Self { shared })
+    }
+
+    /// Tracks what `spec` means in `remote`, until the result is dropped. The server is asked at once, then at the
+    /// interval of the remote, and whenever [`Mirrors::notify`] or [`Tracked::refresh`] want it.
+    pub fn track(&self, remote: &Remote, spec: &RevisionSpec) -> Result<Tracked> {
+        remote.validate()?;
+        let mirror = self.mirror(remote);
+        let answer = mirror.want(spec);
+        Ok(Tracked {
+            mirrors: self.clone(),
+            mirror,
+            spec: spec.clone(),
+            answer,
+        })
+    }
+
+    /// The key under which a remote is known here.
+    pub fn key(&self, remote: &Remote) -> RemoteKey {
+        remote.key(self.shared.directory.salt())
+    }
+
+    /// Looks at the server of a repository now, if anybody tracks it; for webhooks. Returns at once.
+    pub fn notify(&self, key: RemoteKey) {
+        let mirror = self
+            .shared
+            .registry()
+            .get(&key)
+            .and_then(|it| it.mirror.upgrade());
+        if let Some(mirror) = mirror {
+            mirror.notify();
+        }
+    }
+
+    /// Tells of changes in all repositories. Who falls behind is told so, and should look at everything once.
+    pub fn subscribe(&self) -> broadcast::Receiver<RepositoryChanged> {
+        self.shared.context.changes.subscribe()
+    }
+
+    /// What was done since the start.
+    pub fn counters(&self) -> Counters {
+        let context = &self.shared.context;
+        Counters {
+            looks: context.looks.load(Ordering::Relaxed),
+            fetches: context.fetches.load(Ordering::Relaxed),
+            failures: context.failures.load(Ordering::Relaxed),
+            received_bytes: context.received_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Removes the mirrors that nobody has used for the configured time; gives how many. It runs by itself, too.
+    pub async fn collect_garbage(&self) -> Result<usize> {
+        let shared = Arc::clone(&self.shared);
+        let removed = tokio::task::spawn_blocking(move || shared.collect_garbage()).await;
+        removed
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|source| disk_error("removing unused mirrors", source))
+    }
+
+    fn mirror(&self, remote: &Remote) -> Arc<Mirror> {
+        let key = self.key(remote);
+        let mut registry = self.shared.registry();
+        let registered = registry.entry(key).or_default();
+        registered.unused_since = None;
+        if let Some(mirror) = registered.mirror.upgrade() {
+            return mirror;
+        }
+        let usage = registered.usage.upgrade().unwrap_or_default();
+        registered.usage = Arc::downgrade(&usage);
+        let directory = self.shared.directory.mirror(key);
+        let mirror = Mirror::start(
+            remote.clone(),
+            key,
+            directory,
+            usage,
+            Arc::clone(&self.shared.context),
+        );
+        registered.mirror = Arc::downgrade(&mirror);
+        mirror
+    }
+}
+
+impl Shared {
+    fn registry(&self) -> MutexGuard<'_, HashMap<RemoteKey, Registered>> {
+        // Nothing that holds the lock can leave the registry half changed.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn collect_garbage(&self) -> io::Result<usize> {
+        let mut doomed = Vec::new();
+        for key in self.directory.mirrors()? {
+            // Under the lock nobody can begin to use the mirror.
+            let mut registry = self.registry();
+            let registered = registry.entry(key).or_default();
+            if registered.usage.strong_count() > 0 {
+                continue;
+            }
+            let since = *registered.unused_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= self.keep_unused {
+                doomed.push(self.directory.doom(key)?);
+                registry.remove(&key);
+            }
+        }
+        for directory in &doomed {
+            disk::remove_doomed(directory)?;
+        }
+        Ok(doomed.len())
+    }
+}
+
+impl fmt::Debug for Mirrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mirrors")
+            .field("directory", &self.shared.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The interest in one specification of one repository. Dropping it ends the interest; when nobody has any in a
+/// repository, its server is not asked any more.
+pub struct Tracked {
+    mirrors: Mirrors,
+    mirror: Arc<Mirror>,
+    spec: RevisionSpec,
+    answer: watch::Sender<Answer>,
+}
+
+impl Tracked {
+    /// The key of the repository.
+    pub fn key(&self) -> RemoteKey {
+        self.mirror.key
+    }
+
+    /// The repository.
+    pub fn remote(&self) -> &Remote {
+        &self.mirror.remote
+    }
+
+    /// What is tracked.
+    pub fn spec(&self) -> &RevisionSpec {
+        &self.spec
+    }
+
+    /// What is known now, without waiting: nothing yet, a revision, or why there is none.
+    pub fn known(&self) -> Option<Result<Revision>> {
+        self.answer.borrow().clone()
+    }
+
+    /// What the specification means, as last seen. Waits only for the very first answer of the server.
+    ///
+    /// A server that cannot be reached does not take away a revision that was seen; [`Tracked::status`] tells of it.
+    /// A branch that was deleted does.
+    pub async fn resolve(&self) -> Result<Revision> {
+        let mut answers = self.answer.subscribe();
+        match answers.wait_for(Option::is_some).await.map(|it| it.clone()) {
+            Ok(Some(answer)) => answer,
+            // Both cannot be: we hold the sender, and waited for a value.
+            Ok(None) | Err(_) => self.mirror.refresh().await.and(Err(Error::Empty {
+                url: self.remote().url.to_string(),
+            })),
+        }
+    }
+
+    /// Asks the server now. Everybody who asks at the same time is answered by the same look.
+    pub async fn refresh(&self) -> Result<Revision> {
+        self.mirror.refresh().await?;
+        self.resolve().await
+    }
+
+    /// Every answer that differs from the one before, beginning with the one that is known now.
+    pub fn subscribe(&self) -> watch::Receiver<Option<Result<Revision>>> {
+        self.answer.subscribe()
+    }
+
+    /// How it stands with the repository.
+    pub fn status(&self) -> Status {
+        self.mirror.status.borrow().clone()
+    }
+
+    /// The files of a revision of this repository, which is fetched if it is not there.
+    pub async fn tree(&self, revision: &Revision) -> Result<Arc<GitTree>> {
+        self.tree_at(revision.clone(), TreePath::root(), 0).await
+    }
+
+    /// The files of a revision that will be shown as lying at `place`, which is inside `depth` other repositories.
+    pub(crate) fn tree_at(
+        &self,
+        revision: Revision,
+        place: TreePath,
+        depth: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Arc<GitTree>>> + Send + '_>> {
+        Box::pin(async move {
+            let commit = revision.commit();
+            let mut tree = self.open(commit, &place).await?;
+            if tree.is_none() {
+                let spec = RevisionSpec::Commit(commit);
+                let fetched = self.mirrors.track(self.remote(), &spec)?;
+                fetched.refresh().await?;
+                tree = self.open(commit, &place).await?;
+            }
+            let url = || self.remote().url.to_string();
+            let mut tree = tree.ok_or_else(|| Error::Mirror {
+                url: url(),
+                detail: format!("commit {commit} is not where it was put"),
+            })?;
+            submodules::mount_all(&self.mirrors, self.remote(), &mut tree, &place, depth).await?;
+            Ok(Arc::new(tree))
+        })
+    }
+
+    async fn open(&self, commit: crate::CommitId, place: &TreePath) -> Result<Option<GitTree>> {
+        let (directory, place) = (self.mirror.directory.clone(), place.clone());
+        let in_use = self.mirror.usage.begin(commit);
+        let url = self.remote().url.to_string();
+        let opened =
+            tokio::task::spawn_blocking(move || GitTree::open(&directory, commit, place, in_use)).await;
+        match opened {
+            Ok(Ok(tree)) => Ok(tree),
+            Ok(Err(error)) => Err(Error::Mirror {
+                url,
+                detail: describe(&error),
+            }),
+            Err(error) => Err(Error::Mirror {
+                url,
+                detail: error.to_string(),
+            }),
+        }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.mirror.release(&self.spec);
+    }
+}
+
+impl fmt::Debug for Tracked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracked")
+            .field("url", &self.remote().url)
+            .field("spec", &self.spec)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An error with its causes in one line, for those that are kept as text.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |it| it.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn disk_error(operation: &str, source: io::Error) -> Error {
+    Error::Disk {
+        operation: operation.to_owned(),
+        source: Arc::new(source),
+    }
+}
+
+async fn collect_regularly(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(COLLECTION).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let collected = Mirrors { shared }.collect_garbage().await;
+        match collected {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "removed mirrors that nobody uses"),
+            Err(error) => tracing::warn!(error = describe(&error), "unused mirrors could not be removed"),
+        }
+    }
+}

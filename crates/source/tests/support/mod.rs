@@ -1,0 +1,97 @@
+//! What the tests of this crate share.
+#![allow(dead_code, reason = "every test program uses a part")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tiphys_source::{
+    Config, Mirrors, Remote, RemoteUrl, Revision, RevisionSpec, Tracked, Transport, pool_config,
+};
+use tiphys_tests::TestRepo;
+use tiphys_tree::{Tree, TreePath};
+use tiphys_worker::{Pool, PoolConfig};
+
+/// Mirrors in a directory of their own.
+pub struct Fixture {
+    pub mirrors: Mirrors,
+    pub pool: Pool,
+    pub directory: TempDir,
+}
+
+pub fn pool() -> PoolConfig {
+    pool_config(PathBuf::from(env!("CARGO_BIN_EXE_tiphys-source-probe")))
+}
+
+pub fn config(directory: &TempDir) -> Config {
+    Config {
+        keep_unused: Duration::ZERO,
+        ..Config::new(directory.path().join("mirrors"))
+    }
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        Self::with_pool(pool())
+    }
+
+    pub fn with_pool(pool: PoolConfig) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let pool = Pool::new(pool);
+        let mirrors = Mirrors::open(config(&directory), pool.clone()).unwrap();
+        Self {
+            mirrors,
+            pool,
+            directory,
+        }
+    }
+
+    pub fn track(&self, repo: &TestRepo, spec: &str) -> Tracked {
+        self.mirrors
+            .track(&remote(repo), &RevisionSpec::parse(spec))
+            .unwrap()
+    }
+
+    /// The mirrors on disk.
+    pub fn on_disk(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.directory.path().join("mirrors")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_dir()).collect()
+    }
+
+    /// The packs of the only mirror.
+    pub fn packs(&self) -> Vec<PathBuf> {
+        let [mirror] = self.on_disk().try_into().unwrap();
+        let entries = std::fs::read_dir(mirror.join("git/objects/pack")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.extension().is_some_and(|it| it == "pack"))
+            .collect()
+    }
+}
+
+/// A remote that is asked only when a test wants it.
+pub fn remote(repo: &TestRepo) -> Remote {
+    Remote {
+        transport: Transport::Insecure,
+        interval: Duration::from_secs(3600),
+        timeout: Duration::from_secs(20),
+        ..Remote::new(RemoteUrl::parse(repo.url()).unwrap())
+    }
+}
+
+pub fn path(text: &str) -> TreePath {
+    TreePath::parse(text).unwrap()
+}
+
+/// The content of a file at a revision.
+pub async fn read(tracked: &Tracked, revision: &Revision, file: &str) -> String {
+    let tree = tracked.tree(revision).await.unwrap();
+    String::from_utf8(tree.read(&path(file), 1 << 20).unwrap()).unwrap()
+}
+
+/// Refreshes, and reads a file of what was found.
+pub async fn refreshed(tracked: &Tracked, file: &str) -> String {
+    let revision = tracked.refresh().await.unwrap();
+    read(tracked, &revision, file).await
+}
