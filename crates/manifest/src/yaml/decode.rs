@@ -13,7 +13,7 @@ use super::number::{format_float_key, json_float};
 use super::resolve::{Meaning, resolve};
 use super::scanner::error_at;
 use super::token::Mark;
-use super::tree::{Content, Node, NodeId, Scalar, Tag, Tree};
+use super::tree::{Content, NodeId, ParsedNode, Scalar, Tag, Tree};
 use super::{Limits, Warning};
 
 /// A text with a thousand slips is not understood better for a thousand warnings.
@@ -74,7 +74,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
     }
 
     /// Looks a node up and counts it.
-    fn node(&mut self, id: NodeId) -> Result<&'t Node<'a>, Error> {
+    fn node(&mut self, id: NodeId) -> Result<&'t ParsedNode<'a>, Error> {
         let Some(node) = self.tree.node(id) else {
             return Err(self.error(Mark::default(), "a node is missing"));
         };

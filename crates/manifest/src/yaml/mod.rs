@@ -4,6 +4,7 @@ mod decode;
 mod error;
 mod input;
 mod json;
+mod node;
 mod number;
 mod parser;
 mod reader;
@@ -12,12 +13,15 @@ mod scanner;
 mod timestamp;
 mod token;
 mod tree;
+mod write;
 
 use serde_json::Value;
 
 pub use error::{Error, Problem};
 pub(crate) use json::read_json;
+pub use node::Node;
 pub(crate) use reader::{LocatedDocument, read_located};
+pub use write::{to_yaml, write, write_pretty};
 
 /// What a text may cost at most; whatever is larger is an error that names the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

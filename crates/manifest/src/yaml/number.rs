@@ -1,5 +1,6 @@
 //! Numbers as Go reads and prints them.
 
+use serde::Serialize;
 use serde_json::{Number, Value};
 
 use super::resolve::Meaning;
@@ -100,8 +101,7 @@ fn is_digits(text: &str) -> bool {
 /// `None` for what JSON has no word for: infinities and NaN.
 pub(crate) fn json_float(float: f64) -> Option<Value> {
     if float.fract() == 0.0 && float.abs() < 1e21 {
-        // Display prints the shortest digits that mean this float and zeros, as Go does.
-        let digits = float.to_string();
+        let digits = Shortest::of(&float).plain();
         if let Ok(integer) = digits.parse::<i64>() {
             return Some(integer.into());
         }
@@ -114,7 +114,7 @@ pub(crate) fn json_float(float: f64) -> Option<Value> {
 
 /// Go: `strconv.FormatFloat(float, 'g', -1, 64)`, infinities and NaN in YAML's words.
 pub(super) fn format_float(float: f64) -> String {
-    format_shortest(&format!("{float:e}"), float.to_string())
+    format_finite(float, &float)
 }
 
 /// Go: `strconv.FormatFloat(float, 'g', -1, 32)`, which sigs.k8s.io/yaml uses for keys.
@@ -124,22 +124,95 @@ pub(super) fn format_float_key(float: f64) -> String {
         reason = "that is what sigs.k8s.io/yaml does to keys"
     )]
     let single = float as f32;
-    format_shortest(&format!("{single:e}"), single.to_string())
+    format_finite(single.into(), &single)
 }
 
-/// Takes the shortest digits that mean a float, with and without an exponent, and chooses as Go does.
-fn format_shortest(scientific: &str, plain: String) -> String {
-    let Some((mantissa, exponent)) = scientific.split_once('e') else {
-        return match plain.as_str() {
-            "inf" => ".inf".to_owned(),
-            "-inf" => "-.inf".to_owned(),
-            _ => ".nan".to_owned(),
-        };
-    };
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..6).contains(&exponent) {
-        return plain;
+fn format_finite(float: f64, shortest: &impl Serialize) -> String {
+    if float.is_finite() {
+        return Shortest::of(shortest).general();
     }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+    match float {
+        f64::INFINITY => ".inf",
+        f64::NEG_INFINITY => "-.inf",
+        _ => ".nan",
+    }
+    .to_owned()
+}
+
+/// The fewest digits that mean a float.
+///
+/// They come from serde_json, which like Go chooses the even one of two that are equally near; the standard library
+/// chooses the larger.
+struct Shortest {
+    sign: &'static str,
+    /// Neither empty nor with zeros at the ends, but for zero itself.
+    digits: String,
+    /// How many digits stand before the decimal point; may be negative.
+    point: i32,
+}
+
+impl Shortest {
+    /// Of a finite `f32` or `f64`.
+    fn of(float: &impl Serialize) -> Self {
+        let text = serde_json::to_string(float).unwrap_or_default();
+        let unsigned = text.strip_prefix('-').unwrap_or(&text);
+        let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let digits = all.trim_start_matches('0');
+        let leading_zeros = all.len() - digits.len();
+        let exponent: i32 = exponent.parse().unwrap_or_default();
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        match digits.trim_end_matches('0') {
+            "" => Self {
+                sign,
+                digits: "0".to_owned(),
+                point: 1,
+            },
+            digits => {
+                let before_point = i32::try_from(whole.len()).unwrap_or_default();
+                let leading_zeros = i32::try_from(leading_zeros).unwrap_or_default();
+                Self {
+                    sign,
+                    digits: digits.to_owned(),
+                    point: before_point - leading_zeros + exponent,
+                }
+            }
+        }
+    }
+
+    /// Without an exponent where it is below 6 and not below -4.
+    fn general(&self) -> String {
+        if (-4..6).contains(&(self.point - 1)) {
+            self.plain()
+        } else {
+            self.scientific()
+        }
+    }
+
+    fn plain(&self) -> String {
+        let Self { sign, digits, point } = self;
+        let Ok(point) = usize::try_from(*point) else {
+            let zeros = usize::try_from(point.unsigned_abs()).unwrap_or_default();
+            return format!("{sign}0.{}{digits}", "0".repeat(zeros));
+        };
+        match digits.split_at_checked(point) {
+            Some(("", fraction)) => format!("{sign}0.{fraction}"),
+            Some((whole, "")) => format!("{sign}{whole}"),
+            Some((whole, fraction)) => format!("{sign}{whole}.{fraction}"),
+            None => format!("{sign}{digits}{}", "0".repeat(point - digits.len())),
+        }
+    }
+
+    fn scientific(&self) -> String {
+        let (first, rest) = self.digits.split_at_checked(1).unwrap_or((&self.digits, ""));
+        let point = if rest.is_empty() { "" } else { "." };
+        let exponent = self.point - 1;
+        let exponent_sign = if exponent < 0 { '-' } else { '+' };
+        format!(
+            "{}{first}{point}{rest}e{exponent_sign}{:02}",
+            self.sign,
+            exponent.unsigned_abs()
+        )
+    }
 }

@@ -7,7 +7,7 @@ use super::Limits;
 use super::error::{Error, Problem};
 use super::scanner::{Scanner, error_at};
 use super::token::{Mark, Style, Token};
-use super::tree::{Content, Node, NodeId, Scalar, Tag, Tree, push_node, set_content};
+use super::tree::{Content, NodeId, ParsedNode, Scalar, Tag, Tree, push_node, set_content};
 
 /// Which collections may start a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct Parser<'a> {
     limits: Limits,
     is_first: bool,
     depth: usize,
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<ParsedNode<'a>>,
     anchors: HashMap<&'a str, NodeId>,
     /// Handle and prefix.
     tag_directives: Vec<(&'a str, Cow<'a, str>)>,
@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
             let message = format!("more than {} mappings, lists and values", self.limits.nodes);
             return Err(self.limit_error(mark, message));
         }
-        Ok(push_node(&mut self.nodes, Node { content, mark }))
+        Ok(push_node(&mut self.nodes, ParsedNode { content, mark }))
     }
 
     fn push_empty(&mut self, mark: Mark) -> Result<NodeId, Error> {

@@ -73,7 +73,7 @@ pub(super) enum Content<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Node<'a> {
+pub(super) struct ParsedNode<'a> {
     pub(super) content: Content<'a>,
     pub(super) mark: Mark,
 }
@@ -81,29 +81,29 @@ pub(super) struct Node<'a> {
 /// The nodes of one document as they are written, aliases not expanded.
 #[derive(Debug)]
 pub(super) struct Tree<'a> {
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<ParsedNode<'a>>,
     pub(super) root: NodeId,
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(nodes: Vec<Node<'a>>, root: NodeId) -> Self {
+    pub(super) fn new(nodes: Vec<ParsedNode<'a>>, root: NodeId) -> Self {
         Self { nodes, root }
     }
 
-    pub(super) fn node(&self, id: NodeId) -> Option<&Node<'a>> {
+    pub(super) fn node(&self, id: NodeId) -> Option<&ParsedNode<'a>> {
         self.nodes.get(id.0 as usize)
     }
 }
 
 /// Closes a collection.
-pub(super) fn set_content<'a>(nodes: &mut [Node<'a>], id: NodeId, content: Content<'a>) {
+pub(super) fn set_content<'a>(nodes: &mut [ParsedNode<'a>], id: NodeId, content: Content<'a>) {
     if let Some(node) = nodes.get_mut(id.0 as usize) {
         node.content = content;
     }
 }
 
 /// Adds a node to those of a document.
-pub(super) fn push_node<'a>(nodes: &mut Vec<Node<'a>>, node: Node<'a>) -> NodeId {
+pub(super) fn push_node<'a>(nodes: &mut Vec<ParsedNode<'a>>, node: ParsedNode<'a>) -> NodeId {
     let id = NodeId(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
     nodes.push(node);
     id
