@@ -1,6 +1,8 @@
 # What a person does with this repository. `make` alone lists it.
 
 .DEFAULT_GOAL := help
+# What is built in CI is what was committed.
+LOCKED := $(if $(CI),--locked)
 .PHONY: help setup cluster build test lint demo bench clean
 
 help: ## list the targets
@@ -13,14 +15,14 @@ cluster: setup ## build the control plane for tests, once per machine (5 minutes
 	@scripts/cluster.sh
 
 build: setup ## build all programs
-	cargo build --locked --workspace --bins
+	cargo build $(LOCKED) --workspace --bins
 
 test: setup ## run every test on a real control plane
 	@scripts/test.sh
 
 lint: setup ## check format and lints of Rust and Go
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	cd tests/cluster && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet .
 
 demo: build ## tell the story of a deployment (KEEP=1 leaves all running, CLUSTER=current uses the current kubeconfig)
@@ -28,7 +30,7 @@ demo: build ## tell the story of a deployment (KEEP=1 leaves all running, CLUSTE
 	  KEEP="$(KEEP)" CLUSTER="$(CLUSTER)" target/debug/demo
 
 bench: setup ## measure and print the table of figures
-	cargo build --locked --release --workspace --bins
+	cargo build $(LOCKED) --release --workspace --bins
 	@TIPHYS_CLUSTER_PROGRAMS="$$(scripts/cluster.sh)" TIPHYS_PROGRAMS="$(CURDIR)/target/release" \
 	  target/release/bench
 

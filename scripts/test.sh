@@ -4,10 +4,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-selection=("$@")
-if [[ ${#selection[@]} -eq 0 ]]; then
-  selection=(--workspace)
-fi
 
 folder="$PWD/target/test-cluster"
 mkdir -p target
@@ -19,8 +15,20 @@ if ! flock --nonblock 9; then
 fi
 
 programs="$(scripts/cluster.sh 9>&-)"
-# Tests start the programs of the workspace; --tests makes cargo choose the features that `cargo test` chooses.
-cargo build --locked --workspace --bins --tests 9>&-
+# What is tested in CI is what was committed; a developer's Cargo.lock may change.
+locked=()
+if [[ -n "${CI:-}" ]]; then
+  locked=(--locked)
+fi
+
+selection=("$@")
+if [[ ${#selection[@]} -eq 0 ]]; then
+  selection=(--workspace)
+  # Tests start the programs of the workspace; --tests makes cargo choose the features that `cargo test` chooses.
+  # With a selection, a test that starts a program builds it itself.
+  cargo build "${locked[@]}" --workspace --bins --tests 9>&-
+  export TIPHYS_PROGRAMS="$PWD/target/debug"
+fi
 
 rm -rf "$folder"
 mkdir -p "$folder"
@@ -40,13 +48,12 @@ done
 
 export TIPHYS_TEST_CLUSTER="$folder/cluster.json"
 export TIPHYS_CLUSTER_PROGRAMS="$programs"
-export TIPHYS_PROGRAMS="$PWD/target/debug"
 # Most tests wait for a server more than they compute, so more of them run at once than there are processors.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) * 2))}"
 
 output="$folder/cargo-test.log"
 code=0
-cargo test --locked --no-fail-fast "${selection[@]}" 8>&- 9>&- 2>&1 | tee "$output" || code=${PIPESTATUS[0]}
+cargo test "${locked[@]}" --no-fail-fast "${selection[@]}" 8>&- 9>&- 2>&1 | tee "$output" || code=${PIPESTATUS[0]}
 
 exec 8>&-
 wait "$cluster" || true

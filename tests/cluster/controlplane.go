@@ -108,7 +108,7 @@ func (p *controlPlane) layOut(etcdPeer string) error {
 	p.add("etcd", p.etcdAnswers, self, "etcd",
 		"--name=test", "--data-dir="+p.path("etcd"), "--unsafe-no-fsync", "--log-level=warn",
 		// Alone, it elects itself when this time is over.
-		"--heartbeat-interval=10", "--election-timeout=100",
+		"--heartbeat-interval=50", "--election-timeout=250",
 		"--listen-client-urls="+p.etcd, "--advertise-client-urls="+p.etcd,
 		"--listen-peer-urls="+etcdPeer, "--initial-advertise-peer-urls="+etcdPeer,
 		"--initial-cluster=test="+etcdPeer)

@@ -34,7 +34,7 @@ impl TestRepo {
         std::fs::create_dir_all(&path).expect("a folder can be made");
         run(
             &path,
-            &["init", "--quiet", "--bare", "--initial-branch=main", "."],
+            &["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "."],
             b"",
         );
         for (key, value) in [
