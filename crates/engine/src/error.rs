@@ -59,6 +59,13 @@ impl fmt::Display for Operation {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// No client can be made.
+    #[error("cannot talk to the cluster")]
+    Connect {
+        /// Why.
+        source: Box<Failure>,
+    },
+
     /// Discovery failed.
     #[error("cannot ask the API server which kinds it serves")]
     Discovery {
@@ -91,6 +98,15 @@ pub enum Error {
         source: Box<Failure>,
     },
 
+    /// Objects of a kind could not be listed.
+    #[error("cannot list {resource}")]
+    List {
+        /// The kind as permissions name it.
+        resource: String,
+        /// Why.
+        source: Box<Failure>,
+    },
+
     /// We may not watch a kind.
     #[error("we may not list and watch {resource} in the whole cluster: grant these two verbs")]
     WatchForbidden {
@@ -116,6 +132,52 @@ pub enum Error {
         gvk: GroupVersionKind,
         /// The verb that is missing.
         verb: &'static str,
+    },
+
+    /// A kind is not served, or not any more.
+    #[error("the API server serves no kind {gvk}: is its CustomResourceDefinition installed?")]
+    NotServed {
+        /// The kind.
+        gvk: GroupVersionKind,
+    },
+
+    /// Nobody can say whether a kind is served.
+    #[error("the server behind the kind {gvk} does not answer")]
+    KindUnanswered {
+        /// The kind.
+        gvk: GroupVersionKind,
+    },
+
+    /// A plan is run with other manifests than it was made from.
+    #[error("the plan has a step for {id} without its manifest; plan again")]
+    ForeignPlan {
+        /// The object.
+        id: Box<ObjectId>,
+    },
+
+    /// An object that was deleted is still there.
+    #[error("{id} was deleted and is still there{}", waits_for(finalizers))]
+    NotGone {
+        /// The object.
+        id: Box<ObjectId>,
+        /// What it waits for.
+        finalizers: Vec<String>,
+    },
+
+    /// A definition was applied and its kinds are not served.
+    #[error(
+        "the CustomResourceDefinition {name} was applied, but its kinds are not served in time: see its conditions"
+    )]
+    NotEstablished {
+        /// Name of the definition.
+        name: String,
+    },
+
+    /// A page of a snapshot or plan is gone.
+    #[error("the Secret {name}, a part of what was kept, is gone or damaged")]
+    PageMissing {
+        /// Name of the Secret.
+        name: String,
     },
 
     /// The API server sent something that is no object: it has no kind, name or version.
@@ -157,11 +219,16 @@ impl Error {
     /// What one can do about it.
     pub fn class(&self) -> Class {
         match self {
-            Self::Discovery { source } | Self::Request { source, .. } => source.class(),
+            Self::Connect { source } | Self::Discovery { source } | Self::Request { source, .. } | Self::List { source, .. } => source.class(),
             Self::NotListed { source, .. } => source.as_ref().map_or(Class::Transient, |failure| failure.class()),
-            Self::DiscoveryTimedOut { .. } => Class::Transient,
+            Self::DiscoveryTimedOut { .. } | Self::KindUnanswered { .. } | Self::NotGone { .. } => Class::Transient,
             Self::WatchForbidden { .. } => Class::Forbidden,
-            Self::NoAggregatedDiscovery { .. } | Self::NotApplicable { .. } => Class::Invalid,
+            Self::ForeignPlan { .. } => Class::Conflict,
+            Self::NoAggregatedDiscovery { .. }
+            | Self::NotApplicable { .. }
+            | Self::NotServed { .. }
+            | Self::NotEstablished { .. }
+            | Self::PageMissing { .. } => Class::Invalid,
             Self::NotAnObject { .. } | Self::ReadLive { .. } | Self::Pack { .. } | Self::Unpack { .. } => {
                 Class::Invalid
             }
@@ -171,7 +238,7 @@ impl Error {
     /// The failure of the request behind it, if there is one.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Discovery { source } | Self::Request { source, .. } => Some(source),
+            Self::Connect { source } | Self::Discovery { source } | Self::Request { source, .. } | Self::List { source, .. } => Some(source),
             Self::WatchForbidden { source, .. } => Some(source),
             Self::NotListed { source, .. } => source.as_deref(),
             _ => None,
@@ -185,4 +252,11 @@ impl Error {
             source: Box::new(failure),
         }
     }
+}
+
+fn waits_for(finalizers: &[String]) -> String {
+    if finalizers.is_empty() {
+        return String::new();
+    }
+    format!(": it waits for the finalizers {}", finalizers.join(", "))
 }

@@ -3,7 +3,11 @@
 //! One half of this crate is pure and knows no client: [`tracking`], [`fields`], [`health`], [`ignore`], [`migrate`],
 //! [`diff`], [`plan`], [`scope`], [`snapshot`], [`drift`], [`history`]. The other half talks to the API server.
 
+pub mod apply;
 mod backoff;
+pub mod check;
+mod cluster;
+pub mod delete;
 pub mod diff;
 mod digest;
 pub mod discovery;
@@ -21,9 +25,11 @@ pub mod plan;
 pub mod requests;
 pub mod scope;
 pub mod snapshot;
+pub mod snapshots;
 mod task;
 pub mod tracking;
 
+pub use cluster::{Cluster, client};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Class, Error, Operation};
 pub use inventory::{Inventory, InventoryEntry};

@@ -1,0 +1,245 @@
+//! One step of a plan.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tiphys_api::{Action, FIELD_MANAGER, ObjectResult, Outcome};
+use tiphys_manifest::{GroupVersionKind, Manifest};
+use tokio::time::{Instant, sleep};
+
+use super::{ApplyOptions, wait};
+use crate::backoff::Backoff;
+use crate::check::{defined_by, words};
+use crate::cluster::Cluster;
+use crate::discovery::{Lookup, ServedKind};
+use crate::error::{Class, Error};
+use crate::fields::ProjectionHash;
+use crate::inventory::Inventory;
+use crate::migrate;
+use crate::plan::{Reason, Step};
+use crate::requests::{Applied, Deleted, Mode};
+
+/// How long what a step needs, and what came with the same plan, may take to take effect in the API server.
+const SETTLING: Duration = Duration::from_secs(10);
+/// How many paths of a diff a result names.
+const NAMED_PATHS: usize = 5;
+/// How often taking over fields is tried while others write to the object.
+const MIGRATION_TRIES: usize = 5;
+
+/// Runs steps.
+pub(super) struct Runner<'a> {
+    pub(super) cluster: &'a Cluster,
+    manifests: &'a [Manifest],
+    pub(super) options: &'a ApplyOptions,
+    /// Group and kind of everything that this plan applies: definitions of these are waited for.
+    needed: BTreeSet<(String, String)>,
+}
+
+/// What came of one step.
+pub(super) struct Done {
+    pub(super) result: ObjectResult,
+    effect: Effect,
+}
+
+/// What a step means for the inventory.
+enum Effect {
+    None,
+    /// It was applied; this is what we own of it now.
+    Applied(Option<ProjectionHash>),
+    /// It is gone.
+    Gone,
+    /// Its deletion was asked for.
+    Deleting,
+}
+
+impl Done {
+    fn new(step: &Step, outcome: Outcome, message: Option<String>, effect: Effect) -> Self {
+        Self {
+            result: result(step, outcome, message),
+            effect,
+        }
+    }
+
+    /// Whether the object is being deleted and not gone yet.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.effect, Effect::Deleting)
+    }
+
+    pub(super) fn note_in(&self, inventory: &mut Inventory, step: &Step) {
+        match self.effect {
+            Effect::Applied(live) => inventory.settle(&step.id, live),
+            Effect::Gone => inventory.forget(&step.id),
+            Effect::None | Effect::Deleting => {}
+        }
+    }
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn new(
+        cluster: &'a Cluster,
+        manifests: &'a [Manifest],
+        options: &'a ApplyOptions,
+        needed: BTreeSet<(String, String)>,
+    ) -> Self {
+        Self {
+            cluster,
+            manifests,
+            options,
+            needed,
+        }
+    }
+
+    pub(super) async fn run(&self, step: &Step) -> Done {
+        let done = match step.action {
+            Action::Unchanged => Ok(Done::new(step, Outcome::Applied, None, Effect::None)),
+            Action::Prune => self.prune(step).await,
+            Action::Create | Action::Adopt | Action::Change | Action::Recreate => self.put(step).await,
+        };
+        done.unwrap_or_else(|error| Done::new(step, Outcome::Failed, Some(words(&error)), Effect::None))
+    }
+
+    /// Waits until an object whose deletion was asked for is gone.
+    pub(super) async fn finish_deletion(&self, step: &Step, done: &mut Done) {
+        let gone = async {
+            let kind = self.kind_of(step).await?;
+            wait::gone(self.cluster, &kind, &step.id, step.uid.as_deref(), self.options.deadline).await
+        };
+        *done = match gone.await {
+            Ok(()) => Done::new(step, Outcome::Applied, None, Effect::Gone),
+            Err(error) => Done::new(step, Outcome::Failed, Some(words(&error)), Effect::None),
+        };
+    }
+
+    async fn kind_of(&self, step: &Step) -> Result<Arc<ServedKind>, Error> {
+        let gvk = GroupVersionKind::new(&step.id.group, &step.version, &step.id.kind);
+        match self.cluster.kinds.resolve(&gvk).await? {
+            Lookup::Served(kind) => Ok(kind),
+            Lookup::NotServed => Err(Error::NotServed { gvk }),
+            Lookup::Unknown => Err(Error::KindUnanswered { gvk }),
+        }
+    }
+
+    async fn prune(&self, step: &Step) -> Result<Done, Error> {
+        let kind = match self.kind_of(step).await {
+            // With its kind everything of it went.
+            Err(Error::NotServed { .. }) => return Ok(Done::new(step, Outcome::Applied, None, Effect::Gone)),
+            other => other?,
+        };
+        let uid = step.uid.as_deref();
+        let deleted = self.cluster.requests.delete(&kind, &step.id, uid, self.options.deadline).await?;
+        Ok(match deleted {
+            Deleted::Gone => Done::new(step, Outcome::Applied, None, Effect::Gone),
+            Deleted::Pending => {
+                let message = Some("it goes when its finalizers or its grace period are over".to_owned());
+                Done::new(step, Outcome::Applied, message, Effect::Deleting)
+            }
+        })
+    }
+
+    async fn put(&self, step: &Step) -> Result<Done, Error> {
+        let manifest = step.manifest.and_then(|place| self.manifests.get(place));
+        let Some(manifest) = manifest else {
+            return Err(Error::ForeignPlan { id: Box::new(step.id.clone()) });
+        };
+        let kind = self.kind_of(step).await?;
+        if step.action == Action::Recreate {
+            self.remove_first(step, &kind).await?;
+        }
+        self.take_over_fields(step, &kind).await?;
+        let applied = self.apply_settling(step, &kind, manifest).await?;
+        let owned = ProjectionHash::of(&applied.object, FIELD_MANAGER);
+        self.cluster.live.observe(&applied.object)?;
+        self.await_definition(step, manifest).await?;
+        let changed = step.diff.summary(NAMED_PATHS);
+        let message = (step.action != Action::Create && !changed.is_empty()).then_some(changed);
+        Ok(Done::new(step, Outcome::Applied, message, Effect::Applied(owned)))
+    }
+
+    /// Deletes an object that cannot be changed, and waits until it is gone.
+    async fn remove_first(&self, step: &Step, kind: &ServedKind) -> Result<(), Error> {
+        let deadline = self.options.deadline;
+        let uid = step.uid.as_deref();
+        let asked = step.reason == Reason::Deleting;
+        if !asked && self.cluster.requests.delete(kind, &step.id, uid, deadline).await? == Deleted::Gone {
+            return Ok(());
+        }
+        wait::gone(self.cluster, kind, &step.id, uid, deadline).await
+    }
+
+    /// Makes fields ours that kubectl wrote, so that what leaves the rendering leaves the object.
+    async fn take_over_fields(&self, step: &Step, kind: &ServedKind) -> Result<(), Error> {
+        let deadline = self.options.deadline;
+        let requests = &self.cluster.requests;
+        let mut migration = step.migration.clone();
+        for tries_left in (0..MIGRATION_TRIES).rev() {
+            let Some(wanted) = &migration else { return Ok(()) };
+            match requests.json_patch(kind, &step.id, &wanted.json_patch, deadline).await {
+                Ok(_) => return Ok(()),
+                // The object is not as it was planned with: look again.
+                Err(error) if tries_left > 0 && matches!(error.class(), Class::Conflict | Class::Invalid) => {
+                    let live = requests.get(kind, &step.id, deadline).await?;
+                    migration = live.as_ref().and_then(migrate::plan);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies; what could not be checked before is tried again while what it needs takes effect.
+    async fn apply_settling(
+        &self,
+        step: &Step,
+        kind: &ServedKind,
+        manifest: &Manifest,
+    ) -> Result<Applied, Error> {
+        let give_up = self.options.deadline.min(Instant::now() + SETTLING);
+        let mut pauses = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        loop {
+            let requests = &self.cluster.requests;
+            let applied = requests.apply(kind, manifest.object(), Mode::Write, self.options.deadline).await;
+            let Err(error) = &applied else { return applied };
+            let pause = pauses.next();
+            if !may_settle(step, error) || Instant::now() + pause >= give_up {
+                return applied;
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// After a definition whose objects come later in this plan: waits until they can be applied and seen.
+    async fn await_definition(&self, step: &Step, manifest: &Manifest) -> Result<(), Error> {
+        let definition = step.id.group == "apiextensions.k8s.io" && step.id.kind == "CustomResourceDefinition";
+        let defined = if definition { defined_by(manifest.object()) } else { None };
+        let Some((group, kind)) = defined.filter(|defined| self.needed.contains(defined)) else {
+            return Ok(());
+        };
+        let wanted = self.manifests.iter().map(Manifest::gvk);
+        let wanted: BTreeSet<_> = wanted.filter(|gvk| gvk.group == group && gvk.kind == kind).collect();
+        wait::established(self.cluster, &step.id, &wanted, self.options.deadline).await
+    }
+}
+
+/// Whether a refusal may go away by itself because what the object needs has just been applied.
+fn may_settle(step: &Step, error: &Error) -> bool {
+    let Some(refusal) = error.failure().and_then(|failure| failure.refusal()) else {
+        return false;
+    };
+    let unverified = matches!(step.reason, Reason::Unverified { .. });
+    let missing = refusal.code == 404 || refusal.message.contains("not found");
+    missing || (unverified && refusal.class() == Class::Invalid)
+}
+
+/// The record of one step.
+pub(super) fn result(step: &Step, outcome: Outcome, message: Option<String>) -> ObjectResult {
+    ObjectResult {
+        group: step.id.group.clone(),
+        kind: step.id.kind.clone(),
+        namespace: step.id.namespace.clone(),
+        name: step.id.name.clone(),
+        action: step.action,
+        outcome,
+        message,
+    }
+}

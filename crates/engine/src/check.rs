@@ -1,0 +1,337 @@
+//! Asks the API server, without changing anything, what would come of the objects of a draft.
+//!
+//! Each object that may have changed costs one request: a server-side apply with `dryRun`. What it needs may only
+//! come with the same plan; then there is no way to ask, or a way around:
+//!
+//! * its namespace: the object is tried in a namespace that exists (the *stand-in*);
+//! * its kind, or a newer schema of it: [`Checked::Unverifiable`];
+//! * an account, a role, a class that the server looks up at admission: [`Checked::Unverifiable`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt as _;
+use serde_json::{Map, Value};
+use tiphys_manifest::ObjectId;
+use tokio::time::Instant;
+
+use crate::cluster::Cluster;
+use crate::discovery::{Lookup, ServedKind};
+use crate::error::{Class, Error};
+use crate::plan::{Checked, Creating, Draft, Existed, Question, Tracking};
+use crate::requests::failure::Refusal;
+use crate::requests::{Applied, Mode, TriedCreate};
+
+/// How a draft is checked.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// When to give up what is not answered.
+    pub deadline: Instant,
+    /// A namespace that exists, in which objects of namespaces to come are tried.
+    pub stand_in: String,
+}
+
+/// Asks about every object of the draft that may have changed.
+pub async fn check(cluster: &Cluster, draft: &Draft, options: &CheckOptions) -> BTreeMap<ObjectId, Checked> {
+    let (first, rest): (Vec<_>, Vec<_>) = draft.questions().partition(|question| brings_others(question.id));
+    let mut round = Round {
+        cluster,
+        options,
+        missing_namespaces: BTreeSet::new(),
+        changing_definitions: BTreeSet::new(),
+        planned: draft.questions().map(|question| question.id.name.clone()).collect(),
+    };
+    let mut answers = round.ask(first).await;
+    round.learn(&answers, draft);
+    answers.extend(round.ask(rest).await);
+    answers.extend(round.count_objects(draft).await);
+    answers
+}
+
+/// Namespaces and definitions are asked about first: the rest depends on what is there.
+fn brings_others(id: &ObjectId) -> bool {
+    let definition = id.group == "apiextensions.k8s.io" && id.kind == "CustomResourceDefinition";
+    definition || is_namespace(id)
+}
+
+fn is_namespace(id: &ObjectId) -> bool {
+    id.group.is_empty() && id.kind == "Namespace"
+}
+
+/// What is known while one draft is checked.
+struct Round<'a> {
+    cluster: &'a Cluster,
+    options: &'a CheckOptions,
+    /// Namespaces that only come with this plan.
+    missing_namespaces: BTreeSet<String>,
+    /// Group and kind of definitions that this plan may change.
+    changing_definitions: BTreeSet<(String, String)>,
+    /// Names of everything that this plan may bring.
+    planned: BTreeSet<String>,
+}
+
+impl Round<'_> {
+    async fn ask(&self, questions: Vec<Question<'_>>) -> BTreeMap<ObjectId, Checked> {
+        let asked = futures::stream::iter(questions)
+            .map(|question| async move { (question.id.clone(), self.ask_one(&question).await) });
+        asked.buffer_unordered(self.options.concurrency.max(1)).collect().await
+    }
+
+    /// Takes in what the answers about namespaces and definitions say.
+    fn learn(&mut self, answers: &BTreeMap<ObjectId, Checked>, draft: &Draft) {
+        for question in draft.questions().filter(|question| brings_others(question.id)) {
+            let answer = answers.get(question.id);
+            if !is_namespace(question.id) {
+                self.changing_definitions.extend(defined_by(question.manifest.object()));
+            } else if let Some(Checked::Predicted { existed: Existed::No, .. }) = answer {
+                self.missing_namespaces.insert(question.id.name.clone());
+            }
+        }
+    }
+
+    async fn ask_one(&self, question: &Question<'_>) -> Checked {
+        if let Some(known) = self.known_namespace(question) {
+            return known;
+        }
+        let gvk = question.manifest.gvk();
+        let kind = match self.cluster.kinds.resolve(gvk).await {
+            Ok(Lookup::Served(kind)) => kind,
+            Ok(Lookup::Unknown) => return unanswered_kind(&gvk.to_string()),
+            Ok(Lookup::NotServed) if question.surroundings.definition => {
+                return Checked::Unverifiable {
+                    why: format!("its kind {gvk} is defined by the same plan"),
+                };
+            }
+            Ok(Lookup::NotServed) => {
+                return Checked::Refused {
+                    class: Class::Invalid,
+                    message: format!(
+                        "the API server serves no kind {gvk}: is the apiVersion right, and is its CustomResourceDefinition installed?"
+                    ),
+                };
+            }
+            Err(error) => return refused(&error),
+        };
+        let namespace = question.id.namespace.as_deref().unwrap_or_default();
+        let answered = if self.missing_namespaces.contains(namespace) {
+            self.try_elsewhere(question, &kind, namespace).await
+        } else {
+            self.try_in_place(question, &kind).await
+        };
+        answered.unwrap_or_else(|error| refused(&error))
+    }
+
+    /// A namespace that only has to exist need not be asked about when something of ours is in it.
+    fn known_namespace(&self, question: &Question<'_>) -> Option<Checked> {
+        let only_exists = question.tracking == Tracking::Unowned && is_namespace(question.id);
+        if !only_exists || !self.cluster.live.has_namespace(&question.id.name) {
+            return None;
+        }
+        let object = Value::Object(question.manifest.object().clone());
+        Some(Checked::Predicted {
+            live: Some(object.clone()),
+            object,
+            existed: Existed::Yes,
+            warnings: Vec::new(),
+        })
+    }
+
+    async fn try_in_place(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Checked, Error> {
+        let asked = self.dry_run(kind, question.manifest.object()).await;
+        match asked {
+            Ok(applied) => self.predicted(question, kind, applied).await,
+            Err(error) => self.why_not(question, kind, error).await,
+        }
+    }
+
+    async fn dry_run(&self, kind: &ServedKind, object: &Map<String, Value>) -> Result<Applied, Error> {
+        self.cluster.requests.apply(kind, object, Mode::DryRun, self.options.deadline).await
+    }
+
+    async fn predicted(
+        &self,
+        question: &Question<'_>,
+        kind: &ServedKind,
+        applied: Applied,
+    ) -> Result<Checked, Error> {
+        let live = match (applied.existed, question.live, question.tracking) {
+            (false, _, _) | (true, Some(_), _) => None,
+            // It stays as it is: nobody compares it.
+            (true, None, Tracking::Unowned) => Some(applied.object.clone()),
+            (true, None, Tracking::Owned) => self.read(question, kind).await?,
+        };
+        // It may have been deleted since it was dry-run.
+        let existed = applied.existed && (live.is_some() || question.live.is_some());
+        Ok(Checked::Predicted {
+            object: applied.object,
+            existed: if existed { Existed::Yes } else { Existed::No },
+            live,
+            warnings: applied.warnings,
+        })
+    }
+
+    async fn read(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Option<Value>, Error> {
+        self.cluster.requests.get(kind, question.id, self.options.deadline).await
+    }
+
+    /// What a refusal means: for good, until the plan has run, or unless the object is created anew.
+    async fn why_not(
+        &self,
+        question: &Question<'_>,
+        kind: &ServedKind,
+        error: Error,
+    ) -> Result<Checked, Error> {
+        let Some(refusal) = error.failure().and_then(|failure| failure.refusal()) else {
+            return Err(error);
+        };
+        if let Some(why) = self.comes_later(question, refusal) {
+            return Ok(Checked::Unverifiable { why });
+        }
+        let namespace = question.id.namespace.as_deref().unwrap_or_default();
+        if refusal.is_missing_namespace(namespace) {
+            return Ok(Checked::Refused {
+                class: Class::Invalid,
+                message: format!(
+                    "there is no namespace {namespace}: create it, or set destination.createNamespace"
+                ),
+            });
+        }
+        if !refusal.is_immutable() {
+            return Err(error);
+        }
+        let message = refusal.message.clone();
+        let creating = if question.try_creating {
+            self.try_creating(question, kind).await?
+        } else {
+            Creating::NotAsked
+        };
+        let live = match question.live {
+            Some(_) => None,
+            None => self.read(question, kind).await?,
+        };
+        Ok(Checked::Immutable {
+            message,
+            live,
+            creating,
+        })
+    }
+
+    /// Whether the refusal is about something that this very plan brings.
+    fn comes_later(&self, question: &Question<'_>, refusal: &Refusal) -> Option<String> {
+        let id = question.id;
+        let defined = (id.group.clone(), id.kind.clone());
+        if refusal.class() == Class::Invalid && self.changing_definitions.contains(&defined) {
+            return Some(format!("the definition of its kind changes with the same plan: {}", refusal.message));
+        }
+        let others = self.planned.iter().filter(|name| **name != id.name);
+        let missing = others.into_iter().find(|name| refusal.misses(name))?;
+        Some(format!("it needs {missing}, which comes with the same plan"))
+    }
+
+    async fn try_creating(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Creating, Error> {
+        let object = question.manifest.object();
+        match self.cluster.requests.try_create(kind, object, self.options.deadline).await {
+            Ok(TriedCreate::Created(_) | TriedCreate::Exists) => Ok(Creating::Accepted),
+            Err(error) if error.class() == Class::Transient => Err(error),
+            Err(error) => Ok(Creating::Refused { message: words(&error) }),
+        }
+    }
+
+    /// Tries an object of a namespace to come in another one.
+    async fn try_elsewhere(
+        &self,
+        question: &Question<'_>,
+        kind: &ServedKind,
+        namespace: &str,
+    ) -> Result<Checked, Error> {
+        let mut manifest = question.manifest.clone();
+        manifest.set_namespace(&self.options.stand_in);
+        let tried = match self.dry_run(kind, manifest.object()).await {
+            Ok(applied) if applied.existed => {
+                // Something else has this name there. Creating says whether the object is valid by itself.
+                let tried = self.cluster.requests.try_create(kind, manifest.object(), self.options.deadline);
+                tried.await.map(|tried| match tried {
+                    TriedCreate::Created(object) => (object, applied.warnings),
+                    TriedCreate::Exists => (Value::Object(manifest.object().clone()), applied.warnings),
+                })
+            }
+            other => other.map(|applied| (applied.object, applied.warnings)),
+        };
+        match tried {
+            Ok((object, warnings)) => Ok(Checked::Predicted {
+                object: moved(object, namespace),
+                existed: Existed::No,
+                live: None,
+                warnings,
+            }),
+            // What is wrong with the object is wrong everywhere; what is in the way there may not be here.
+            Err(error) if matches!(error.class(), Class::Forbidden | Class::Conflict) => Ok(Checked::Unverifiable {
+                why: format!("its namespace {namespace} comes with the same plan"),
+            }),
+            Err(error) => self.why_not(question, kind, error).await,
+        }
+    }
+
+    /// Which of the definitions that would be pruned have no objects.
+    async fn count_objects(&self, draft: &Draft) -> BTreeMap<ObjectId, Checked> {
+        let mut answers = BTreeMap::new();
+        for id in draft.definitions_to_prune() {
+            let Some((plural, group)) = id.name.split_once('.') else { continue };
+            let asked = match self.cluster.kinds.by_resource(group, plural) {
+                Some(kind) => self.cluster.requests.has_objects(&kind, self.options.deadline).await,
+                None => continue,
+            };
+            match asked {
+                Ok(false) => drop(answers.insert(id.clone(), Checked::NoObjects)),
+                Ok(true) => {}
+                Err(error) => tracing::warn!(definition = id.name, %error, "cannot see whether it has objects"),
+            }
+        }
+        answers
+    }
+}
+
+/// Group and kind that a CustomResourceDefinition defines.
+pub(crate) fn defined_by(definition: &Map<String, Value>) -> Option<(String, String)> {
+    let spec = definition.get("spec")?;
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    Some((text(spec.get("group"))?, text(spec.get("names")?.get("kind"))?))
+}
+
+fn moved(mut object: Value, namespace: &str) -> Value {
+    if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
+    object
+}
+
+fn unanswered_kind(kind: &str) -> Checked {
+    Checked::Refused {
+        class: Class::Transient,
+        message: format!("the server behind the kind {kind} does not answer"),
+    }
+}
+
+fn refused(error: &Error) -> Checked {
+    Checked::Refused {
+        class: error.class(),
+        message: words(error),
+    }
+}
+
+/// What went wrong, in one line: the API server's own words where it said something.
+pub(crate) fn words(error: &Error) -> String {
+    if let Some(refusal) = error.failure().and_then(|failure| failure.refusal()) {
+        return refusal.message.clone();
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        // kube's errors repeat their sources in their own words.
+        source = if cause.is::<kube::Error>() { None } else { cause.source() };
+    }
+    text
+}

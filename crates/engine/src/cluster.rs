@@ -1,0 +1,83 @@
+//! One cluster, connected: what it serves, what is live in it, and how to write to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::{Client, Config};
+use tiphys_manifest::{GroupVersionKind, ObjectId};
+use tokio::time::Instant;
+
+use crate::discovery::{Kinds, Lookup};
+use crate::error::Error;
+use crate::live::{Ensured, LiveCache};
+use crate::plan::Live;
+use crate::requests::failure::Failure;
+use crate::requests::{RequestLimits, Requests};
+use crate::task::Task;
+
+/// One cluster, connected. Clones share everything.
+#[derive(Clone)]
+pub struct Cluster {
+    /// What it serves.
+    pub kinds: Arc<Kinds>,
+    /// What is live in it, of what Tiphys applied.
+    pub live: LiveCache,
+    /// Reads and writes of single objects.
+    pub requests: Requests,
+    _following: Arc<Task>,
+}
+
+impl Cluster {
+    /// Asks the API server what it serves, and starts to follow changes of that.
+    pub async fn connect(client: Client, limits: RequestLimits) -> Result<Self, Error> {
+        let kinds = Kinds::discover(client.clone()).await?;
+        Ok(Self {
+            live: LiveCache::new(client.clone(), Arc::clone(&kinds)),
+            requests: Requests::new(client, limits),
+            _following: Arc::new(kinds.follow()),
+            kinds,
+        })
+    }
+
+    /// Makes sure that these kinds are watched and have been listed; a kind that is no longer served in the version
+    /// that is asked for, in another one.
+    pub async fn watch(
+        &self,
+        kinds: impl IntoIterator<Item = &GroupVersionKind>,
+        deadline: Instant,
+    ) -> Result<Ensured, Error> {
+        let mut ensured = self.live.ensure(kinds, deadline).await?;
+        let others: BTreeMap<_, _> = ensured
+            .not_served
+            .iter()
+            .filter_map(|gvk| Some((gvk.clone(), self.kinds.any_version(&gvk.group, &gvk.kind).served()?.gvk())))
+            .collect();
+        self.live.ensure(others.values(), deadline).await?;
+        ensured.not_served.retain(|gvk| !others.contains_key(gvk));
+        Ok(ensured)
+    }
+
+    /// What is known about an object, as planning wants to know it.
+    ///
+    /// Only an object whose kind is watched and listed, or not served at all, can be known to be absent.
+    pub fn live(&self, id: &ObjectId) -> Live {
+        if let Some(object) = self.live.get(id) {
+            return Live::Present(object);
+        }
+        if self.live.is_listed(&id.group, &id.kind) {
+            return Live::Absent;
+        }
+        match self.kinds.any_version(&id.group, &id.kind) {
+            Lookup::NotServed => Live::Absent,
+            Lookup::Served(_) | Lookup::Unknown => Live::Unknown,
+        }
+    }
+}
+
+/// A client for the engine: its own retries, which know no deadline, are off.
+pub fn client(mut config: Config) -> Result<Client, Error> {
+    config.default_retry = false;
+    Client::try_from(config).map_err(|error| Error::Connect {
+        source: Box::new(Failure::from(error)),
+    })
+}
