@@ -21,6 +21,7 @@ need() {
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1"; }
 
 need gcc has cc
+need libc6-dev test -e /usr/include/stdio.h
 need make has make
 need pkg-config has pkg-config
 need libssl-dev pkg-config --exists openssl
