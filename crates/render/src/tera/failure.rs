@@ -11,6 +11,13 @@ const MAX_ERRORS: usize = 10;
 const ARROW: &str = "--> ";
 const CALLER: &str = "note: called from ";
 
+/// What stands before and after the value in messages that repeat it.
+const VALUE_MESSAGES: [(&str, &str); 3] = [
+    ("The string `", "` cannot be converted"),
+    ("Value `", "` is not a container"),
+    ("Value `", "` is out of range"),
+];
+
 /// How a line of a Go template can be told.
 const GO_SYNTAX: [&str; 3] = ["{{ .", "{{- .", "{{."];
 
@@ -67,6 +74,7 @@ fn of(job: &Job, template: &str, error: &Error) -> ChartError {
     };
     errors.truncate(MAX_ERRORS);
     for error in &mut errors {
+        error.message = without_value(&error.message);
         if error.message.starts_with("Found `.`") && GO_SYNTAX.iter().any(|sign| error.excerpt.contains(sign))
         {
             error
@@ -83,6 +91,15 @@ fn of(job: &Job, template: &str, error: &Error) -> ChartError {
         }
     }
     ChartError::Templates { errors }
+}
+
+/// Some messages of Tera repeat the value that they are about, which may be a secret.
+fn without_value(message: &str) -> String {
+    let hidden = VALUE_MESSAGES.iter().find_map(|(before, after)| {
+        let (_, rest) = message.strip_prefix(before)?.rsplit_once(after)?;
+        Some(format!("{before}(hidden){after}{rest}"))
+    });
+    hidden.unwrap_or_else(|| message.to_owned())
 }
 
 /// The message may have any text in it, so it is taken from the report and only what follows it is parsed.
