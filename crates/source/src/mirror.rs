@@ -22,6 +22,7 @@ pub(crate) struct Context {
     pub(crate) doubtful: Semaphore,
     pub(crate) changes: broadcast::Sender<RepositoryChanged>,
     pub(crate) looks: AtomicU64,
+    pub(crate) waiting: AtomicU64,
     pub(crate) fetches: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) received_bytes: AtomicU64,
@@ -131,7 +132,9 @@ impl Mirror {
     async fn look(&self, context: &Context, upkeep: Upkeep) -> Result<()> {
         let specs: Vec<RevisionSpec> = self.wants().keys().cloned().collect();
         let started = Instant::now();
+        context.waiting.fetch_add(1, Ordering::Relaxed);
         let result = self.ask_worker(context, &specs, upkeep).await;
+        context.waiting.fetch_sub(1, Ordering::Relaxed);
         context.looks.fetch_add(1, Ordering::Relaxed);
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let url = &self.remote.url;

@@ -34,17 +34,17 @@ pub struct Config {
     pub directory: PathBuf,
     /// How long a mirror stays on disk that nobody uses.
     pub keep_unused: Duration,
-    /// Workers that servers may occupy that did not answer the last time, or never yet.
-    pub doubtful: NonZeroUsize,
+    /// The workers. See [`pool_config`].
+    pub workers: PoolConfig,
 }
 
 impl Config {
-    /// The usual settings, with mirrors in `directory`.
-    pub fn new(directory: PathBuf) -> Self {
+    /// The usual settings, with mirrors in `directory` and workers of `program`.
+    pub fn new(directory: PathBuf, program: PathBuf) -> Self {
         Self {
             directory,
             keep_unused: Duration::from_secs(3600),
-            doubtful: const { NonZeroUsize::new(4).unwrap() },
+            workers: pool_config(program),
         }
     }
 }
@@ -121,18 +121,27 @@ pub struct Counters {
     pub failures: u64,
     /// Bytes that were received in packs.
     pub received_bytes: u64,
+    /// Worker processes that were started.
+    pub workers_started: u64,
+    /// Looks that ended with the death of their worker: killed at a deadline, out of memory, crashed.
+    pub workers_lost: u64,
+    /// Looks that are under way or wait for a worker.
+    pub waiting: u64,
 }
 
 impl Mirrors {
     /// Opens the directory of the mirrors and starts the task that removes unused ones. Call it inside a Tokio runtime.
-    pub fn open(config: Config, pool: Pool) -> Result<Self> {
+    ///
+    /// Servers that did not answer the last time, or never yet, can occupy at most half of the workers.
+    pub fn open(config: Config) -> Result<Self> {
         let directory = CacheDirectory::open(&config.directory)
             .map_err(|source| disk_error("opening the mirrors", source))?;
         let context = Context {
-            pool,
-            doubtful: Semaphore::new(config.doubtful.get()),
+            doubtful: Semaphore::new((config.workers.size.get() / 2).max(1)),
+            pool: Pool::new(config.workers),
             changes: broadcast::Sender::new(CHANGES),
             looks: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
             fetches: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
@@ -145,6 +154,15 @@ impl Mirrors {
         });
         tokio::spawn(collect_regularly(Arc::downgrade(&shared)));
         Ok(Self { shared })
+    }
+
+    /// Starts a worker, so that the first repository need not wait for it.
+    pub async fn warm(&self) -> Result<()> {
+        let warm = self.shared.context.pool.warm().await;
+        warm.map_err(|source| Error::Worker {
+            url: "the first repository".to_owned(),
+            source: Arc::new(source),
+        })
     }
 
     /// Tracks what `spec` means in `remote`, until the result is dropped. The server is asked at once, then at the
@@ -186,11 +204,15 @@ impl Mirrors {
     /// What was done since the start.
     pub fn counters(&self) -> Counters {
         let context = &self.shared.context;
+        let workers = context.pool.counters();
         Counters {
             looks: context.looks.load(Ordering::Relaxed),
             fetches: context.fetches.load(Ordering::Relaxed),
             failures: context.failures.load(Ordering::Relaxed),
             received_bytes: context.received_bytes.load(Ordering::Relaxed),
+            workers_started: workers.started,
+            workers_lost: workers.failed,
+            waiting: context.waiting.load(Ordering::Relaxed),
         }
     }
 

@@ -29,6 +29,12 @@ use store::Store;
 /// The role of Git workers, as their binary is told it.
 pub const ROLE: &str = "git";
 
+/// All branches and tags. What stands after the colon is a form that a pattern needs; nothing is written there.
+const EVERYTHING: [&str; 2] = [
+    "refs/heads/*:refs/tiphys-all/heads/*",
+    "refs/tags/*:refs/tiphys-all/tags/*",
+];
+
 /// The home directory of a worker: its working directory, whatever that is at the moment. libgit2 looks for
 /// `~/.ssh/known_hosts` to choose the type of host key that it asks a server for, so each request gets its own.
 /// There is nothing else in it: no configuration and no keys of the user.
@@ -121,7 +127,15 @@ struct Fetches<'a> {
 
 impl<'a> Fetches<'a> {
     fn connect(&mut self) -> Result<Session<'a>, Failure> {
-        Session::connect(self.store.repository(), self.request, self.chains)
+        let connect = || Session::connect(self.store.repository(), self.request, self.chains);
+        match connect() {
+            // Without our preference the server shows the key that it has, and the refusal can name it.
+            Err(Failure::NoSsh(_)) => {
+                self.store.forget_known_hosts()?;
+                connect()
+            }
+            other => other,
+        }
     }
 
     /// Fetches references by their names: without history where the server can do that, else with all of it.
@@ -186,7 +200,7 @@ impl<'a> Fetches<'a> {
         } else {
             Depth::Full
         };
-        self.download(session, &["refs/heads/*", "refs/tags/*"], depth)
+        self.download(session, &EVERYTHING, depth)
     }
 
     fn download(&mut self, mut session: Session<'a>, names: &[&str], depth: Depth) -> Result<(), Failure> {

@@ -26,6 +26,8 @@ pub(super) enum Failure {
     NoSingleCommit,
     /// The server does not have, or does not give, what was asked for.
     NotOurRef(String),
+    /// The server and we could not agree on how to speak ssh: it may have no host key of a type that we know.
+    NoSsh(String),
 }
 
 impl Failure {
@@ -56,7 +58,10 @@ impl Failure {
         match (error.code(), error.class()) {
             _ if says("server doesn't support shallow") => Self::NoShallow,
             _ if says("cannot fetch a specific object") => Self::NoSingleCommit,
-            _ if says("not our ref") || says("unadvertised object") => Self::NotOurRef(detail),
+            _ if says("not our ref") || says("unadvertised object") || says("unexpected packet type") => {
+                Self::NotOurRef(detail)
+            }
+            _ if says("failed to start ssh session") => Self::NoSsh(detail),
             _ if says("cannot redirect") => Self::Error(Error::Redirected {
                 url,
                 detail: redirection(&detail),
@@ -88,16 +93,11 @@ impl Failure {
             {
                 Self::Error(Error::Unreachable { url, detail })
             }
-            (
-                _,
-                ErrorClass::Odb
-                | ErrorClass::Reference
-                | ErrorClass::Repository
-                | ErrorClass::Zlib
-                | ErrorClass::Object
-                | ErrorClass::Indexer,
-            ) => Self::Damaged(detail),
-            _ => Self::Error(Error::Server { url, detail }),
+            (_, ErrorClass::Net | ErrorClass::Invalid | ErrorClass::Callback) => {
+                Self::Error(Error::Server { url, detail })
+            }
+            // The rest is about objects, references and their files.
+            _ => Self::Damaged(detail),
         }
     }
 
@@ -117,6 +117,7 @@ impl Failure {
                 url,
                 detail: "it does not hand out this commit".to_owned(),
             },
+            Self::NoSsh(detail) => Error::Unreachable { url, detail },
             Self::NotOurRef(detail) => Error::Server { url, detail },
         }
     }
@@ -153,8 +154,6 @@ fn of_ssh(url: String, detail: String) -> Error {
         Error::PrivateKey { url, detail }
     } else if lower.contains("permission denied") || lower.contains("authenticat") {
         Error::Authentication { url, detail }
-    } else if lower.contains("failed to start ssh session") {
-        Error::Unreachable { url, detail }
     } else {
         Error::Server { url, detail }
     }

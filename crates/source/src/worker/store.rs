@@ -71,6 +71,11 @@ impl Store {
         .map_err(Failure::disk)
     }
 
+    /// Lets libgit2 take whatever key the server has.
+    pub(super) fn forget_known_hosts(&self) -> Result<(), Failure> {
+        fs::write(self.home.join(".ssh/known_hosts"), "").map_err(Failure::disk)
+    }
+
     /// Whether the mirror has only the tips of histories.
     pub(super) fn is_shallow(&self) -> bool {
         self.repository.is_shallow()

@@ -1,47 +1,40 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "every test program uses a part")]
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tiphys_source::{
-    Config, Mirrors, Remote, RemoteUrl, Revision, RevisionSpec, Tracked, Transport, pool_config,
-};
+use tiphys_source::{Config, Mirrors, Remote, RemoteUrl, Revision, RevisionSpec, Tracked, Transport};
 use tiphys_tests::TestRepo;
 use tiphys_tree::{Tree, TreePath};
-use tiphys_worker::{Pool, PoolConfig};
 
 /// Mirrors in a directory of their own.
 pub struct Fixture {
     pub mirrors: Mirrors,
-    pub pool: Pool,
     pub directory: TempDir,
 }
 
-pub fn pool() -> PoolConfig {
-    pool_config(PathBuf::from(env!("CARGO_BIN_EXE_tiphys-source-probe")))
-}
-
 pub fn config(directory: &TempDir) -> Config {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_tiphys-source-probe"));
     Config {
         keep_unused: Duration::ZERO,
-        ..Config::new(directory.path().join("mirrors"))
+        ..Config::new(directory.path().join("mirrors"), program)
     }
 }
 
 impl Fixture {
     pub fn new() -> Self {
-        Self::with_pool(pool())
+        Self::with_workers(8)
     }
 
-    pub fn with_pool(pool: PoolConfig) -> Self {
+    pub fn with_workers(size: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let pool = Pool::new(pool);
-        let mirrors = Mirrors::open(config(&directory), pool.clone()).unwrap();
+        let mut config = config(&directory);
+        config.workers.size = NonZeroUsize::new(size).unwrap();
         Self {
-            mirrors,
-            pool,
+            mirrors: Mirrors::open(config).unwrap(),
             directory,
         }
     }
