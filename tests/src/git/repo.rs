@@ -34,7 +34,14 @@ impl TestRepo {
         std::fs::create_dir_all(&path).expect("a folder can be made");
         run(
             &path,
-            &["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "."],
+            &[
+                "init",
+                "--quiet",
+                "--bare",
+                "--template=",
+                "--initial-branch=main",
+                ".",
+            ],
             b"",
         );
         for (key, value) in [

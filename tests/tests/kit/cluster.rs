@@ -6,7 +6,9 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
-use tiphys_tests::{Cluster, ClusterOptions, Component, OwnCluster, TestNamespace, eventually};
+use tiphys_tests::{
+    Cluster, ClusterOptions, Component, OwnCluster, TestNamespace, eventually, eventually_blocking,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -237,4 +239,43 @@ async fn a_cluster_of_ones_own_can_be_broken_and_mended() {
     assert!(logs.join("etcd.log").exists());
     drop(cluster);
     assert!(!logs.exists(), "the cluster takes its files with it");
+}
+
+/// Ends a kept cluster whatever happens.
+struct Ends(u32);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("kill")
+            .arg(self.0.to_string())
+            .status();
+    }
+}
+
+#[test]
+fn a_cluster_can_be_kept_beyond_its_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ClusterOptions {
+        keep_in: Some(folder.path().to_owned()),
+        ..ClusterOptions::default()
+    };
+    let cluster = OwnCluster::start(&options);
+    let ends = Ends(cluster.pid());
+    let (kubectl, kubeconfig) = (cluster.kubectl_program(), cluster.admin_kubeconfig().to_owned());
+    drop(cluster);
+    let answers = || {
+        let mut command = std::process::Command::new(&kubectl);
+        command
+            .args(["get", "--raw=/readyz"])
+            .env("KUBECONFIG", &kubeconfig)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    assert!(answers());
+    drop(ends);
+    eventually_blocking("SIGTERM ends it", SOON, || {
+        if answers() { Err("it answers") } else { Ok(()) }
+    });
 }

@@ -1,7 +1,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use tiphys_tests::{Process, eventually, eventually_blocking};
+use tiphys_tests::{Process, eventually, eventually_blocking, program};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -86,4 +86,13 @@ fn waiting_ends_with_what_was_seen_last() {
     });
     assert!(message(hung).contains("did not come back"));
     assert!(began.elapsed() < SOON);
+}
+
+#[test]
+fn the_programs_of_the_workspace_are_found() {
+    let help = Process::builder("tiphys", program("tiphys"))
+        .arg("--help")
+        .start();
+    assert!(help.wait(SOON).success(), "{}", help.log());
+    assert!(help.log().contains("Usage"), "{}", help.log());
 }
