@@ -33,7 +33,7 @@ const IDLE: Duration = Duration::from_secs(150);
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the server keeps a watch open; each watch adds up to a fifth, so that they do not renew together.
 const WATCH_SECONDS: u64 = 600;
-/// A watch that lived this long was a good one: the next problem starts with a short pause again.
+/// A watch that lived this long, or told something, was a good one: the next pause is a short one again.
 const GOOD: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -132,13 +132,14 @@ impl Watch {
     pub(crate) async fn run(mut self, mut sink: impl FnMut(Step) + Send) {
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
-            let began = Instant::now();
+            let (began, cursor) = (Instant::now(), self.cursor.clone());
             let end = self.connect(&mut sink).await;
-            if began.elapsed() >= GOOD {
+            let lived_long = began.elapsed() >= GOOD;
+            if lived_long || self.cursor != cursor {
                 pauses.reset();
-                if matches!(end, End::Closed) {
-                    continue;
-                }
+            }
+            if lived_long && matches!(end, End::Closed) {
+                continue;
             }
             let pause = self.after(end, &mut pauses, &mut sink);
             tokio::time::sleep(pause).await;

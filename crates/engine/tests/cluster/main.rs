@@ -1,0 +1,5 @@
+//! The engine on a real control plane.
+
+mod discovery;
+mod live;
+mod support;
