@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod drift;
 mod error;
 pub mod fields;
+mod glob;
 pub mod health;
 pub mod history;
 pub mod ignore;

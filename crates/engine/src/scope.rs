@@ -1,1 +1,281 @@
 //! Where an Application may deploy.
+//!
+//! * One in the installation's own namespace: anywhere its Project allows.
+//! * One in any other namespace: only into that namespace, and namespaced kinds only, unless a Project of the
+//!   installation's namespace names its namespace and grants it more.
+//!
+//! So the right to create Applications in a namespace is never more than the rights over that namespace. From other
+//! namespaces, the installation's own namespace is out of reach even of a Project that grants `*`: whoever writes
+//! there is the installation. A Project has to name it in full.
+
+use tiphys_api::{ProjectSpec, Sync};
+use tiphys_manifest::ObjectId;
+
+use crate::glob;
+
+/// What there is to check.
+#[derive(Clone, Debug)]
+pub struct ScopeInput<'a> {
+    /// Namespace of the Application.
+    pub application_namespace: &'a str,
+    /// Namespace in which Tiphys itself is installed.
+    pub installation_namespace: &'a str,
+    /// Name of the Project that the Application names.
+    pub project_name: &'a str,
+    /// That Project; none when there is no such object in the installation's namespace.
+    pub project: Option<&'a ProjectSpec>,
+    /// URL of the repository, without credentials.
+    pub source: &'a str,
+    /// Name of the destination cluster.
+    pub cluster: &'a str,
+    /// Namespace of the destination.
+    pub namespace: &'a str,
+    /// All objects of the rendering. Those of namespaced kinds have a namespace, others have none.
+    pub objects: &'a [ObjectId],
+}
+
+/// Something that the Application may not do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// The Project does not exist.
+    #[error("there is no Project {project} in namespace {namespace}: create it, or name another in spec.project")]
+    UnknownProject {
+        /// Its name.
+        project: String,
+        /// Where it should be.
+        namespace: String,
+    },
+    /// The Project may not be used from here.
+    #[error(
+        "Project {project} may not be used from namespace {namespace}: it would have to name that in spec.namespaces"
+    )]
+    ForeignProject {
+        /// Its name.
+        project: String,
+        /// Namespace of the Application.
+        namespace: String,
+    },
+    /// The Project does not allow the repository.
+    #[error("Project {project} does not allow the repository {source_url}: it would have to name it in spec.sources")]
+    Source {
+        /// Its name.
+        project: String,
+        /// The repository.
+        source_url: String,
+    },
+    /// The Project does not allow the destination.
+    #[error(
+        "{} may not be deployed to namespace {namespace} of cluster {cluster}: Project {project} would have to \
+         name that in spec.destinations", object_words(object.as_ref())
+    )]
+    Destination {
+        /// The object; none for the Application's own destination.
+        object: Option<ObjectId>,
+        /// The cluster.
+        cluster: String,
+        /// The namespace.
+        namespace: String,
+        /// The Project.
+        project: String,
+    },
+    /// An Application outside the installation's namespace reaches out of its own.
+    #[error(
+        "{} may not be deployed to namespace {namespace}: an Application in namespace {own} deploys there only, \
+         unless a Project of the installation grants it more", object_words(object.as_ref())
+    )]
+    OutsideNamespace {
+        /// The object; none for the Application's own destination.
+        object: Option<ObjectId>,
+        /// The namespace that it is for.
+        namespace: String,
+        /// Namespace of the Application.
+        own: String,
+    },
+    /// A cluster-wide object that is not allowed.
+    #[error("{object} belongs to the whole cluster: Project {project} would have to name its kind in spec.clusterKinds")]
+    ClusterKind {
+        /// The object.
+        object: ObjectId,
+        /// The Project.
+        project: String,
+    },
+    /// Only the Project of the installation grants cluster-wide kinds, and there is none for this namespace.
+    #[error(
+        "{object} belongs to the whole cluster: an Application in namespace {own} deploys namespaced kinds only, \
+         unless a Project of the installation grants it more"
+    )]
+    ClusterWide {
+        /// The object.
+        object: ObjectId,
+        /// Namespace of the Application.
+        own: String,
+    },
+    /// A Sync in a rendering.
+    #[error("{object} is a request that somebody makes, and cannot be deployed: remove it from the source")]
+    Request {
+        /// The object.
+        object: ObjectId,
+    },
+}
+
+fn object_words(object: Option<&ObjectId>) -> String {
+    object.map_or_else(|| "the Application".to_owned(), ToString::to_string)
+}
+
+/// The Project that exists without an object.
+const DEFAULT: &str = "default";
+
+/// Everything that the Application may not do; nothing when it may do all.
+pub fn check(input: &ScopeInput<'_>) -> Vec<Violation> {
+    let rights = match Rights::of(input) {
+        Ok(rights) => rights,
+        Err(violation) => return vec![violation],
+    };
+    let mut violations = Vec::new();
+    violations.extend(rights.source(input.source));
+    violations.extend(rights.namespace(None, input.namespace));
+    for object in input.objects {
+        violations.extend(rights.object(object));
+    }
+    violations
+}
+
+/// What an Application may do.
+struct Rights<'a> {
+    input: &'a ScopeInput<'a>,
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    /// Everything: the default Project without an object, in the installation's namespace.
+    Open,
+    /// What a Project allows. Applications of other namespaces have their own namespace in any case.
+    Project(&'a ProjectSpec),
+    /// Only the Application's own namespace.
+    Own,
+}
+
+impl<'a> Rights<'a> {
+    fn of(input: &'a ScopeInput<'a>) -> Result<Self, Violation> {
+        let is_default = input.project_name == DEFAULT;
+        let kind = match input.project {
+            Some(project) if input.is_home() => Kind::Project(project),
+            None if input.is_home() && is_default => Kind::Open,
+            None if is_default => Kind::Own,
+            None => {
+                return Err(Violation::UnknownProject {
+                    project: input.project_name.to_owned(),
+                    namespace: input.installation_namespace.to_owned(),
+                });
+            }
+            Some(project) => {
+                let mut granted = project.namespaces.iter();
+                match granted.any(|namespace| glob::matches(namespace, input.application_namespace)) {
+                    true => Kind::Project(project),
+                    // Nobody has to name a Project: what is not granted is not there.
+                    false if is_default => Kind::Own,
+                    false => {
+                        return Err(Violation::ForeignProject {
+                            project: input.project_name.to_owned(),
+                            namespace: input.application_namespace.to_owned(),
+                        });
+                    }
+                }
+            }
+        };
+        Ok(Self { input, kind })
+    }
+
+    fn source(&self, source: &str) -> Option<Violation> {
+        let Kind::Project(project) = self.kind else {
+            return None;
+        };
+        let allowed = project.sources.iter().any(|allowed| glob::matches(allowed, source));
+        (!allowed).then(|| Violation::Source {
+            project: self.input.project_name.to_owned(),
+            source_url: source.to_owned(),
+        })
+    }
+
+    fn object(&self, object: &ObjectId) -> Option<Violation> {
+        if is_request(object) {
+            return Some(Violation::Request {
+                object: object.clone(),
+            });
+        }
+        match &object.namespace {
+            Some(namespace) => self.namespace(Some(object), namespace),
+            None => self.cluster_wide(object),
+        }
+    }
+
+    fn namespace(&self, object: Option<&ObjectId>, namespace: &str) -> Option<Violation> {
+        let input = self.input;
+        let is_own = !input.is_home() && namespace == input.application_namespace;
+        let outside = || Violation::OutsideNamespace {
+            object: object.cloned(),
+            namespace: namespace.to_owned(),
+            own: input.application_namespace.to_owned(),
+        };
+        match self.kind {
+            Kind::Open => None,
+            Kind::Own => (!is_own).then(outside),
+            Kind::Project(project) => {
+                let reaches_home = !input.is_home() && namespace == input.installation_namespace;
+                let allowed = is_own
+                    || project.destinations.iter().any(|destination| {
+                        let named = if reaches_home {
+                            destination.namespace == namespace
+                        } else {
+                            glob::matches(&destination.namespace, namespace)
+                        };
+                        named && glob::matches(&destination.cluster, input.cluster)
+                    });
+                (!allowed).then(|| Violation::Destination {
+                    object: object.cloned(),
+                    cluster: input.cluster.to_owned(),
+                    namespace: namespace.to_owned(),
+                    project: input.project_name.to_owned(),
+                })
+            }
+        }
+    }
+
+    fn cluster_wide(&self, object: &ObjectId) -> Option<Violation> {
+        let project = match self.kind {
+            Kind::Open => return None,
+            Kind::Own => {
+                return Some(Violation::ClusterWide {
+                    object: object.clone(),
+                    own: self.input.application_namespace.to_owned(),
+                });
+            }
+            Kind::Project(project) => project,
+        };
+        let allowed = project.cluster_kinds.iter().any(|allowed| {
+            glob::matches(&allowed.group, &object.group) && glob::matches(&allowed.kind, &object.kind)
+        });
+        if !allowed {
+            return Some(Violation::ClusterKind {
+                object: object.clone(),
+                project: self.input.project_name.to_owned(),
+            });
+        }
+        // Who has a namespace has what is in it.
+        let is_namespace = object.group.is_empty() && object.kind == "Namespace";
+        is_namespace.then(|| self.namespace(Some(object), &object.name)).flatten()
+    }
+}
+
+impl ScopeInput<'_> {
+    /// Whether the Application is in the installation's own namespace.
+    fn is_home(&self) -> bool {
+        self.application_namespace == self.installation_namespace
+    }
+}
+
+/// A Sync says who asked for it; one that we apply would be asked for by us.
+fn is_request(object: &ObjectId) -> bool {
+    use kube::Resource as _;
+    object.group == Sync::group(&()) && object.kind == Sync::kind(&())
+}

@@ -61,8 +61,8 @@ impl Diff {
                 .into_iter()
                 .map(|change| FieldChange {
                     path: change.path.to_string(),
-                    before: change.before.map(|value| before.part(value)),
-                    after: change.after.map(|value| after.part(value)),
+                    before: change.before.map(|value| Shown::part_of(before, value)),
+                    after: change.after.map(|value| Shown::part_of(after, value)),
                 })
                 .collect(),
             _ => Vec::new(),

@@ -8,4 +8,5 @@ mod set;
 pub use changes::{ForeignChange, changed_since};
 pub use path::{FieldPath, Segment};
 pub use projection::{ProjectionHash, projection};
+pub(crate) use set::{Element, item_of};
 pub use set::{FieldSet, ManagedFields, Manager, Operation, managed_fields, managers_of};

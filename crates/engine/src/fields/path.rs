@@ -3,11 +3,11 @@ use std::fmt;
 use serde_json::Value;
 
 /// Where in an object something is. Prints as `spec.containers[name=web].image`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath(Vec<Segment>);
 
 /// One step into an object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
     /// Into a mapping.
     Field(String),
@@ -45,11 +45,17 @@ impl FieldPath {
         self.join(Segment::Field(name.to_owned()))
     }
 
+    /// One step into a list.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.join(Segment::Index(index))
+    }
+
     /// What is there, if there is something.
     pub fn resolve<'a>(&self, object: &'a Value) -> Option<&'a Value> {
         self.0
             .iter()
-            .try_fold(object, |value, segment| value.get_segment(segment))
+            .try_fold(object, |value, segment| segment.resolve(value))
     }
 
     /// Whether the path is `fields`, or leads below it.
@@ -90,15 +96,12 @@ impl fmt::Display for FieldPath {
     }
 }
 
-trait GetSegment {
-    fn get_segment(&self, segment: &Segment) -> Option<&Value>;
-}
-
-impl GetSegment for Value {
-    fn get_segment(&self, segment: &Segment) -> Option<&Value> {
-        match segment {
-            Segment::Field(name) => self.as_object()?.get(name),
-            Segment::Index(index) | Segment::Item { index, .. } => self.as_array()?.get(*index),
+impl Segment {
+    /// What one step leads to.
+    pub fn resolve<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        match self {
+            Self::Field(name) => value.as_object()?.get(name),
+            Self::Index(index) | Self::Item { index, .. } => value.as_array()?.get(*index),
         }
     }
 }

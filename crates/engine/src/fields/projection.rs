@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::set::{Element, FieldSet, managed_fields};
+use super::set::{Element, FieldSet, item_of, managed_fields};
 use crate::digest::Digest;
 
 /// Hash of what one field manager owns of a live object: which fields, and their values.
@@ -84,7 +84,7 @@ fn project(value: &Value, ours: &FieldSet, others: Option<&FieldSet>) -> Value {
             Value::Object(projected)
         }
         Value::Array(items) => {
-            let elements = elements_of(ours);
+            let elements = Element::all_of(ours);
             let projected = items.iter().enumerate().filter_map(|(index, item)| {
                 let (name, child) = item_of(&elements, index, item)?;
                 Some(project(item, child, below(name)))
@@ -111,7 +111,7 @@ fn without(value: &Value, others: &FieldSet) -> Value {
             })
             .collect(),
         Value::Array(items) => {
-            let elements = elements_of(others);
+            let elements = Element::all_of(others);
             items
                 .iter()
                 .enumerate()
@@ -121,22 +121,4 @@ fn without(value: &Value, others: &FieldSet) -> Value {
         }
         scalar => scalar.clone(),
     }
-}
-
-fn elements_of(set: &FieldSet) -> Vec<(Element<'_>, &str, &FieldSet)> {
-    set.children
-        .iter()
-        .filter_map(|(name, child)| Some((Element::parse(name)?, name.as_str(), child)))
-        .collect()
-}
-
-fn item_of<'a>(
-    elements: &[(Element<'_>, &'a str, &'a FieldSet)],
-    index: usize,
-    item: &Value,
-) -> Option<(&'a str, &'a FieldSet)> {
-    elements
-        .iter()
-        .find(|(element, ..)| element.is_item(index, item))
-        .map(|(_, name, child)| (*name, *child))
 }

@@ -37,6 +37,14 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// The places right below a set, with their names as written and what is below each.
+    pub(crate) fn all_of(set: &'a FieldSet) -> Vec<(Self, &'a str, &'a FieldSet)> {
+        set.children
+            .iter()
+            .filter_map(|(name, child)| Some((Self::parse(name)?, name.as_str(), child)))
+            .collect()
+    }
+
     /// Whether this names the item at `index` of a list.
     pub(crate) fn is_item(&self, index: usize, item: &Value) -> bool {
         match self {
@@ -46,6 +54,18 @@ impl<'a> Element<'a> {
             Self::Index(place) => *place == index,
         }
     }
+}
+
+/// The place that names an item of a list, among those of [`Element::all_of`].
+pub(crate) fn item_of<'a>(
+    elements: &[(Element<'_>, &'a str, &'a FieldSet)],
+    index: usize,
+    item: &Value,
+) -> Option<(&'a str, &'a FieldSet)> {
+    elements
+        .iter()
+        .find(|(element, ..)| element.is_item(index, item))
+        .map(|(_, name, child)| (*name, *child))
 }
 
 impl FieldSet {
@@ -119,11 +139,7 @@ impl FieldSet {
                 return false;
             };
             set = below;
-            let next = match segment {
-                Segment::Field(name) => value.get(name),
-                Segment::Index(index) | Segment::Item { index, .. } => value.get(*index),
-            };
-            match next {
+            match segment.resolve(value) {
                 Some(next) => value = next,
                 None => return !set.is_empty() && depth + 1 == path.segments().len(),
             }
@@ -174,7 +190,7 @@ impl ManagedFields {
             && self.manager.subresource.is_none()
     }
 
-    fn parse(entry: &Value) -> Option<Self> {
+    pub(crate) fn parse(entry: &Value) -> Option<Self> {
         let text = |field: &str| entry.get(field).and_then(Value::as_str);
         let operation = match text("operation")? {
             "Apply" => Operation::Apply,

@@ -220,7 +220,10 @@ impl Draft {
             && let Some(live) = &live
         {
             match live.object() {
-                Ok(object) => *manifest = ignore::strip(&rules, manifest.clone(), Some(&object)),
+                Ok(object) => {
+                    *manifest = ignore::strip(&rules, manifest.clone(), Some(&object));
+                    tracking::mark(manifest, &self.owner);
+                }
                 Err(error) => return Verdict::Refuse(refusal(manifest, error.class(), error.to_string())),
             }
         }

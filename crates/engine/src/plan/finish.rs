@@ -159,7 +159,7 @@ impl Case<'_> {
     fn change(&self, live: &Value, predicted: &Value, warnings: &[String]) -> Verdict {
         let migration = migrate::plan(live);
         let becomes = match &migration {
-            Some(migration) => migrate::predict(migration, predicted, &self.desired()),
+            Some(migration) => migrate::predict(migration, predicted),
             None => predicted.clone(),
         };
         let diff = Diff::between(Some(live), Some(&becomes));
@@ -184,8 +184,7 @@ impl Case<'_> {
         let mut step = self.step(action, reason);
         step.uid = uid(live);
         step.diff = diff;
-        // After a migration we own more than this dry-run could know.
-        step.predicted = then.filter(|_| migration.is_none() && action != Action::Recreate);
+        step.predicted = then.filter(|_| action != Action::Recreate);
         step.migration = migration.filter(|_| action != Action::Recreate);
         step.warnings = warnings.to_vec();
         Verdict::Step(Box::new(step))
@@ -285,7 +284,7 @@ fn digest(steps: &[Step]) -> String {
                 step.action,
                 &step.uid,
                 step.desired.map(|desired| desired.to_string()),
-                &step.diff,
+                &step.diff.fields,
             )
         })
         .collect();

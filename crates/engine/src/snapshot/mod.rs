@@ -1,15 +1,20 @@
 //! What a Sync applied, packed to be kept.
+//!
+//! A [`Snapshot`] (or, of a dry run, a [`Plan`]) is written as JSON, compressed with zstd, and cut into [`Page`]s of
+//! which each fits into a Secret of less than 512 KiB. Every page carries the digest of the whole, so that pages of
+//! different snapshots, missing ones and changed ones are found when they are read.
 
 mod pages;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tiphys_manifest::Manifest;
+use tiphys_manifest::{Manifest, Origin};
 
 use crate::error::Error;
 use crate::inventory::Inventory;
 use crate::plan::Plan;
+use pages::Content;
 
 pub use pages::{PAGE_BYTES, Page, PageProblem};
 
@@ -34,35 +39,89 @@ pub struct Snapshot {
 
 /// What templates saw of the cluster when a snapshot was rendered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Capabilities {
     /// Version of the API server, such as `v1.36.3`.
     pub kube_version: String,
 }
 
+/// A snapshot as it is written. Its parts are owned when read and borrowed when written.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored<Text, Manifests, Inventory, Capabilities> {
+    application: Text,
+    number: u64,
+    revision: Text,
+    rendering: Text,
+    manifests: Manifests,
+    inventory: Inventory,
+    capabilities: Capabilities,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredManifest<Origin, Object> {
+    origin: Origin,
+    object: Object,
+}
+
 impl Snapshot {
     /// Packs it into pages, each small enough for one Secret.
     pub fn pack(&self) -> Result<Vec<Page>, Error> {
-        todo!()
+        let manifests: Vec<_> = self
+            .manifests
+            .iter()
+            .map(|manifest| StoredManifest {
+                origin: manifest.origin(),
+                object: manifest.object(),
+            })
+            .collect();
+        let stored = Stored {
+            application: &self.application,
+            number: self.number,
+            revision: &self.revision,
+            rendering: &self.rendering,
+            manifests,
+            inventory: &self.inventory,
+            capabilities: &self.capabilities,
+        };
+        pages::write(Content::Snapshot, &stored)
     }
 
     /// Reads it back from its pages, in any order.
     pub fn unpack(pages: &[Page]) -> Result<Self, Error> {
-        let _ = pages;
-        todo!()
+        type Owned =
+            Stored<String, Vec<StoredManifest<Origin, serde_json::Value>>, Inventory, Capabilities>;
+        let stored: Owned = pages::read(Content::Snapshot, pages)?;
+        let manifests: Result<_, _> = stored
+            .manifests
+            .into_iter()
+            .map(|it| Manifest::from_value(it.object, it.origin))
+            .collect();
+        Ok(Self {
+            application: stored.application,
+            number: stored.number,
+            revision: stored.revision,
+            rendering: stored.rendering,
+            manifests: manifests.map_err(|error| {
+                Content::Snapshot.unreadable(PageProblem::Unreadable {
+                    problem: error.to_string(),
+                })
+            })?,
+            inventory: stored.inventory,
+            capabilities: stored.capabilities,
+        })
     }
 }
 
 impl Plan {
     /// Packs it into pages, each small enough for one Secret.
     pub fn pack(&self) -> Result<Vec<Page>, Error> {
-        todo!()
+        pages::write(Content::Plan, self)
     }
 
     /// Reads it back from its pages, in any order.
     pub fn unpack(pages: &[Page]) -> Result<Self, Error> {
-        let _ = pages;
-        todo!()
+        pages::read(Content::Plan, pages)
     }
 }
 
