@@ -1,12 +1,29 @@
 //! The controller: reconcilers, webhooks, metrics and leader election, wired together.
 //!
-//! No semantics of its own lives here that another room could hold: sources come from `tiphys-source`, renderings from
+//! No semantics lives here that another room could hold: sources come from `tiphys-source`, renderings from
 //! `tiphys-render`, plans and their execution from `tiphys-engine`. What is here is *when*: the decision what an
-//! Application needs next ([`application`]), and the processes around it.
+//! Application needs next ([`application::decide`]), and the processes around it.
 
+pub mod application;
 mod args;
+mod context;
 mod crds;
 mod error;
+mod events;
+mod lead;
+mod lease;
+mod logging;
+mod metrics;
+mod records;
+mod repositories;
+mod repository_status;
+mod repository_watch;
+mod server;
+mod start;
+mod sync_index;
+mod upkeep;
+pub mod webhook;
+mod webhooks;
 
 pub use args::{Arguments, Command, LogFormat, RunArguments};
 pub use error::Error;
@@ -14,18 +31,39 @@ pub use error::Error;
 use std::process::ExitCode;
 
 /// Serves as the worker of `role` until the owner ends.
-pub fn work(_role: &str) -> ExitCode {
-    ExitCode::FAILURE
+pub fn work(role: &str) -> ExitCode {
+    let served = match role {
+        tiphys_render::worker::ROLE => tiphys_render::worker::serve(),
+        tiphys_source::ROLE => tiphys_source::serve(),
+        _ => Err(tiphys_worker::ServeError::UnknownRole {
+            role: role.to_owned(),
+        }),
+    };
+    tiphys_worker::exit_code(served)
 }
 
 /// Does what the arguments say.
 pub fn start(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
-        Command::Run(_) => Ok(()),
+        Command::Run(arguments) => in_runtime(*arguments),
         Command::Crds { directory } => crds::write(&directory),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            // The last word of the process, for the log and for whoever started it.
+            tracing::error!(error = start::explain(&error), "the controller ends");
+            eprintln!("error: {}", start::explain(&error));
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn in_runtime(arguments: RunArguments) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build()
+        .map_err(Error::Runtime)?;
+    runtime.block_on(start::run(arguments))
 }

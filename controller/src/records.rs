@@ -9,8 +9,8 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tiphys_api::{
-    Application, ApplicationStatus, FINALIZER, Repository, RepositoryStatus, STATUS_FIELD_MANAGER, Sync, SyncSpec,
-    SyncStatus,
+    Application, ApplicationStatus, FINALIZER, Repository, RepositoryStatus, STATUS_FIELD_MANAGER, Sync,
+    SyncSpec, SyncStatus,
 };
 
 /// Annotation with which a replica that is not the leader, or a person, asks for a look at a Repository.
@@ -42,8 +42,15 @@ impl Records {
             owner_references: Some(vec![owner_reference(application)]),
             ..ObjectMeta::default()
         };
-        let params = PostParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match self.api::<Sync>(application.namespace()).create(&params, &sync).await {
+        let params = PostParams {
+            field_manager: Some(STATUS_FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        match self
+            .api::<Sync>(application.namespace())
+            .create(&params, &sync)
+            .await
+        {
             Ok(sync) => Ok(Some(sync)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
             Err(error) => Err(error),
@@ -53,12 +60,22 @@ impl Records {
     /// Makes `application` the owner of a Sync that a person created, so that history goes with it.
     pub async fn adopt_sync(&self, application: &Application, name: &str) -> Result<Sync, kube::Error> {
         let patch = json!({ "metadata": { "ownerReferences": [owner_reference(application)] } });
-        let params = PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.api::<Sync>(application.namespace()).patch(name, &params, &Patch::Merge(&patch)).await
+        let params = PatchParams {
+            field_manager: Some(STATUS_FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.api::<Sync>(application.namespace())
+            .patch(name, &params, &Patch::Merge(&patch))
+            .await
     }
 
     /// Writes the status of a Sync.
-    pub async fn sync_status(&self, namespace: &str, name: &str, status: &SyncStatus) -> Result<Sync, kube::Error> {
+    pub async fn sync_status(
+        &self,
+        namespace: &str,
+        name: &str,
+        status: &SyncStatus,
+    ) -> Result<Sync, kube::Error> {
         self.status::<Sync, _>(namespace, name, status).await
     }
 
@@ -84,7 +101,10 @@ impl Records {
 
     /// Deletes a Sync, and with it its snapshot.
     pub async fn delete_sync(&self, namespace: &str, name: &str) -> Result<(), kube::Error> {
-        let deleted = self.api::<Sync>(Some(namespace.to_owned())).delete(name, &DeleteParams::background()).await;
+        let deleted = self
+            .api::<Sync>(Some(namespace.to_owned()))
+            .delete(name, &DeleteParams::background())
+            .await;
         match deleted {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -94,14 +114,23 @@ impl Records {
 
     /// Adds our finalizer to an Application.
     pub async fn add_finalizer(&self, application: &Application) -> Result<Application, kube::Error> {
-        let finalizers: Vec<_> =
-            application.finalizers().iter().cloned().chain([FINALIZER.to_owned()]).collect();
+        let finalizers: Vec<_> = application
+            .finalizers()
+            .iter()
+            .cloned()
+            .chain([FINALIZER.to_owned()])
+            .collect();
         self.finalizers(application, &finalizers).await
     }
 
     /// Removes our finalizer from an Application, which lets it go.
     pub async fn remove_finalizer(&self, application: &Application) -> Result<(), kube::Error> {
-        let others: Vec<_> = application.finalizers().iter().filter(|it| *it != FINALIZER).cloned().collect();
+        let others: Vec<_> = application
+            .finalizers()
+            .iter()
+            .filter(|it| *it != FINALIZER)
+            .cloned()
+            .collect();
         match self.finalizers(application, &others).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -112,13 +141,22 @@ impl Records {
     /// Asks the leader to look at a Repository.
     pub async fn request_refresh(&self, namespace: &str, name: &str, at: &str) -> Result<(), kube::Error> {
         let patch = json!({ "metadata": { "annotations": { REFRESH_ANNOTATION: at } } });
-        let params = PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.api::<Repository>(Some(namespace.to_owned())).patch(name, &params, &Patch::Merge(&patch)).await?;
+        let params = PatchParams {
+            field_manager: Some(STATUS_FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.api::<Repository>(Some(namespace.to_owned()))
+            .patch(name, &params, &Patch::Merge(&patch))
+            .await?;
         Ok(())
     }
 
     /// The list is replaced under a test of what it was, because others keep finalizers there too.
-    async fn finalizers(&self, application: &Application, wanted: &[String]) -> Result<Application, kube::Error> {
+    async fn finalizers(
+        &self,
+        application: &Application,
+        wanted: &[String],
+    ) -> Result<Application, kube::Error> {
         let path = "/metadata/finalizers";
         let before = application.finalizers();
         let test = if before.is_empty() {
@@ -128,7 +166,10 @@ impl Records {
         };
         let operations = json!([test, { "op": "add", "path": path, "value": wanted }]);
         let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-        let params = PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(STATUS_FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         self.api::<Application>(application.namespace())
             .patch(&application.name_any(), &params, &Patch::Json::<()>(operations))
             .await
@@ -149,7 +190,9 @@ impl Records {
             "status": status,
         });
         let params = PatchParams::apply(STATUS_FIELD_MANAGER).force();
-        self.api::<K>(Some(namespace.to_owned())).patch_status(name, &params, &Patch::Apply(&body)).await
+        self.api::<K>(Some(namespace.to_owned()))
+            .patch_status(name, &params, &Patch::Apply(&body))
+            .await
     }
 
     fn api<K>(&self, namespace: Option<String>) -> Api<K>

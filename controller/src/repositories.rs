@@ -10,7 +10,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt as _};
 use parking_lot::RwLock;
-use tiphys_api::{Repository, RepositorySpec};
+use tiphys_api::{Repository, RepositorySpec, RepositoryStatus};
 use tiphys_source::{Credentials, Remote, RemoteUrl, Secret as SecretText, Submodules, Transport};
 
 use crate::webhook::repository_name;
@@ -29,6 +29,10 @@ pub struct Entry {
     pub spec: RepositorySpec,
     /// How it is reached, or why it cannot be.
     pub remote: Result<Arc<Remote>, String>,
+    /// When somebody last asked for a look at it.
+    pub refresh_requested: Option<String>,
+    /// The status as it was last written or read.
+    pub status: RepositoryStatus,
 }
 
 /// What a source's `repo` leads to.
@@ -67,6 +71,22 @@ impl Repositories {
         self.entries.read().get(key).cloned()
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<(RepositoryKey, Entry)> {
+        self.entries
+            .read()
+            .iter()
+            .map(|(key, entry)| (key.clone(), entry.clone()))
+            .collect()
+    }
+
+    /// Notes a status that was written.
+    pub fn note_status(&self, key: &RepositoryKey, status: RepositoryStatus) {
+        if let Some(entry) = self.entries.write().get_mut(key) {
+            entry.status = status;
+        }
+    }
+
     /// What `repo` of a source in `namespace` leads to: a Repository of that namespace, by name or by URL, or an
     /// address that can be asked without credentials.
     pub fn lookup(&self, namespace: &str, repo: &str) -> Lookup {
@@ -80,7 +100,9 @@ impl Repositories {
             let wanted = repository_name(repo)?;
             let mut fitting: Vec<_> = entries
                 .iter()
-                .filter(|(key, entry)| key.0 == namespace && repository_name(&entry.spec.url).as_ref() == Some(&wanted))
+                .filter(|(key, entry)| {
+                    key.0 == namespace && repository_name(&entry.spec.url).as_ref() == Some(&wanted)
+                })
                 .collect();
             // The same address may be there twice, with https and with ssh: the form that was written wins.
             fitting.sort_by_key(|(key, entry)| (entry.spec.url != repo, key.1.clone()));
@@ -88,7 +110,10 @@ impl Repositories {
         };
         match if is_name { named() } else { addressed() } {
             Some((key, entry)) => match &entry.remote {
-                Ok(remote) => Lookup::Found { remote: Arc::clone(remote), repository: Some(key) },
+                Ok(remote) => Lookup::Found {
+                    remote: Arc::clone(remote),
+                    repository: Some(key),
+                },
                 Err(problem) => Lookup::Unusable(format!("Repository {}: {problem}", key.1)),
             },
             None if is_name => Lookup::Unusable(format!(
@@ -103,18 +128,27 @@ impl Repositories {
         let names: Vec<_> = urls.iter().filter_map(|it| repository_name(it)).collect();
         let entries = self.entries.read();
         let fits = |entry: &Entry| repository_name(&entry.spec.url).is_some_and(|it| names.contains(&it));
-        entries.iter().filter(|(_, it)| fits(it)).map(|(key, it)| (key.clone(), it.clone())).collect()
+        entries
+            .iter()
+            .filter(|(_, it)| fits(it))
+            .map(|(key, it)| (key.clone(), it.clone()))
+            .collect()
     }
 }
 
 fn anonymous(repo: &str) -> Lookup {
-    let remote = RemoteUrl::parse(repo).map_err(|error| error.to_string()).and_then(|url| {
-        let remote = Remote::new(url);
-        remote.validate().map_err(|error| error.to_string())?;
-        Ok(remote)
-    });
+    let remote = RemoteUrl::parse(repo)
+        .map_err(|error| error.to_string())
+        .and_then(|url| {
+            let remote = Remote::new(url);
+            remote.validate().map_err(|error| error.to_string())?;
+            Ok(remote)
+        });
     match remote {
-        Ok(remote) => Lookup::Found { remote: Arc::new(remote), repository: None },
+        Ok(remote) => Lookup::Found {
+            remote: Arc::new(remote),
+            repository: None,
+        },
         Err(problem) => Lookup::Unusable(format!("spec.source.repo: {problem}")),
     }
 }
@@ -135,14 +169,18 @@ pub async fn remote_of(client: &Client, repository: &Repository) -> Result<Arc<R
 pub async fn read_key(client: &Client, namespace: &str, name: &str, key: &str) -> Result<Vec<u8>, String> {
     let secret = read_secret(client, namespace, name).await?;
     let value = secret.data.and_then(|mut data| data.remove(key));
-    value.map(|it| it.0).ok_or_else(|| format!("Secret {name} has no key {key}"))
+    value
+        .map(|it| it.0)
+        .ok_or_else(|| format!("Secret {name} has no key {key}"))
 }
 
 async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Secret, String> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     match secrets.get_opt(name).await {
         Ok(Some(secret)) => Ok(secret),
-        Ok(None) => Err(format!("Secret {name} does not exist in namespace {namespace}: create it")),
+        Ok(None) => Err(format!(
+            "Secret {name} does not exist in namespace {namespace}: create it"
+        )),
         Err(error) => Err(format!("Secret {name} cannot be read: {error}")),
     }
 }
@@ -152,25 +190,42 @@ fn assemble(spec: &RepositorySpec, secret: Option<&Secret>) -> Result<Remote, St
     let text = |key: &str| -> Result<Option<String>, String> {
         let bytes = secret.and_then(|it| it.data.as_ref()).and_then(|it| it.get(key));
         let text = bytes.map(|it| String::from_utf8(it.0.clone()));
-        text.transpose().map_err(|_| format!("key {key} of its Secret is not text"))
+        text.transpose()
+            .map_err(|_| format!("key {key} of its Secret is not text"))
     };
     let credentials = if let Some(private_key) = text("sshPrivateKey")? {
         let passphrase = text("sshPassphrase")?.map(SecretText::new);
-        Credentials::SshKey { private_key: SecretText::new(private_key), passphrase }
+        Credentials::SshKey {
+            private_key: SecretText::new(private_key),
+            passphrase,
+        }
     } else if let Some(token) = text("bearerToken")? {
-        Credentials::Bearer { token: SecretText::new(token.trim_end()) }
+        Credentials::Bearer {
+            token: SecretText::new(token.trim_end()),
+        }
     } else if let Some(password) = text("password")? {
         let username = text("username")?.unwrap_or_default();
-        Credentials::Basic { username: username.trim_end().to_owned(), password: SecretText::new(password.trim_end()) }
+        Credentials::Basic {
+            username: username.trim_end().to_owned(),
+            password: SecretText::new(password.trim_end()),
+        }
     } else {
         Credentials::Anonymous
     };
     Ok(Remote {
         credentials,
-        transport: if spec.insecure { Transport::Insecure } else { Transport::Encrypted },
+        transport: if spec.insecure {
+            Transport::Insecure
+        } else {
+            Transport::Encrypted
+        },
         known_hosts: text("knownHosts")?,
         certificate_authority: text("ca.crt")?,
-        submodules: if spec.submodules { Submodules::Fetch } else { Submodules::Refuse },
+        submodules: if spec.submodules {
+            Submodules::Fetch
+        } else {
+            Submodules::Refuse
+        },
         max_bytes: u64::from(spec.limits.repository_mib) << 20,
         interval: spec.interval.get().max(Duration::from_secs(1)),
         timeout: spec.timeout.get(),

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
+use kube::{Resource as _, ResourceExt as _};
 use parking_lot::RwLock;
-use tiphys_api::{Phase, Sync, SyncSpec};
+use tiphys_api::{Phase, PlanSummary, Sync, SyncSpec};
 
 /// An Application: namespace and name.
 pub type ApplicationKey = (String, String);
@@ -46,6 +46,8 @@ pub struct SyncRecord {
     pub rendering: Option<String>,
     /// Its snapshot.
     pub snapshot: Option<String>,
+    /// What it planned.
+    pub plan: Option<PlanSummary>,
 }
 
 impl SyncRecord {
@@ -55,8 +57,13 @@ impl SyncRecord {
         Self {
             name: sync.name_any(),
             uid: sync.uid().unwrap_or_default(),
-            created_at: sync.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-            resource_version: sync.resource_version().and_then(|it| it.parse().ok()).unwrap_or_default(),
+            created_at: sync
+                .creation_timestamp()
+                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            resource_version: sync
+                .resource_version()
+                .and_then(|it| it.parse().ok())
+                .unwrap_or_default(),
             spec: sync.spec.clone(),
             owned: !sync.owner_references().is_empty(),
             deleting: sync.meta().deletion_timestamp.is_some(),
@@ -67,6 +74,7 @@ impl SyncRecord {
             revision: status.revision,
             rendering: status.rendering,
             snapshot: status.snapshot,
+            plan: status.plan,
         }
     }
 }
@@ -96,7 +104,10 @@ impl SyncIndex {
             Event::InitApply(sync) => {
                 let record = SyncRecord::new(sync);
                 if let Some(listed) = &mut state.listed {
-                    listed.entry(key(sync)).or_default().insert(record.name.clone(), record);
+                    listed
+                        .entry(key(sync))
+                        .or_default()
+                        .insert(record.name.clone(), record);
                 }
                 Vec::new()
             }
@@ -188,5 +199,8 @@ impl State {
 }
 
 fn key(sync: &Sync) -> ApplicationKey {
-    (sync.namespace().unwrap_or_default(), sync.spec.application.clone())
+    (
+        sync.namespace().unwrap_or_default(),
+        sync.spec.application.clone(),
+    )
 }

@@ -5,7 +5,8 @@
 
 use k8s_openapi::jiff::Timestamp;
 use tiphys_api::{
-    ApplicationSpec, ApplicationStatus, HoldPolicy, InitiatedBy, OnFailure, Phase, SyncSpec, Trigger,
+    ApplicationSpec, ApplicationStatus, HoldPolicy, InitiatedBy, LastSync, OnFailure, Phase, SyncSpec,
+    Trigger,
 };
 
 use crate::sync_index::SyncRecord;
@@ -42,10 +43,12 @@ pub struct Facts<'a> {
 pub enum Candidate {
     /// Not known: not fetched yet, or the source cannot be reached.
     Unknown,
-    /// It could not be rendered. The key changes when the inputs do.
+    /// It could not be rendered.
     Broken {
         /// The revision.
         revision: String,
+        /// Why, which tells one breakage from another: a commit that breaks it in the same way is nothing new.
+        message: String,
     },
     /// It was rendered.
     Rendered {
@@ -147,7 +150,9 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     requested(facts)
         .or_else(|| awaited(facts))
         .or_else(|| automatic(facts))
-        .unwrap_or_else(|| Decision::Idle { until: next_look(facts) })
+        .unwrap_or_else(|| Decision::Idle {
+            until: next_look(facts),
+        })
 }
 
 /// What somebody asked for, or an interrupted start of ours.
@@ -156,23 +161,38 @@ fn requested(facts: &Facts<'_>) -> Option<Decision> {
     let suspended = is_suspended(facts);
     let automatic = |it: &&SyncRecord| it.spec.initiated_by.trigger != Trigger::User;
     let open = || {
-        let rest = facts.syncs.iter().filter(|it| !it.phase.is_finished() && Some(it.name.as_str()) != waiting);
+        let rest = facts
+            .syncs
+            .iter()
+            .filter(|it| !it.phase.is_finished() && Some(it.name.as_str()) != waiting);
         rest.filter(move |it| !(suspended && automatic(it)))
     };
     if let Some(question) = open().find(|it| it.spec.dry_run) {
-        return Some(Decision::Run { name: question.name.clone() });
+        return Some(Decision::Run {
+            name: question.name.clone(),
+        });
     }
     let newest_automatic = open().filter(automatic).last();
     if let Some(newest) = newest_automatic
-        && let Some(older) = open().filter(automatic).find(|it| it.name != newest.name && it.phase == Phase::Pending)
+        && let Some(older) = open()
+            .filter(automatic)
+            .find(|it| it.name != newest.name && it.phase == Phase::Pending)
     {
-        return Some(Decision::Supersede { name: older.name.clone(), by: newest.name.clone() });
+        return Some(Decision::Supersede {
+            name: older.name.clone(),
+            by: newest.name.clone(),
+        });
     }
     let next = open().next()?;
     if let Some(waiting) = facts.waiting {
-        return Some(Decision::Supersede { name: waiting.name.to_owned(), by: next.name.clone() });
+        return Some(Decision::Supersede {
+            name: waiting.name.to_owned(),
+            by: next.name.clone(),
+        });
     }
-    Some(Decision::Run { name: next.name.clone() })
+    Some(Decision::Run {
+        name: next.name.clone(),
+    })
 }
 
 /// The end of the waiting Sync.
@@ -191,7 +211,11 @@ fn awaited(facts: &Facts<'_>) -> Option<Decision> {
         Verdict::Healthy => End::Healthy,
         Verdict::Degraded => End::Degraded,
         Verdict::Progressing(_) if facts.now >= waiting.deadline => End::TimedOut,
-        Verdict::Progressing(_) => return Some(Decision::Idle { until: next_look(facts) }),
+        Verdict::Progressing(_) => {
+            return Some(Decision::Idle {
+                until: next_look(facts),
+            });
+        }
     };
     Some(Decision::Finish { end })
 }
@@ -222,8 +246,9 @@ pub fn is_new(facts: &Facts<'_>) -> bool {
     let same_spec = last.is_some_and(|it| it.generation == Some(facts.generation));
     match facts.candidate {
         Candidate::Unknown => false,
-        Candidate::Broken { revision } => {
-            !(same_spec && last.is_some_and(|it| it.revision.as_ref() == Some(revision)))
+        Candidate::Broken { message, .. } => {
+            let seen = |it: &LastSync| it.phase == Phase::Failed && it.message.as_ref() == Some(message);
+            !(same_spec && last.is_some_and(seen))
         }
         Candidate::Rendered { digest, .. } => {
             let live = facts.status.rendering.as_ref() == Some(digest);
@@ -235,7 +260,9 @@ pub fn is_new(facts: &Facts<'_>) -> bool {
 
 /// Whether a rollback keeps the source's present content away.
 pub fn is_held(facts: &Facts<'_>) -> bool {
-    let Some(hold) = &facts.status.hold else { return false };
+    let Some(hold) = &facts.status.hold else {
+        return false;
+    };
     match hold.policy {
         HoldPolicy::None => false,
         HoldPolicy::Indefinite => true,
@@ -275,7 +302,12 @@ fn next_look(facts: &Facts<'_>) -> Option<Timestamp> {
         waited_out,
         slowed,
         facts.status.retry.as_ref().map(|it| it.next_at.0),
-        facts.spec.suspend.as_ref().and_then(|it| it.until.as_ref()).map(|it| it.0),
+        facts
+            .spec
+            .suspend
+            .as_ref()
+            .and_then(|it| it.until.as_ref())
+            .map(|it| it.0),
     ]
     .into_iter()
     .flatten()

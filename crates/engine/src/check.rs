@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use tiphys_manifest::ObjectId;
 use tokio::time::Instant;
@@ -73,9 +73,13 @@ struct Round<'a> {
 
 impl Round<'_> {
     async fn ask(&self, questions: Vec<Question<'_>>) -> BTreeMap<ObjectId, Checked> {
-        let asked = futures::stream::iter(questions)
-            .map(|question| async move { (question.id.clone(), self.ask_one(&question).await) });
-        asked.buffer_unordered(self.options.concurrency.max(1)).collect().await
+        // Boxed, because the compiler cannot see that a stream of closures over borrowed questions is `Send`.
+        let asked: Vec<_> = questions.into_iter().map(|question| self.ask_named(question).boxed()).collect();
+        futures::stream::iter(asked).buffer_unordered(self.options.concurrency.max(1)).collect().await
+    }
+
+    async fn ask_named(&self, question: Question<'_>) -> (ObjectId, Checked) {
+        (question.id.clone(), self.ask_one(&question).await)
     }
 
     /// Takes in what the answers about namespaces and definitions say.

@@ -125,6 +125,19 @@ fn object_words(object: Option<&ObjectId>) -> String {
 /// The Project that exists without an object.
 const DEFAULT: &str = "default";
 
+impl Violation {
+    /// The object that it is about; none when it is about the Application itself.
+    pub fn object(&self) -> Option<&ObjectId> {
+        match self {
+            Self::UnknownProject { .. } | Self::ForeignProject { .. } | Self::Source { .. } => None,
+            Self::Destination { object, .. } | Self::OutsideNamespace { object, .. } => object.as_ref(),
+            Self::ClusterKind { object, .. } | Self::ClusterWide { object, .. } | Self::Request { object } => {
+                Some(object)
+            }
+        }
+    }
+}
+
 /// Everything that the Application may not do; nothing when it may do all.
 pub fn check(input: &ScopeInput<'_>) -> Vec<Violation> {
     let rights = match Rights::of(input) {

@@ -25,7 +25,7 @@ use crate::{Error, ROLE, Remote, RemoteKey, Revision, RevisionSpec, submodules};
 /// How many changes a slow listener may be behind.
 const CHANGES: usize = 1024;
 /// Time between two looks for mirrors that nobody uses.
-const COLLECTION: Duration = Duration::from_secs(600);
+const COLLECTION: Duration = Duration::from_mins(10);
 
 /// How [`Mirrors`] are kept.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Config {
     pub fn new(directory: PathBuf, program: PathBuf) -> Self {
         Self {
             directory,
-            keep_unused: Duration::from_secs(3600),
+            keep_unused: Duration::from_hours(1),
             workers: pool_config(program),
         }
     }
@@ -57,11 +57,11 @@ pub fn pool_config(program: PathBuf) -> PoolConfig {
         size: const { NonZeroUsize::new(8).unwrap() },
         limits: Limits {
             memory_bytes: 1 << 30,
-            cpu: Duration::from_secs(600),
-            wall: Duration::from_secs(60),
+            cpu: Duration::from_mins(10),
+            wall: Duration::from_mins(1),
             output_bytes: 8 << 20,
         },
-        idle: Duration::from_secs(60),
+        idle: Duration::from_mins(1),
         sandbox: Sandbox::Network,
     }
 }
@@ -194,6 +194,12 @@ impl Mirrors {
         if let Some(mirror) = mirror {
             mirror.notify();
         }
+    }
+
+    /// How it stands with a repository, if anybody tracks it.
+    pub fn status(&self, key: RemoteKey) -> Option<Status> {
+        let mirror = self.shared.registry().get(&key)?.mirror.upgrade()?;
+        Some(mirror.status.borrow().clone())
     }
 
     /// Tells of changes in all repositories. Who falls behind is told so, and should look at everything once.

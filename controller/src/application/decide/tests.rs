@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use tiphys_api::{Hold, LastSync, RetryState, Source, Suspension, SyncPolicy};
+use tiphys_api::{Hold, RetryState, Source, Suspension, SyncPolicy};
 
 use super::*;
 
@@ -25,11 +25,17 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn rendered(digest: &str) -> Candidate {
-    Candidate::Rendered { revision: format!("main@sha1:{digest}"), digest: digest.to_owned() }
+    Candidate::Rendered {
+        revision: format!("main@sha1:{digest}"),
+        digest: digest.to_owned(),
+    }
 }
 
 fn broken(revision: &str) -> Candidate {
-    Candidate::Broken { revision: revision.to_owned() }
+    Candidate::Broken {
+        revision: revision.to_owned(),
+        message: "line 3 is wrong".to_owned(),
+    }
 }
 
 fn world() -> World {
@@ -49,7 +55,11 @@ fn world() -> World {
             project: "default".to_owned(),
             source: Source::default(),
             destination: tiphys_api::Destination::default(),
-            sync: SyncPolicy { auto: true, self_heal: true, ..SyncPolicy::default() },
+            sync: SyncPolicy {
+                auto: true,
+                self_heal: true,
+                ..SyncPolicy::default()
+            },
             ignore_differences: Vec::new(),
             history: tiphys_api::History::default(),
             deletion: tiphys_api::Deletion::default(),
@@ -71,7 +81,11 @@ fn world() -> World {
 
 fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
     let initiated_by = InitiatedBy { user: None, trigger };
-    let spec = SyncSpec { application: "web".to_owned(), initiated_by, ..SyncSpec::default() };
+    let spec = SyncSpec {
+        application: "web".to_owned(),
+        initiated_by,
+        ..SyncSpec::default()
+    };
     SyncRecord {
         name: name.to_owned(),
         uid: name.to_owned(),
@@ -87,18 +101,22 @@ fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
         revision: None,
         rendering: None,
         snapshot: None,
+        plan: None,
     }
 }
 
 impl World {
     fn decide(&self) -> Decision {
-        let waiting = self.waiting.as_ref().map(|(name, pinned, verdict, deadline)| Waiting {
-            name,
-            pinned: *pinned,
-            rendering: Some("a"),
-            deadline: at(*deadline),
-            verdict: *verdict,
-        });
+        let waiting = self
+            .waiting
+            .as_ref()
+            .map(|(name, pinned, verdict, deadline)| Waiting {
+                name,
+                pinned: *pinned,
+                rendering: Some("a"),
+                deadline: at(*deadline),
+                verdict: *verdict,
+            });
         decide(&Facts {
             now: at(NOW),
             name: "web",
@@ -183,7 +201,11 @@ fn a_broken_revision_is_recorded_once() {
     let mut world = world();
     world.candidate = broken("main@sha1:b");
     assert_requests(&world, Trigger::Webhook);
-    world.status.last_sync.as_mut().unwrap().revision = Some("main@sha1:b".to_owned());
+    let last = world.status.last_sync.as_mut().unwrap();
+    last.phase = Phase::Failed;
+    last.message = Some("line 3 is wrong".to_owned());
+    assert_idle(&world);
+    world.candidate = broken("main@sha1:c");
     assert_idle(&world);
 }
 
@@ -198,7 +220,10 @@ fn what_is_live_is_put_back_after_a_partial_failure() {
 #[test]
 fn requests_run_in_the_order_of_their_creation() {
     let mut world = world();
-    world.syncs = vec![sync("a", Trigger::User, Phase::Pending), sync("b", Trigger::User, Phase::Pending)];
+    world.syncs = vec![
+        sync("a", Trigger::User, Phase::Pending),
+        sync("b", Trigger::User, Phase::Pending),
+    ];
     assert_eq!(world.decide(), Decision::Run { name: "a".to_owned() });
 }
 
@@ -215,8 +240,17 @@ fn a_question_does_not_wait_for_anything() {
 #[test]
 fn a_newer_automatic_request_replaces_a_waiting_one() {
     let mut world = world();
-    world.syncs = vec![sync("a", Trigger::Auto, Phase::Pending), sync("b", Trigger::Webhook, Phase::Pending)];
-    assert_eq!(world.decide(), Decision::Supersede { name: "a".to_owned(), by: "b".to_owned() });
+    world.syncs = vec![
+        sync("a", Trigger::Auto, Phase::Pending),
+        sync("b", Trigger::Webhook, Phase::Pending),
+    ];
+    assert_eq!(
+        world.decide(),
+        Decision::Supersede {
+            name: "a".to_owned(),
+            by: "b".to_owned()
+        }
+    );
 }
 
 #[test]
@@ -230,8 +264,17 @@ fn an_interrupted_run_is_run_again() {
 fn a_request_takes_the_place_of_a_wait() {
     let mut world = world();
     world.wait_for_health(Verdict::Progressing(None));
-    world.syncs = vec![sync("web-1", Trigger::Auto, Phase::Waiting), sync("back", Trigger::User, Phase::Pending)];
-    assert_eq!(world.decide(), Decision::Supersede { name: "web-1".to_owned(), by: "back".to_owned() });
+    world.syncs = vec![
+        sync("web-1", Trigger::Auto, Phase::Waiting),
+        sync("back", Trigger::User, Phase::Pending),
+    ];
+    assert_eq!(
+        world.decide(),
+        Decision::Supersede {
+            name: "web-1".to_owned(),
+            by: "back".to_owned()
+        }
+    );
 }
 
 #[test]
@@ -241,7 +284,12 @@ fn a_newer_revision_takes_the_place_of_a_wait_unless_it_is_pinned() {
     world.candidate = rendered("b");
     assert_requests(&world, Trigger::Webhook);
     world.waiting.as_mut().unwrap().1 = true;
-    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 60)) });
+    assert_eq!(
+        world.decide(),
+        Decision::Idle {
+            until: Some(at(NOW + 60))
+        }
+    );
 }
 
 #[test]
@@ -249,10 +297,30 @@ fn a_wait_ends_by_health_or_by_time() {
     for (verdict, deadline, expected) in [
         (Verdict::Healthy, NOW + 60, Decision::Finish { end: End::Healthy }),
         (Verdict::Healthy, NOW - 1, Decision::Finish { end: End::Healthy }),
-        (Verdict::Degraded, NOW + 60, Decision::Finish { end: End::Degraded }),
-        (Verdict::Progressing(None), NOW, Decision::Finish { end: End::TimedOut }),
-        (Verdict::Progressing(None), NOW + 60, Decision::Idle { until: Some(at(NOW + 60)) }),
-        (Verdict::Progressing(Some(at(NOW + 5))), NOW + 60, Decision::Idle { until: Some(at(NOW + 5)) }),
+        (
+            Verdict::Degraded,
+            NOW + 60,
+            Decision::Finish { end: End::Degraded },
+        ),
+        (
+            Verdict::Progressing(None),
+            NOW,
+            Decision::Finish { end: End::TimedOut },
+        ),
+        (
+            Verdict::Progressing(None),
+            NOW + 60,
+            Decision::Idle {
+                until: Some(at(NOW + 60)),
+            },
+        ),
+        (
+            Verdict::Progressing(Some(at(NOW + 5))),
+            NOW + 60,
+            Decision::Idle {
+                until: Some(at(NOW + 5)),
+            },
+        ),
     ] {
         let mut world = world();
         world.waiting = Some(("web-1".to_owned(), false, verdict, deadline));
@@ -289,15 +357,29 @@ fn drift_is_healed_even_while_held() {
 fn a_fight_is_slowed_down() {
     let mut world = world();
     world.drift = Drift::SlowedUntil(at(NOW + 30));
-    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
+    assert_eq!(
+        world.decide(),
+        Decision::Idle {
+            until: Some(at(NOW + 30))
+        }
+    );
 }
 
 #[test]
 fn a_retry_starts_when_it_is_due() {
     let mut world = world();
     world.spec.sync.on_failure = OnFailure::Retry;
-    world.status.retry = Some(RetryState { attempt: 1, next_at: Time(at(NOW + 5)), revision: None });
-    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 5)) });
+    world.status.retry = Some(RetryState {
+        attempt: 1,
+        next_at: Time(at(NOW + 5)),
+        revision: None,
+    });
+    assert_eq!(
+        world.decide(),
+        Decision::Idle {
+            until: Some(at(NOW + 5))
+        }
+    );
     world.status.retry.as_mut().unwrap().next_at = Time(at(NOW));
     assert_requests(&world, Trigger::Auto);
 }
@@ -313,8 +395,19 @@ fn a_suspended_application_does_only_what_a_person_asks_for() {
     world.syncs.push(sync("b", Trigger::User, Phase::Pending));
     assert_eq!(world.decide(), Decision::Run { name: "b".to_owned() });
     world.syncs.clear();
-    world.spec.suspend = Some(Suspension { reason: None, until: Some(Time(at(NOW + 9))) });
-    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 9)) });
-    world.spec.suspend = Some(Suspension { reason: None, until: Some(Time(at(NOW))) });
+    world.spec.suspend = Some(Suspension {
+        reason: None,
+        until: Some(Time(at(NOW + 9))),
+    });
+    assert_eq!(
+        world.decide(),
+        Decision::Idle {
+            until: Some(at(NOW + 9))
+        }
+    );
+    world.spec.suspend = Some(Suspension {
+        reason: None,
+        until: Some(Time(at(NOW))),
+    });
     assert_requests(&world, Trigger::Webhook);
 }

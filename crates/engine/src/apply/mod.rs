@@ -13,7 +13,7 @@ mod wait;
 
 use std::collections::BTreeSet;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use tiphys_api::{Action, ObjectResult, Outcome};
 use tiphys_manifest::{Manifest, ObjectId};
 use tokio::time::Instant;
@@ -142,13 +142,9 @@ async fn run_rank(
     progress: Progress<'_>,
 ) -> Vec<Done> {
     let concurrency = runner.options.concurrency.max(1);
-    let running = rank.iter().enumerate().map(|(place, step)| async move {
-        let done = runner.run(step).await;
-        if !done.is_pending() {
-            progress(&done.result);
-        }
-        (place, done)
-    });
+    // Boxed, because the compiler cannot see that a stream of closures over borrowed steps is `Send`.
+    let running: Vec<_> =
+        rank.iter().enumerate().map(|(place, step)| run_step(runner, place, step, progress).boxed()).collect();
     let mut done: Vec<_> = futures::stream::iter(running).buffer_unordered(concurrency).collect().await;
     done.sort_by_key(|(place, _)| *place);
     let mut done: Vec<_> = done.into_iter().map(|(_, done)| done).collect();
@@ -163,6 +159,14 @@ async fn run_rank(
     }))
     .await;
     done
+}
+
+async fn run_step(runner: &Runner<'_>, place: usize, step: &Step, progress: Progress<'_>) -> (usize, Done) {
+    let done = runner.run(step).await;
+    if !done.is_pending() {
+        progress(&done.result);
+    }
+    (place, done)
 }
 
 /// Group and kind of everything that is applied.

@@ -1,0 +1,393 @@
+//! The end of a Sync: its record, and what follows from it for the Application.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use tiphys_api::{
+    Application, Condition, ConditionStatus, Hold, HoldPolicy, InitiatedBy, LastSync, OnFailure, Phase,
+    READY, RECONCILING, RetryState, STALLED, SyncSpec, SyncStatus, Trigger, set_conditions,
+};
+
+use super::decide::Candidate;
+use super::report::{MAX_MESSAGE, shorten};
+use super::run::{Stop, set_status};
+use super::state::{Current, State};
+use super::{Error, key_of, namespace_of};
+use crate::context::Context;
+use crate::sync_index::SyncRecord;
+
+/// How a Sync ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// Everything is applied and healthy.
+    Succeeded,
+    /// Its plan is made and kept.
+    Planned,
+    /// It failed; a sentence says why.
+    Failed {
+        /// Why.
+        message: String,
+        /// Whether objects were written.
+        written: bool,
+    },
+    /// Another one takes its place.
+    Superseded {
+        /// Which one.
+        by: String,
+    },
+}
+
+/// What the Sync was about, taken out of the state when it ends.
+struct Ended {
+    current: Current,
+    status: SyncStatus,
+    spec: SyncSpec,
+}
+
+/// Ends the current Sync: notes it in the state and writes its record. What follows for the Application is in the state,
+/// and is written with the next report.
+pub async fn finish(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    ending: Ending,
+) -> Result<Option<SyncSpec>, Error> {
+    if let Ending::Failed { message, .. } = &ending {
+        set_status(state, |status| {
+            status.message = Some(shorten(message, MAX_MESSAGE))
+        });
+    }
+    let Some(current) = &mut state.current else {
+        return Ok(None);
+    };
+    let status = current.sync.status.get_or_insert_default();
+    conclude(status, &ending);
+    let status = status.clone();
+    let name = current.sync.metadata.name.clone().unwrap_or_default();
+    // Nothing is forgotten before the record is written: a failure here is tried again from this point.
+    let written = ctx
+        .records
+        .sync_status(&namespace_of(application), &name, &status)
+        .await;
+    match written {
+        Ok(sync) => ctx.syncs.observe_written(&sync),
+        // The Sync was deleted while it ran: what it did stays, and there is no record to write.
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(error) => return Err(Error::write("record", &name)(error)),
+    }
+    let Some(current) = state.current.take() else {
+        return Ok(None);
+    };
+    let ended = Ended {
+        spec: current.sync.spec.clone(),
+        current,
+        status,
+    };
+    measure(ctx, application, &ended);
+    if ended.spec.dry_run {
+        return Ok(None);
+    }
+    note(application, state, &ended, &ending);
+    tell(ctx, application, &ended, &ending).await;
+    Ok(rollback_after(application, state, &ended, &ending, ctx))
+}
+
+/// Ends a Sync that never became the current one.
+pub async fn supersede_unrun(
+    ctx: &Context,
+    application: &Application,
+    record: &SyncRecord,
+    by: &str,
+) -> Result<(), Error> {
+    let mut status = SyncStatus {
+        by: Some(record.spec.initiated_by.text()),
+        ..SyncStatus::default()
+    };
+    conclude(&mut status, &Ending::Superseded { by: by.to_owned() });
+    let written = ctx
+        .records
+        .sync_status(&namespace_of(application), &record.name, &status)
+        .await;
+    let sync = written.map_err(Error::write("record", &record.name))?;
+    ctx.syncs.observe_written(&sync);
+    Ok(())
+}
+
+/// Says of a Sync that is not done what a person can wait for.
+pub fn conditions_while_running(status: &mut SyncStatus, message: &str) {
+    let ready = Condition::new(READY, ConditionStatus::False, "Running", message, Some(1));
+    let reconciling = Condition::new(RECONCILING, ConditionStatus::True, "Running", message, Some(1));
+    set_conditions(&mut status.conditions, vec![ready, reconciling]);
+    status.observed_generation = Some(1);
+    status.message = Some(message.to_owned());
+}
+
+fn conclude(status: &mut SyncStatus, ending: &Ending) {
+    let now = Timestamp::now();
+    let (phase, reason, message) = match ending {
+        Ending::Succeeded => (Phase::Succeeded, "Succeeded", success(status)),
+        Ending::Planned => (Phase::Succeeded, "Planned", planned(status)),
+        Ending::Failed { message, .. } => (Phase::Failed, "Failed", shorten(message, MAX_MESSAGE)),
+        Ending::Superseded { by } => (Phase::Superseded, "Superseded", format!("{by} took its place")),
+    };
+    status.phase = phase;
+    status.finished_at = Some(Time(now));
+    if let Some(started) = &status.started_at {
+        status.duration = Some(readable(now.duration_since(started.0)));
+    }
+    status.message = Some(message.clone());
+    status.observed_generation = Some(1);
+    let ready = if phase == Phase::Succeeded {
+        ConditionStatus::True
+    } else {
+        ConditionStatus::False
+    };
+    let mut conditions = vec![Condition::new(READY, ready, reason, message.clone(), Some(1))];
+    if phase != Phase::Succeeded {
+        conditions.push(Condition::new(
+            STALLED,
+            ConditionStatus::True,
+            reason,
+            message,
+            Some(1),
+        ));
+    }
+    set_conditions(&mut status.conditions, conditions);
+}
+
+fn success(status: &SyncStatus) -> String {
+    let revision = status.revision.as_deref().unwrap_or("the snapshot");
+    format!("{revision} is live and healthy: {}", counts(status))
+}
+
+fn planned(status: &SyncStatus) -> String {
+    format!("nothing was written; the plan: {}", counts(status))
+}
+
+fn counts(status: &SyncStatus) -> String {
+    let Some(plan) = &status.plan else {
+        return "nothing to do".to_owned();
+    };
+    let parts = [
+        (plan.create, "created"),
+        (plan.adopt, "adopted"),
+        (plan.change, "changed"),
+        (plan.recreate, "recreated"),
+        (plan.prune, "pruned"),
+        (plan.unchanged, "unchanged"),
+    ];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|it| it.0 > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    if parts.is_empty() {
+        "no objects".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// A duration for people: `0.4s`, `12s`, `3m5s`.
+fn readable(duration: SignedDuration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(0);
+    if millis < 10_000 {
+        return format!("{}.{}s", millis / 1_000, millis % 1_000 / 100);
+    }
+    tiphys_api::Duration::from(Duration::from_secs(millis / 1_000)).to_string()
+}
+
+fn measure(ctx: &Context, application: &Application, ended: &Ended) {
+    let trigger = ended.spec.initiated_by.trigger;
+    ctx.metrics.sync(
+        &key_of(application),
+        ended.status.phase,
+        trigger,
+        ended.current.since.elapsed(),
+    );
+    tracing::info!(
+        application = %super::name_of(application),
+        namespace = %namespace_of(application),
+        sync = ended.current.sync.metadata.name,
+        revision = ended.status.revision,
+        phase = ended.status.phase.as_str(),
+        by = ended.status.by,
+        message = ended.status.message,
+        "sync ended"
+    );
+}
+
+/// What follows for the Application's status.
+fn note(application: &Application, state: &mut State, ended: &Ended, ending: &Ending) {
+    let status = &ended.status;
+    state.status.last_sync = Some(LastSync {
+        name: ended.current.sync.metadata.name.clone().unwrap_or_default(),
+        number: status.number.unwrap_or_default(),
+        phase: status.phase,
+        revision: status.revision.clone(),
+        rendering: status.rendering.clone(),
+        generation: application.metadata.generation,
+        by: status.by.clone(),
+        finished_at: status.finished_at.clone(),
+        message: status.message.clone(),
+    });
+    let partial = !ended.spec.resources.is_empty();
+    match ending {
+        Ending::Succeeded => {
+            state.status.retry = None;
+            if !partial {
+                state.status.revision.clone_from(&status.revision);
+                state.status.rendering.clone_from(&status.rendering);
+            }
+        }
+        // What is live is neither the old nor the new: nothing must be taken for synced.
+        Ending::Failed { written: true, .. } => state.status.rendering = None,
+        Ending::Superseded { .. } if status.applied_at.is_some() => {
+            state.status.revision.clone_from(&status.revision);
+            state.status.rendering.clone_from(&status.rendering);
+        }
+        Ending::Failed { .. } | Ending::Superseded { .. } | Ending::Planned => {}
+    }
+    if ended.spec.initiated_by.trigger == Trigger::SelfHeal {
+        return;
+    }
+    note_hold(state, ended, ending);
+    note_retry(application, state, ended, ending);
+}
+
+/// A rollback holds; anything else that a person asks for ends a hold, and so does a newer revision.
+fn note_hold(state: &mut State, ended: &Ended, ending: &Ending) {
+    if matches!(ending, Ending::Failed { .. }) && ended.spec.rollback_to.is_none() {
+        return;
+    }
+    let goes_back = ended.spec.rollback_to.clone();
+    let pinned = ended.spec.revision.is_some();
+    if goes_back.is_none() && !pinned {
+        state.status.hold = None;
+        return;
+    }
+    let policy = ended.spec.hold.unwrap_or_default();
+    if policy == HoldPolicy::None {
+        state.status.hold = None;
+        return;
+    }
+    let name = ended.current.sync.metadata.name.clone().unwrap_or_default();
+    let (revision, rendering) = match state.rendered.as_ref().map(|it| &it.candidate) {
+        Some(Candidate::Rendered { revision, digest }) => (Some(revision.clone()), Some(digest.clone())),
+        Some(Candidate::Broken { revision, .. }) => (Some(revision.clone()), None),
+        Some(Candidate::Unknown) | None => (None, None),
+    };
+    state.status.hold = Some(Hold {
+        policy,
+        rolled_back_to: goes_back.unwrap_or_else(|| name.clone()),
+        by: name,
+        revision,
+        rendering,
+        since: Time(Timestamp::now()),
+    });
+}
+
+fn note_retry(application: &Application, state: &mut State, ended: &Ended, ending: &Ending) {
+    let sync = &application.spec.sync;
+    let failed = matches!(ending, Ending::Failed { .. });
+    if !failed || sync.on_failure != OnFailure::Retry || ended.spec.rollback_to.is_some() {
+        state.status.retry = None;
+        return;
+    }
+    let same = state
+        .status
+        .retry
+        .as_ref()
+        .filter(|it| it.revision == ended.status.revision);
+    let attempt = same.map_or(0, |it| it.attempt) + 1;
+    state.status.retry = (attempt <= sync.retry.limit).then(|| {
+        let delay =
+            SignedDuration::try_from(sync.retry.backoff.delay(attempt)).unwrap_or(SignedDuration::MAX);
+        let next_at = Timestamp::now().saturating_add(delay).unwrap_or(Timestamp::MAX);
+        RetryState {
+            attempt,
+            next_at: Time(next_at),
+            revision: ended.status.revision.clone(),
+        }
+    });
+}
+
+/// The Sync that goes back, when this one failed after it had written and the Application asks for that.
+fn rollback_after(
+    application: &Application,
+    state: &State,
+    ended: &Ended,
+    ending: &Ending,
+    ctx: &Context,
+) -> Option<SyncSpec> {
+    let written = matches!(ending, Ending::Failed { written: true, .. });
+    let goes_back = ended.spec.rollback_to.is_some();
+    if !written || goes_back || application.spec.sync.on_failure != OnFailure::Rollback {
+        return None;
+    }
+    let syncs = ctx.syncs.of(&key_of(application));
+    let ended_rendering = &ended.status.rendering;
+    let good = syncs.iter().rev().find(|it| {
+        it.phase == Phase::Succeeded
+            && !it.spec.dry_run
+            && it.snapshot.is_some()
+            && it.rendering.as_ref() != ended_rendering.as_ref()
+    })?;
+    tracing::info!(application = %super::name_of(application), to = good.name, failed = ?state.status.last_sync.as_ref().map(|it| &it.name), "rolling back");
+    Some(SyncSpec {
+        application: super::name_of(application),
+        rollback_to: Some(good.name.clone()),
+        initiated_by: InitiatedBy {
+            user: None,
+            trigger: Trigger::Rollback,
+        },
+        ..SyncSpec::default()
+    })
+}
+
+/// Tells of what somebody should look at.
+async fn tell(ctx: &Context, application: &Application, ended: &Ended, ending: &Ending) {
+    let name = ended.current.sync.metadata.name.clone().unwrap_or_default();
+    let by = ended.status.by.clone().unwrap_or_default();
+    match ending {
+        Ending::Failed { message, .. } => {
+            let note = format!("{name} (by {by}) failed: {message}");
+            ctx.events.warn(application, "SyncFailed", "Sync", &note).await;
+        }
+        Ending::Succeeded if ended.spec.rollback_to.is_some() => {
+            let note = format!(
+                "{name} (by {by}) went back to {}",
+                ended.spec.rollback_to.clone().unwrap_or_default()
+            );
+            ctx.events
+                .note(application, "RolledBack", "Rollback", &note)
+                .await;
+        }
+        Ending::Succeeded if ended.spec.initiated_by.trigger == Trigger::SelfHeal => {
+            let objects: Vec<_> = ended
+                .status
+                .objects
+                .iter()
+                .map(|it| format!("{} {}", it.kind, it.name))
+                .collect();
+            let note = format!("{name} corrected drift of {}", objects.join(", "));
+            ctx.events
+                .note(application, "DriftCorrected", "SelfHeal", &note)
+                .await;
+        }
+        Ending::Succeeded | Ending::Planned | Ending::Superseded { .. } => {}
+    }
+}
+
+impl From<Stop> for Ending {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed { message, written, .. } => Self::Failed { message, written },
+            Stop::Again(error) => Self::Failed {
+                message: crate::error::chain(&error),
+                written: false,
+            },
+        }
+    }
+}

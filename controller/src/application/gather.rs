@@ -1,0 +1,353 @@
+//! Everything that a decision depends on, gathered from memory.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use tiphys_api::{Application, Health, ResourceStatus, SyncState};
+use tiphys_engine::drift::{self, Drift as ObjectDrift};
+use tiphys_engine::plan::Live;
+use tiphys_manifest::ObjectId;
+use tiphys_render::{Options, Release, Request};
+use tiphys_source::{Class as SourceClass, Revision, RevisionSpec};
+use tiphys_tree::TreePath;
+
+use super::decide::{Candidate, Verdict};
+use super::desired::destination;
+use super::report::SourceReport;
+use super::state::{RenderKey, Rendered, Source, State};
+use super::{Error, key_of, name_of, namespace_of};
+use crate::context::Context;
+use crate::repositories::Lookup;
+
+/// Something that is degraded may recover by itself within this time.
+const GRACE: SignedDuration = SignedDuration::from_secs(5);
+
+/// One object that should be live, and how it is.
+#[derive(Clone, Debug)]
+pub struct ObjectState {
+    /// Which object.
+    pub id: ObjectId,
+    /// Whether it is as it was applied.
+    pub drift: ObjectDrift,
+    /// Its health.
+    pub health: Health,
+    /// Why its health is what it is.
+    pub message: String,
+    /// Version of the live object.
+    pub resource_version: Option<String>,
+}
+
+/// How every object of the last rendering is.
+pub fn objects(ctx: &Context, application: &Application, state: &State) -> Vec<ObjectState> {
+    let owner = ctx.owner(&key_of(application));
+    let Some(applied) = &state.applied else {
+        return Vec::new();
+    };
+    let entries = applied
+        .inventory
+        .iter()
+        .filter(|(id, _)| applied.rendered.contains(id));
+    entries
+        .map(|(id, entry)| {
+            let live = ctx.cluster.live(id);
+            let drift = drift::assess(&owner, entry, &live);
+            let (health, message, resource_version) = match &live {
+                Live::Present(live) => (
+                    live.health.health,
+                    live.health.message.clone(),
+                    Some(live.resource_version.clone()),
+                ),
+                Live::Absent => (Health::Missing, "it does not exist".to_owned(), None),
+                Live::Unknown => (
+                    Health::Unknown,
+                    "the server behind its kind does not answer".to_owned(),
+                    None,
+                ),
+            };
+            ObjectState {
+                id: id.clone(),
+                drift,
+                health,
+                message,
+                resource_version,
+            }
+        })
+        .collect()
+}
+
+/// The objects for the status.
+pub fn resources(ctx: &Context, objects: &[ObjectState], state: &State) -> Vec<ResourceStatus> {
+    objects
+        .iter()
+        .map(|it| {
+            let confirmed = state.drift.as_ref().and_then(|found| {
+                let step = found.plan.steps.iter().find(|step| step.id == it.id)?;
+                Some(super::heal::fields(ctx, &found.draft, step))
+            });
+            let drifted =
+                matches!(it.drift, ObjectDrift::Drifted | ObjectDrift::Missing) && confirmed.is_some();
+            let health = (it.health != Health::Healthy)
+                .then(|| it.message.clone())
+                .filter(|it| !it.is_empty());
+            let message = if drifted { confirmed } else { health };
+            ResourceStatus {
+                group: it.id.group.clone(),
+                kind: it.id.kind.clone(),
+                namespace: it.id.namespace.clone(),
+                name: it.id.name.clone(),
+                sync: if drifted {
+                    SyncState::OutOfSync
+                } else {
+                    SyncState::Synced
+                },
+                health: it.health,
+                message: message.map(|it| super::report::shorten(&it, 512)),
+            }
+        })
+        .collect()
+}
+
+/// What the objects of a waiting Sync say together.
+pub fn verdict(objects: &[ObjectState], state: &mut State, now: Timestamp) -> Verdict {
+    let worst = objects
+        .iter()
+        .map(|it| it.health)
+        .max()
+        .unwrap_or(Health::Healthy);
+    match worst {
+        Health::Healthy | Health::Suspended => Verdict::Healthy,
+        Health::Degraded => {
+            let since = *state.degraded_since.get_or_insert(now);
+            let end = since + GRACE;
+            if now >= end {
+                Verdict::Degraded
+            } else {
+                Verdict::Progressing(Some(end))
+            }
+        }
+        Health::Progressing | Health::Unknown | Health::Missing => {
+            state.degraded_since = None;
+            Verdict::Progressing(None)
+        }
+    }
+}
+
+/// Looks at the source: what it holds now, rendered. Costs nothing when neither the revision nor the Application nor the
+/// cluster's abilities changed.
+pub async fn look(ctx: &Context, application: &Application, state: &mut State) -> Result<(), Error> {
+    if let Err(problem) = track(ctx, application, state) {
+        state.source = None;
+        state.rendered = None;
+        set_unknown(
+            state,
+            application,
+            SourceReport::Failed {
+                stalled: true,
+                reason: "InvalidSource",
+                message: problem,
+            },
+        );
+        return Ok(());
+    }
+    let Some(source) = &state.source else {
+        return Ok(());
+    };
+    match source.tracked.known() {
+        None => {
+            let report = match source.tracked.status().error {
+                Some(error) => source_failure(&error),
+                None => SourceReport::Pending,
+            };
+            set_unknown(state, application, report);
+        }
+        Some(Err(error)) => set_unknown(state, application, source_failure(&error)),
+        Some(Ok(revision)) => {
+            let key = RenderKey {
+                generation: application.metadata.generation.unwrap_or_default(),
+                revision: revision.to_string(),
+                kinds: *ctx.cluster.kinds.subscribe().borrow(),
+            };
+            if state.rendered.as_ref().is_none_or(|it| it.key != key) {
+                state.rendered = Some(render_candidate(ctx, application, state, &revision, key).await?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rendering of a revision of the Application's source.
+pub async fn render(
+    ctx: &Context,
+    application: &Application,
+    source: &Source,
+    revision: &Revision,
+) -> Result<Arc<tiphys_render::Rendering>, RenderFailure> {
+    let tree = source
+        .tracked
+        .tree(revision)
+        .await
+        .map_err(RenderFailure::Source)?;
+    let spec = &application.spec.source;
+    let path = TreePath::parse(&spec.path)
+        .map_err(|error| RenderFailure::Path(format!("spec.source.path: {error}")))?;
+    let capabilities = ctx.cluster.kinds.capabilities();
+    let request = Request {
+        tree,
+        path,
+        options: Options::from(spec),
+        release: Release {
+            name: name_of(application),
+            namespace: destination(application),
+        },
+        capabilities: tiphys_render::Capabilities {
+            kube_version: capabilities.kube_version.clone(),
+            api_versions: capabilities.api_versions.iter().cloned().collect(),
+        },
+    };
+    ctx.renderer.render(request).await.map_err(RenderFailure::Render)
+}
+
+/// Why there is no rendering.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderFailure {
+    /// The files cannot be had.
+    #[error(transparent)]
+    Source(tiphys_source::Error),
+    /// The path of the Application makes no sense.
+    #[error("{0}")]
+    Path(String),
+    /// The files cannot be rendered.
+    #[error(transparent)]
+    Render(tiphys_render::Error),
+}
+
+impl RenderFailure {
+    /// Whether it may be gone at the next attempt.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Source(error) => error.class() == SourceClass::Transient,
+            Self::Path(_) => false,
+            Self::Render(error) => error.class() == tiphys_render::Class::Transient,
+        }
+    }
+
+    /// What happened, with everything that caused it.
+    pub fn text(&self) -> String {
+        crate::error::chain(self)
+    }
+}
+
+/// Takes an interest in what the Application's source names, or says why that makes no sense.
+fn track(ctx: &Context, application: &Application, state: &mut State) -> Result<(), String> {
+    let spec = &application.spec.source;
+    let asked = (spec.repo.clone(), spec.revision.clone());
+    let remote = match ctx.repositories.lookup(&namespace_of(application), &spec.repo) {
+        Lookup::Found { remote, .. } => remote,
+        Lookup::Unusable(problem) => return Err(problem),
+    };
+    if state
+        .source
+        .as_ref()
+        .is_some_and(|it| it.asked == asked && it.remote == remote)
+    {
+        return Ok(());
+    }
+    let revision = spec
+        .revision
+        .as_deref()
+        .map_or_else(RevisionSpec::default, RevisionSpec::parse);
+    let tracked = ctx
+        .mirrors
+        .track(&remote, &revision)
+        .map_err(|error| error.to_string())?;
+    let key = key_of(application);
+    let mut readers = ctx.readers.lock();
+    readers.values_mut().for_each(|it| drop(it.remove(&key)));
+    readers.entry(tracked.key()).or_default().insert(key);
+    drop(readers);
+    state.rendered = None;
+    state.source = Some(Source {
+        asked,
+        remote,
+        tracked,
+    });
+    Ok(())
+}
+
+async fn render_candidate(
+    ctx: &Context,
+    application: &Application,
+    state: &State,
+    revision: &Revision,
+    key: RenderKey,
+) -> Result<Rendered, Error> {
+    let Some(source) = &state.source else {
+        return Err(Error::NoSource);
+    };
+    let before = ctx.renderer.counters();
+    let rendered = render(ctx, application, source, revision).await;
+    let hit = ctx.renderer.counters().hits > before.hits;
+    let revision = key.revision.clone();
+    match rendered {
+        Ok(rendering) => {
+            ctx.metrics.rendered(if hit { "hit" } else { "rendered" });
+            let digest = rendering.digest.to_string();
+            let report = SourceReport::Rendered {
+                digest: digest.clone(),
+                held: false,
+            };
+            Ok(Rendered {
+                key,
+                candidate: Candidate::Rendered { revision, digest },
+                report,
+            })
+        }
+        Err(failure) if failure.is_transient() => {
+            ctx.metrics.rendered("error");
+            Err(Error::Render(Box::new(failure)))
+        }
+        Err(failure) => {
+            ctx.metrics.rendered("error");
+            let message = failure.text();
+            let report = SourceReport::Failed {
+                stalled: true,
+                reason: "RenderFailed",
+                message: message.clone(),
+            };
+            Ok(Rendered {
+                key,
+                candidate: Candidate::Broken { revision, message },
+                report,
+            })
+        }
+    }
+}
+
+fn set_unknown(state: &mut State, application: &Application, report: SourceReport) {
+    let generation = application.metadata.generation.unwrap_or_default();
+    // What was seen of the source stays as the candidate of decisions only while it can be seen.
+    let key = RenderKey {
+        generation,
+        revision: String::new(),
+        kinds: u64::MAX,
+    };
+    state.rendered = Some(Rendered {
+        key,
+        candidate: Candidate::Unknown,
+        report,
+    });
+}
+
+fn source_failure(error: &tiphys_source::Error) -> SourceReport {
+    let (stalled, reason) = match error.class() {
+        SourceClass::Transient => (false, "SourceUnreachable"),
+        SourceClass::Forbidden => (true, "SourceForbidden"),
+        SourceClass::NotFound => (true, "RevisionNotFound"),
+        SourceClass::Invalid => (true, "InvalidSource"),
+    };
+    SourceReport::Failed {
+        stalled,
+        reason,
+        message: crate::error::chain(error),
+    }
+}

@@ -1,0 +1,560 @@
+//! One Application, from event to record: gather, decide, execute, report.
+
+pub mod decide;
+mod delete;
+mod desired;
+mod finish;
+mod gather;
+mod heal;
+mod load;
+mod progress;
+pub mod report;
+mod run;
+mod state;
+
+pub use gather::RenderFailure;
+pub use load::SnapshotNames;
+pub use state::State;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
+
+use futures::future::BoxFuture;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+use kube::runtime::controller::Action;
+use tiphys_api::{Application, FINALIZER, LastSync, Phase, SyncSpec};
+use tokio::time::Instant;
+
+use self::decide::{Candidate, Decision, Drift, End, Facts, Waiting, decide, is_held, is_suspended};
+use self::finish::{Ending, conditions_while_running, finish, supersede_unrun};
+use self::gather::ObjectState;
+use self::report::{Report, SourceReport};
+use self::run::{Ran, Stop, begin, run, set_status};
+use crate::context::Context;
+use crate::sync_index::{ApplicationKey, SyncRecord};
+
+pub use crate::error::Error;
+
+/// How long a kind may take until it is watched.
+const WATCH_TIME: Duration = Duration::from_secs(30);
+/// How long the dry runs of one plan may take.
+const CHECK_TIME: Duration = Duration::from_secs(60);
+/// A Sync that is done sooner than this is written once, when it ends.
+const QUIET: Duration = progress::PERIOD;
+/// Decisions in one reconciliation; more would be a loop.
+const MAX_STEPS: usize = 32;
+/// An unchanged Application is looked at this often even when nothing happens, from memory alone.
+const REST: Duration = Duration::from_secs(3600);
+
+/// Namespace and name of an Application.
+pub fn key_of(application: &Application) -> ApplicationKey {
+    (namespace_of(application), name_of(application))
+}
+
+fn namespace_of(application: &Application) -> String {
+    application.namespace().unwrap_or_default()
+}
+
+fn name_of(application: &Application) -> String {
+    application.name_any()
+}
+
+fn deadline(within: Duration) -> Instant {
+    Instant::now() + within
+}
+
+/// Brings an Application as far as it gets now, and says when to look again without being told.
+pub fn reconcile(
+    application: Arc<Application>,
+    ctx: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Error>> {
+    Box::pin(reconcile_one(application, ctx))
+}
+
+async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let began = Clock::now();
+    let key = key_of(&application);
+    let state = ctx.state(&key);
+    // Two reconciliations of one Application never run at the same time, so nobody waits here.
+    let mut state = state.lock().await;
+    let done = advance(&ctx, &application, &mut state).await;
+    ctx.metrics.reconciled(began.elapsed());
+    match done {
+        Ok(action) => {
+            state.failures = 0;
+            Ok(action)
+        }
+        Err(error) => {
+            state.failures = state.failures.saturating_add(1);
+            ctx.metrics.reconcile_failed(if error.is_transient() {
+                "transient"
+            } else {
+                "permanent"
+            });
+            let pause = pause(state.failures);
+            tracing::warn!(
+                application = key.1,
+                namespace = key.0,
+                error = crate::error::chain(&error),
+                again_in_s = pause.as_secs_f32(),
+                "reconciliation failed"
+            );
+            Ok(Action::requeue(pause))
+        }
+    }
+}
+
+/// 0.25 s, then twice as long each time, up to a minute.
+fn pause(failures: u32) -> Duration {
+    let factor = 2_u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    Duration::from_millis(250)
+        .saturating_mul(factor)
+        .min(Duration::from_mins(1))
+}
+
+async fn advance(ctx: &Context, application: &Application, state: &mut State) -> Result<Action, Error> {
+    let mut application = application.clone();
+    prepare(ctx, &mut application, state).await?;
+    for _ in 0..MAX_STEPS {
+        let now = Timestamp::now();
+        gather::look(ctx, &application, state).await?;
+        let objects = gather::objects(ctx, &application, state);
+        let waiting = waiting(ctx, &application, state, &objects, now);
+        let drift = match waiting {
+            // What is being applied is not drift.
+            Some(_) => Drift::None,
+            None => heal::look(ctx, &application, state, &objects).await?,
+        };
+        let syncs = ctx.syncs.of(&key_of(&application));
+        let unknown = Candidate::Unknown;
+        let facts = Facts {
+            now,
+            name: &name_of(&application),
+            spec: &application.spec,
+            generation: application.metadata.generation.unwrap_or_default(),
+            deleting: application.metadata.deletion_timestamp.is_some(),
+            status: &state.status,
+            syncs: &syncs,
+            candidate: state.rendered.as_ref().map_or(&unknown, |it| &it.candidate),
+            cause: state
+                .source
+                .as_ref()
+                .map_or(tiphys_api::Trigger::Auto, |it| ctx.cause(it.tracked.key())),
+            waiting: waiting.as_ref().map(WaitingFor::view),
+            drift,
+        };
+        let decision = decide(&facts);
+        let held = is_held(&facts);
+        let suspended = is_suspended(&facts);
+        tracing::debug!(application = %name_of(&application), ?decision, "decided");
+        if let Some(action) = execute(
+            ctx,
+            &application,
+            state,
+            &syncs,
+            decision,
+            &objects,
+            (held, suspended),
+        )
+        .await?
+        {
+            return Ok(action);
+        }
+    }
+    Err(Error::TooManySteps)
+}
+
+/// Reads what is needed once: the status, what was applied, the finalizer.
+async fn prepare(ctx: &Context, application: &mut Application, state: &mut State) -> Result<(), Error> {
+    let uid = application.uid().unwrap_or_default();
+    if state.uid != uid {
+        *state = State {
+            uid,
+            ..State::default()
+        };
+    }
+    let key = key_of(application);
+    if !state.loaded {
+        state.status = application.status.clone().unwrap_or_default();
+        ctx.labels.write().insert(ctx.owner(&key).label_value(), key);
+        load::load(ctx, application, state).await?;
+        state.loaded = true;
+    }
+    let finalizers = application.finalizers();
+    if application.metadata.deletion_timestamp.is_none()
+        && !state.finalizer
+        && !finalizers.iter().any(|it| it == FINALIZER)
+    {
+        let written = ctx.records.add_finalizer(application).await;
+        *application = written.map_err(Error::write("protect", &name_of(application)))?;
+    }
+    state.finalizer = true;
+    Ok(())
+}
+
+/// A Sync that waits for health, with the names that a view borrows.
+struct WaitingFor {
+    record: SyncRecord,
+    deadline: Timestamp,
+    verdict: decide::Verdict,
+}
+
+impl WaitingFor {
+    fn view(&self) -> Waiting<'_> {
+        Waiting {
+            name: &self.record.name,
+            pinned: self.record.spec.rollback_to.is_some() || self.record.spec.revision.is_some(),
+            rendering: self.record.rendering.as_deref(),
+            deadline: self.deadline,
+            verdict: self.verdict,
+        }
+    }
+}
+
+/// The Sync that waits for health, if there is one. After a restart it is taken up where it was.
+fn waiting(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    objects: &[ObjectState],
+    now: Timestamp,
+) -> Option<WaitingFor> {
+    let syncs = ctx.syncs.of(&key_of(application));
+    let Some(record) = syncs.into_iter().rev().find(|it| it.phase == Phase::Waiting) else {
+        // The Sync was deleted while it waited: there is no record any more that could be finished.
+        state.current.take_if(|it| {
+            it.sync
+                .status
+                .as_ref()
+                .is_some_and(|it| it.phase == Phase::Waiting)
+        });
+        return None;
+    };
+    if state.current.is_none() {
+        state.current = Some(run::resume(application, &record));
+    }
+    let timeout =
+        SignedDuration::try_from(application.spec.sync.timeout.get()).unwrap_or(SignedDuration::MAX);
+    let started = record.started_at.as_ref().map_or(record.created_at, |it| it.0);
+    let deadline = started.saturating_add(timeout).unwrap_or(Timestamp::MAX);
+    let verdict = gather::verdict(objects, state, now);
+    Some(WaitingFor {
+        record,
+        deadline,
+        verdict,
+    })
+}
+
+/// Does what was decided. `None`: decide again, for the world is another one now.
+async fn execute(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    syncs: &[SyncRecord],
+    decision: Decision,
+    objects: &[ObjectState],
+    (held, suspended): (bool, bool),
+) -> Result<Option<Action>, Error> {
+    match decision {
+        Decision::Delete => return end(ctx, application, state).await.map(Some),
+        Decision::Run { name } => run_named(ctx, application, state, syncs, &name).await?,
+        Decision::Request { spec } => request(ctx, application, state, *spec).await?,
+        Decision::Supersede { name, by } => supersede(ctx, application, state, syncs, &name, by).await?,
+        Decision::Finish { end } => {
+            let ending = ending(state, objects, end);
+            conclude(ctx, application, state, ending).await?;
+        }
+        Decision::Idle { until } => {
+            let again = report(ctx, application, state, objects, held, suspended).await?;
+            return Ok(Some(Action::requeue(next_look(until, again))));
+        }
+    }
+    Ok(None)
+}
+
+fn next_look(until: Option<Timestamp>, again: Option<Duration>) -> Duration {
+    let until = until.map(|at| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default());
+    // A moment more, so that the time has really come when we look.
+    let until = until.map(|it| it + Duration::from_millis(5));
+    [until, again, Some(REST)]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(REST)
+}
+
+async fn end(ctx: &Context, application: &Application, state: &mut State) -> Result<Action, Error> {
+    match delete::delete(ctx, application, state).await? {
+        delete::Gone::Yes => {
+            ctx.metrics
+                .forget(&key_of(application), &application.spec.project, &state.status);
+            Ok(Action::await_change())
+        }
+        delete::Gone::NotYet(message) => {
+            ctx.events
+                .warn(application, "DeletionWaits", "Delete", &message)
+                .await;
+            let source = SourceReport::Failed {
+                stalled: false,
+                reason: "Deleting",
+                message,
+            };
+            publish(ctx, application, state, source, Vec::new(), false).await?;
+            Ok(Action::requeue(Duration::from_secs(5)))
+        }
+    }
+}
+
+async fn run_named(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    syncs: &[SyncRecord],
+    name: &str,
+) -> Result<(), Error> {
+    let Some(record) = syncs.iter().find(|it| it.name == name) else {
+        return Ok(());
+    };
+    // A question may be asked while another Sync waits for health: that one is taken up again afterwards.
+    let put_aside = if record.spec.dry_run {
+        state.current.take()
+    } else {
+        None
+    };
+    let is_current = state
+        .current
+        .as_ref()
+        .is_some_and(|it| it.sync.metadata.name.as_deref() == Some(name));
+    if !is_current {
+        begin(ctx, application, state, record).await?;
+    }
+    let done = run_to_wait(ctx, application, state, record).await;
+    if record.spec.dry_run {
+        state.current = put_aside;
+    }
+    done
+}
+
+async fn run_to_wait(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    record: &SyncRecord,
+) -> Result<(), Error> {
+    match run(ctx, application, state, record).await {
+        Ran::Waiting => {
+            run::note_waiting(ctx, state);
+            Ok(())
+        }
+        Ran::Planned => conclude(ctx, application, state, Ending::Planned).await,
+        Ran::Stopped(Stop::Again(error)) if !is_overdue(application, state) => {
+            let text = format!("{}; trying again", crate::error::chain(&error));
+            set_status(state, |status| conditions_while_running(status, &text));
+            run::write_progress(ctx, state).await?;
+            Err(error)
+        }
+        Ran::Stopped(stop) => {
+            run::note_stop(state, &stop);
+            conclude(ctx, application, state, stop.into()).await
+        }
+    }
+}
+
+/// Whether the current Sync has been tried for as long as a Sync may take.
+fn is_overdue(application: &Application, state: &State) -> bool {
+    state
+        .current
+        .as_ref()
+        .is_some_and(|it| it.since.elapsed() >= application.spec.sync.timeout.get())
+}
+
+/// Creates a Sync; it is run by the next decision.
+async fn request(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    spec: SyncSpec,
+) -> Result<(), Error> {
+    let syncs = ctx.syncs.of(&key_of(application));
+    let last = state.status.last_sync.as_ref().map_or(0, |it| it.number);
+    let mut number = syncs
+        .iter()
+        .filter_map(|it| it.number)
+        .chain([last])
+        .max()
+        .unwrap_or(0)
+        + 1;
+    // A person may have given a Sync this name.
+    for _ in 0..100 {
+        let name = format!("{}-{number}", name_of(application));
+        let created = ctx.records.create_sync(application, &name, spec.clone()).await;
+        if let Some(sync) = created.map_err(Error::write("create", &name))? {
+            ctx.syncs.observe_written(&sync);
+            return Ok(());
+        }
+        number += 1;
+    }
+    Err(Error::NoName)
+}
+
+async fn supersede(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    syncs: &[SyncRecord],
+    name: &str,
+    by: String,
+) -> Result<(), Error> {
+    let is_current = state
+        .current
+        .as_ref()
+        .is_some_and(|it| it.sync.metadata.name.as_deref() == Some(name));
+    if is_current {
+        return conclude(ctx, application, state, Ending::Superseded { by }).await;
+    }
+    match syncs.iter().find(|it| it.name == name) {
+        Some(record) => supersede_unrun(ctx, application, record, &by).await,
+        None => Ok(()),
+    }
+}
+
+fn ending(state: &State, objects: &[ObjectState], end: End) -> Ending {
+    let worst = objects.iter().max_by_key(|it| it.health);
+    let culprit = worst
+        .map(|it| format!("{} is {:?}: {}", it.id, it.health, it.message))
+        .unwrap_or_default();
+    let revision = state
+        .current
+        .as_ref()
+        .and_then(|it| it.sync.status.as_ref()?.revision.clone())
+        .unwrap_or_default();
+    match end {
+        End::Healthy => Ending::Succeeded,
+        End::Degraded => Ending::Failed {
+            message: format!("{revision} was applied but does not work: {culprit}"),
+            written: true,
+        },
+        End::TimedOut => Ending::Failed {
+            message: format!(
+                "{revision} was applied but was not healthy in time (spec.sync.timeout): {culprit}"
+            ),
+            written: true,
+        },
+    }
+}
+
+/// Ends the current Sync, and requests the rollback that may follow from it.
+async fn conclude(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    ending: Ending,
+) -> Result<(), Error> {
+    match finish(ctx, application, state, ending).await? {
+        Some(rollback) => request(ctx, application, state, rollback).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes what is to be said when it is time for it. Says when to look again for that.
+async fn report(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    objects: &[ObjectState],
+    held: bool,
+    suspended: bool,
+) -> Result<Option<Duration>, Error> {
+    let age = state.current.as_ref().map(|it| it.since.elapsed());
+    if let Some(left) = age.and_then(|it| QUIET.checked_sub(it)) {
+        return Ok(Some(left));
+    }
+    run::write_progress(ctx, state).await?;
+    let source = match state.rendered.as_ref().map(|it| it.report.clone()) {
+        Some(SourceReport::Rendered { digest, .. }) => SourceReport::Rendered { digest, held },
+        Some(other) => other,
+        None => SourceReport::Pending,
+    };
+    let resources = gather::resources(ctx, objects, state);
+    publish(ctx, application, state, source, resources, suspended).await?;
+    Ok(None)
+}
+
+/// Writes the status of the Application when it changed.
+async fn publish(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    source: SourceReport,
+    resources: Vec<tiphys_api::ResourceStatus>,
+    suspended: bool,
+) -> Result<(), Error> {
+    let mut before = state.status.clone();
+    if let Some(current) = &state.current {
+        before.last_sync = Some(running(current, application));
+    }
+    let namespace = desired::destination(application);
+    let after = report::status(
+        &before,
+        Report {
+            spec: &application.spec,
+            generation: application.metadata.generation.unwrap_or_default(),
+            namespace: &namespace,
+            source,
+            resources,
+            suspended,
+            fight: state.fight.clone(),
+        },
+    );
+    let after = tiphys_api::ApplicationStatus {
+        inventory: state.applied.as_ref().map(|it| it.sync.clone()),
+        ..after
+    };
+    if state.published.as_ref() == Some(&after) {
+        return Ok(());
+    }
+    let written = ctx
+        .records
+        .application_status(&namespace_of(application), &name_of(application), &after)
+        .await;
+    match written {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        Err(error) => return Err(Error::write("report", &name_of(application))(error)),
+    }
+    ctx.metrics.application(
+        &key_of(application),
+        &application.spec.project,
+        &state.status,
+        &after,
+    );
+    let last_sync = state.status.last_sync.take();
+    state.status = after.clone();
+    if state.current.is_some() {
+        // What ended before is what decisions go by; what runs is only shown.
+        state.status.last_sync = last_sync;
+    }
+    state.published = Some(after);
+    Ok(())
+}
+
+fn running(current: &state::Current, application: &Application) -> LastSync {
+    let status = current.sync.status.clone().unwrap_or_default();
+    let doing = match status.phase {
+        Phase::Waiting => "is applied and waits for health",
+        _ => "is running",
+    };
+    let name = current.sync.name_any();
+    LastSync {
+        number: status.number.unwrap_or_default(),
+        phase: status.phase,
+        revision: status.revision,
+        rendering: status.rendering,
+        generation: application.metadata.generation,
+        by: status.by,
+        finished_at: None,
+        message: Some(status.message.unwrap_or_else(|| format!("{name} {doing}"))),
+        name,
+    }
+}

@@ -1,0 +1,127 @@
+//! What is remembered of an Application between two reconciliations.
+//!
+//! All of it can be lost: after a restart it is found again from the Application, its Syncs and their snapshots.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use k8s_openapi::jiff::Timestamp;
+use tiphys_api::{ApplicationStatus, Sync, SyncStatus};
+use tiphys_engine::Inventory;
+use tiphys_engine::drift::Oscillation;
+use tiphys_engine::plan::{Draft, Plan};
+use tiphys_engine::snapshot::{Page, Snapshot};
+use tiphys_source::Tracked;
+
+use super::decide::Candidate;
+use super::report::SourceReport;
+
+/// What is remembered of an Application.
+#[derive(Default)]
+pub struct State {
+    /// Identity of the Application; another one under the same name starts anew.
+    pub uid: String,
+    /// What was last written, or read at the start.
+    pub status: ApplicationStatus,
+    /// Whether `status` was read.
+    pub loaded: bool,
+    /// Whether our finalizer is known to be there.
+    pub finalizer: bool,
+    /// What the Application's status was when it was last written by this process.
+    pub published: Option<ApplicationStatus>,
+    /// The interest in its source.
+    pub source: Option<Source>,
+    /// What the source held when it was last looked at.
+    pub rendered: Option<Rendered>,
+    /// What was applied.
+    pub applied: Option<Applied>,
+    /// Whether the destination's namespace is known to exist.
+    pub namespace_exists: bool,
+    /// The Sync that runs or waits.
+    pub current: Option<Current>,
+    /// Objects that were seen to drift, with the plan that puts them right.
+    pub drift: Option<DriftFound>,
+    /// Who changes back what we apply.
+    pub oscillation: Oscillation,
+    /// Until when drift is not corrected, because somebody keeps changing it back.
+    pub slowed_until: Option<Timestamp>,
+    /// Who that is and what to do, for people.
+    pub fight: Option<String>,
+    /// Since when something is degraded while a Sync waits.
+    pub degraded_since: Option<Timestamp>,
+    /// Reconciliations that failed in a row.
+    pub failures: u32,
+}
+
+/// The interest in a source: which repository, which revision.
+pub struct Source {
+    /// What was looked up: the `repo` and `revision` of the spec.
+    pub asked: (String, Option<String>),
+    /// The remote behind it; another one (new credentials) makes a new interest.
+    pub remote: Arc<tiphys_source::Remote>,
+    /// The interest itself.
+    pub tracked: Tracked,
+}
+
+/// What the source held when it was last looked at.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// Everything that the result depends on beside the tree.
+    pub key: RenderKey,
+    /// For decisions.
+    pub candidate: Candidate,
+    /// For people.
+    pub report: SourceReport,
+}
+
+/// What a rendering depends on beside the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderKey {
+    /// Generation of the Application.
+    pub generation: i64,
+    /// The revision, in full.
+    pub revision: String,
+    /// Version of what the cluster can do.
+    pub kinds: u64,
+}
+
+/// What was applied, by the newest snapshot.
+pub struct Applied {
+    /// Name of the snapshot's first Secret.
+    pub name: String,
+    /// The Sync that made it.
+    pub sync: String,
+    /// The snapshot as it is stored, compressed.
+    pub pages: Vec<Page>,
+    /// What may be pruned, and how it should stay.
+    pub inventory: Inventory,
+    /// Objects of the rendering itself: the inventory holds more when something could not be pruned.
+    pub rendered: std::collections::BTreeSet<tiphys_manifest::ObjectId>,
+}
+
+impl Applied {
+    /// The snapshot, decompressed.
+    pub fn snapshot(&self) -> Result<Snapshot, tiphys_engine::Error> {
+        Snapshot::unpack(&self.pages)
+    }
+}
+
+/// The Sync that runs or waits.
+pub struct Current {
+    /// The object, with the status as it is or will be written.
+    pub sync: Sync,
+    /// The status that was last written.
+    pub written: SyncStatus,
+    /// When it started, by our own clock.
+    pub since: Instant,
+}
+
+/// Objects that were seen to drift.
+pub struct DriftFound {
+    /// Which objects at which versions: another set is looked at anew.
+    pub seen: Vec<(tiphys_manifest::ObjectId, Option<String>)>,
+    /// What puts them right.
+    pub draft: Draft,
+    /// The plan made of it.
+    pub plan: Plan,
+}

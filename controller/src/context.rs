@@ -1,0 +1,159 @@
+//! What every reconciliation shares.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use kube::runtime::reflector::{ObjectRef, Store};
+use parking_lot::{Mutex, RwLock};
+use tiphys_api::{Application, Project, Trigger};
+use tiphys_engine::Cluster;
+use tiphys_engine::snapshots::SnapshotStore;
+use tiphys_engine::tracking::{Claims, InstallationId, Owner};
+use tiphys_render::Renderer;
+use tiphys_source::{Mirrors, RemoteKey};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::application::{SnapshotNames, State};
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::records::Records;
+use crate::repositories::{Lookup, Repositories};
+use crate::sync_index::{ApplicationKey, SyncIndex};
+
+/// A change that is seen so long after a webhook is put down to it.
+const WEBHOOK_MEMORY: Duration = Duration::from_secs(30);
+
+/// What does not change while the process runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Namespace of this installation.
+    pub namespace: String,
+    /// Identity of this installation in the marks on objects.
+    pub installation: InstallationId,
+    /// How many objects of one Application are written at the same time.
+    pub apply_concurrency: usize,
+}
+
+/// What every reconciliation shares.
+pub struct Context {
+    /// What does not change.
+    pub settings: Settings,
+    /// The API server, for our own resources.
+    pub client: Client,
+    /// Our own resources, written.
+    pub records: Records,
+    /// The Applications.
+    pub applications: Store<Application>,
+    /// Their Syncs.
+    pub syncs: Arc<SyncIndex>,
+    /// The Projects.
+    pub projects: Store<Project>,
+    /// The Repositories.
+    pub repositories: Arc<Repositories>,
+    /// Their content.
+    pub mirrors: Mirrors,
+    /// Renderings.
+    pub renderer: Renderer,
+    /// The destination.
+    pub cluster: Cluster,
+    /// Snapshots and plans.
+    pub snapshots: SnapshotStore,
+    /// The snapshots that were there when this process started.
+    pub snapshot_names: SnapshotNames,
+    /// Which Application works on which object.
+    pub claims: Mutex<Claims>,
+    /// Kubernetes Events.
+    pub events: Events,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Brings an Application into the queue.
+    pub queue: UnboundedSender<ObjectRef<Application>>,
+    /// What is remembered of each Application.
+    pub states: Mutex<HashMap<ApplicationKey, Arc<AsyncMutex<State>>>>,
+    /// Whose label value is whose.
+    pub labels: RwLock<HashMap<String, ApplicationKey>>,
+    /// Which Applications read which repository.
+    pub readers: Mutex<HashMap<RemoteKey, HashSet<ApplicationKey>>>,
+    /// Repositories of which a webhook told lately.
+    pub webhooks: Mutex<HashMap<RemoteKey, Instant>>,
+}
+
+impl Context {
+    /// The owner that marks the objects of an Application.
+    pub fn owner(&self, (namespace, name): &ApplicationKey) -> Owner {
+        Owner {
+            installation: self.settings.installation.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        }
+    }
+
+    /// A Project of this installation.
+    pub fn project(&self, name: &str) -> Option<Arc<Project>> {
+        self.projects
+            .get(&ObjectRef::new(name).within(&self.settings.namespace))
+    }
+
+    /// What is remembered of an Application.
+    pub fn state(&self, key: &ApplicationKey) -> Arc<AsyncMutex<State>> {
+        Arc::clone(self.states.lock().entry(key.clone()).or_default())
+    }
+
+    /// Forgets an Application that is gone.
+    pub fn forget(&self, key: &ApplicationKey) {
+        self.states.lock().remove(key);
+        let owner = self.owner(key);
+        self.labels.write().remove(&owner.label_value());
+        self.claims.lock().release(&owner);
+        let mut readers = self.readers.lock();
+        readers.values_mut().for_each(|it| drop(it.remove(key)));
+        readers.retain(|_, it| !it.is_empty());
+    }
+
+    /// The address that `repo` of a source stands for, for the rules of Projects.
+    pub fn address_of(&self, namespace: &str, repo: &str) -> String {
+        match self.repositories.lookup(namespace, repo) {
+            Lookup::Found { remote, .. } => remote.url.to_string(),
+            Lookup::Unusable(_) => repo.to_owned(),
+        }
+    }
+
+    /// Brings an Application into the queue.
+    pub fn enqueue(&self, (namespace, name): &ApplicationKey) {
+        // Nobody listens any more only while the process ends.
+        let _ = self.queue.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Brings every Application that reads a repository into the queue.
+    pub fn enqueue_readers(&self, remote: RemoteKey) {
+        let readers: Vec<_> = self
+            .readers
+            .lock()
+            .get(&remote)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        readers.iter().for_each(|it| self.enqueue(it));
+    }
+
+    /// A webhook told of this repository.
+    pub fn told_by_webhook(&self, remote: RemoteKey) {
+        let mut webhooks = self.webhooks.lock();
+        webhooks.retain(|_, at| at.elapsed() < WEBHOOK_MEMORY);
+        webhooks.insert(remote, Instant::now());
+    }
+
+    /// What made a repository change just now.
+    pub fn cause(&self, remote: RemoteKey) -> Trigger {
+        let told = self
+            .webhooks
+            .lock()
+            .get(&remote)
+            .is_some_and(|at| at.elapsed() < WEBHOOK_MEMORY);
+        if told { Trigger::Webhook } else { Trigger::Auto }
+    }
+}

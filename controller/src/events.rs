@@ -1,0 +1,63 @@
+//! Kubernetes Events: what somebody should look at. A Sync that simply succeeds is its own record.
+
+use kube::Client;
+use kube::Resource as _;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tiphys_api::Application;
+
+use crate::application::report::shorten;
+
+/// Longest note that the API server takes, in bytes.
+const MAX_NOTE: usize = 1024;
+
+/// Publishes Events about Applications.
+#[derive(Clone)]
+pub struct Events {
+    recorder: Recorder,
+}
+
+impl Events {
+    /// Publishes as `instance` of the controller.
+    pub fn new(client: Client, instance: &str) -> Self {
+        let reporter = Reporter {
+            controller: "tiphys-controller".to_owned(),
+            instance: Some(instance.to_owned()),
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+        }
+    }
+
+    /// Something that somebody should look at.
+    pub async fn warn(&self, application: &Application, reason: &str, action: &str, note: &str) {
+        self.publish(application, EventType::Warning, reason, action, note)
+            .await;
+    }
+
+    /// Something that somebody will want to know later.
+    pub async fn note(&self, application: &Application, reason: &str, action: &str, note: &str) {
+        self.publish(application, EventType::Normal, reason, action, note)
+            .await;
+    }
+
+    /// An Event that cannot be published is logged: it must not fail what it tells of.
+    async fn publish(
+        &self,
+        application: &Application,
+        type_: EventType,
+        reason: &str,
+        action: &str,
+        note: &str,
+    ) {
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(shorten(note, MAX_NOTE)),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &application.object_ref(&())).await {
+            tracing::warn!(%error, reason, "an event could not be published");
+        }
+    }
+}

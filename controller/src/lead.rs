@@ -1,0 +1,284 @@
+//! What the leader does: everything is listed, then Applications are brought where they should be, one queue for all.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{Controller, WatchStreamExt as _, controller};
+use kube::{Api, Client};
+use parking_lot::{Mutex, RwLock};
+use tiphys_api::{Application, Project, Sync};
+use tiphys_engine::Cluster;
+use tiphys_engine::requests::RequestLimits;
+use tiphys_engine::snapshots::SnapshotStore;
+use tiphys_render::{Renderer, RendererConfig};
+use tiphys_source::Mirrors;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::application::{SnapshotNames, reconcile};
+use crate::context::{Context, Settings};
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::records::Records;
+use crate::repositories::Repositories;
+use crate::server::Readiness;
+use crate::sync_index::SyncIndex;
+use crate::upkeep;
+use crate::webhooks::Leader;
+use crate::{Error, RunArguments};
+
+/// Requests about objects that are under way at once, all Applications together.
+const REQUESTS: usize = 32;
+
+/// What is there before this process leads.
+pub struct Parts {
+    /// The API server.
+    pub client: Client,
+    /// What does not change.
+    pub settings: Settings,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Whether this process does its work.
+    pub readiness: Arc<Readiness>,
+    /// The Repositories, which followers know too.
+    pub repositories: Arc<Repositories>,
+    /// Becomes true when the Repositories were listed.
+    pub repositories_listed: watch::Receiver<bool>,
+    /// Where others find the leader's context.
+    pub leader: Arc<Leader>,
+}
+
+/// Leads until `stop`: what is under way is finished then.
+pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToken) -> Result<(), Error> {
+    let began = std::time::Instant::now();
+    let mut tasks = JoinSet::new();
+    let (queue, queued) = mpsc::unbounded_channel();
+    let (applications, writer) = reflector::store();
+    let leader = Arc::clone(&parts.leader);
+    let readiness = Arc::clone(&parts.readiness);
+    let ctx = Arc::new(gather(arguments, parts, queue, applications.clone(), &mut tasks).await?);
+    leader.set(Arc::clone(&ctx));
+    follow_live(&ctx, &mut tasks);
+    follow_sources(&ctx, &mut tasks);
+    tasks.spawn(upkeep::run(Arc::clone(&ctx)));
+    readiness.set();
+    tracing::info!(took_ms = began.elapsed().as_millis(), "everything is listed");
+
+    let watched = watcher::watcher(
+        Api::<Application>::all(ctx.client.clone()),
+        watcher::Config::default(),
+    );
+    let watched = watched.default_backoff().reflect(writer).applied_objects();
+    let queued = tokio_stream(queued);
+    let running = Controller::for_stream(watched, applications)
+        .with_config(controller::Config::default().concurrency(arguments.concurrency))
+        .reconcile_on(queued)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(
+            reconcile,
+            |_, _, _| controller::Action::await_change(),
+            Arc::clone(&ctx),
+        )
+        .for_each(|done| async move {
+            match done {
+                Ok(_) => {}
+                // An Application that is gone while it is still in the queue is no news.
+                Err(controller::Error::ObjectNotFound(_)) => {}
+                Err(error) => tracing::warn!(%error, "the queue of applications"),
+            }
+        });
+    running.await;
+    leader.clear();
+    tasks.shutdown().await;
+    Ok(())
+}
+
+/// Connects to everything and lists what was there before, all at once.
+async fn gather(
+    arguments: &RunArguments,
+    parts: Parts,
+    queue: mpsc::UnboundedSender<ObjectRef<Application>>,
+    applications: reflector::Store<Application>,
+    tasks: &mut JoinSet<()>,
+) -> Result<Context, Error> {
+    let client = parts.client.clone();
+    let program = std::env::current_exe().map_err(Error::OwnProgram)?;
+    let mirrors = Mirrors::open(tiphys_source::Config::new(
+        arguments.data_dir.join("mirrors"),
+        program.clone(),
+    ))?;
+    let workers = NonZeroUsize::MIN.saturating_add(1);
+    let renderer = Renderer::new(RendererConfig {
+        workers,
+        ..RendererConfig::new(program)
+    });
+
+    let syncs = Arc::new(SyncIndex::default());
+    let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), queue.clone(), tasks);
+    let (projects, projects_listed) = follow_projects(&client, queue.clone(), applications.clone(), tasks);
+    let limits = RequestLimits {
+        concurrency: REQUESTS,
+        ..RequestLimits::default()
+    };
+    let list_error = |what| {
+        move |error| Error::List {
+            what,
+            source: Box::new(error),
+        }
+    };
+    let (cluster, snapshot_names, (), ()) = tokio::try_join!(
+        async {
+            Cluster::connect(client.clone(), limits)
+                .await
+                .map_err(Error::from)
+        },
+        async {
+            SnapshotNames::list(&client)
+                .await
+                .map_err(list_error("snapshots"))
+        },
+        async {
+            listed(syncs_listed).await;
+            listed(parts.repositories_listed.clone()).await;
+            // A store whose watch ended is as good as an empty one; the watch says why in the log.
+            let _ = projects_listed.wait_until_ready().await;
+            Ok(())
+        },
+        async {
+            // Only to be faster later: a worker that cannot start is told where it is needed.
+            let _ = renderer.warm().await;
+            Ok(())
+        },
+    )?;
+    Ok(Context {
+        records: Records::new(client.clone()),
+        snapshots: SnapshotStore::new(cluster.requests.clone()),
+        events: Events::new(client.clone(), &arguments.identity),
+        settings: parts.settings,
+        client,
+        applications,
+        syncs,
+        projects,
+        repositories: parts.repositories,
+        mirrors,
+        renderer,
+        cluster,
+        snapshot_names,
+        claims: Mutex::default(),
+        metrics: parts.metrics,
+        queue,
+        states: Mutex::default(),
+        labels: RwLock::default(),
+        readers: Mutex::default(),
+        webhooks: Mutex::default(),
+    })
+}
+
+async fn listed(mut listed: watch::Receiver<bool>) {
+    // The sender lives as long as its watch; an end of it ends the process anyway.
+    let _ = listed.wait_for(|it| *it).await;
+}
+
+/// Keeps the index of Syncs and brings their Applications into the queue.
+fn follow_syncs(
+    client: &Client,
+    index: Arc<SyncIndex>,
+    queue: mpsc::UnboundedSender<ObjectRef<Application>>,
+    tasks: &mut JoinSet<()>,
+) -> watch::Receiver<bool> {
+    let (listed, receiver) = watch::channel(false);
+    let events =
+        watcher::watcher(Api::<Sync>::all(client.clone()), watcher::Config::default()).default_backoff();
+    tasks.spawn(async move {
+        let mut events = std::pin::pin!(events);
+        loop {
+            match events.try_next().await {
+                Ok(Some(event)) => {
+                    for (namespace, name) in index.observe(&event) {
+                        let _ = queue.send(ObjectRef::new(&name).within(&namespace));
+                    }
+                    if matches!(event, Event::InitDone) {
+                        listed.send_replace(true);
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => tracing::warn!(%error, "watching syncs"),
+            }
+        }
+    });
+    receiver
+}
+
+/// Keeps the Projects; a change of one may concern every Application.
+fn follow_projects(
+    client: &Client,
+    queue: mpsc::UnboundedSender<ObjectRef<Application>>,
+    applications: reflector::Store<Application>,
+    tasks: &mut JoinSet<()>,
+) -> (reflector::Store<Project>, reflector::Store<Project>) {
+    let (store, writer) = reflector::store();
+    let events = watcher::watcher(Api::<Project>::all(client.clone()), watcher::Config::default());
+    let events = events.default_backoff().reflect(writer).touched_objects();
+    tasks.spawn(async move {
+        let mut events = std::pin::pin!(events);
+        loop {
+            match events.try_next().await {
+                Ok(Some(project)) => {
+                    let name = project.metadata.name.as_deref().unwrap_or_default();
+                    for application in applications.state().iter().filter(|it| it.spec.project == name) {
+                        let _ = queue.send(ObjectRef::from_obj(application.as_ref()));
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => tracing::warn!(%error, "watching projects"),
+            }
+        }
+    });
+    (store.clone(), store)
+}
+
+/// A change of a live object brings its Application into the queue.
+fn follow_live(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
+    let ctx = Arc::clone(ctx);
+    let mut events = ctx.cluster.live.events();
+    tasks.spawn(async move {
+        loop {
+            let event = events.next().await;
+            let key = ctx.labels.read().get(&event.owner_label).cloned();
+            if let Some(key) = key {
+                ctx.enqueue(&key);
+            }
+        }
+    });
+}
+
+/// A change of a repository brings the Applications that read it into the queue.
+fn follow_sources(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
+    let ctx = Arc::clone(ctx);
+    let mut changes = ctx.mirrors.subscribe();
+    tasks.spawn(async move {
+        loop {
+            match changes.recv().await {
+                Ok(change) => {
+                    ctx.metrics.fetched("changed");
+                    ctx.enqueue_readers(change.key);
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    let all: Vec<_> = ctx.readers.lock().keys().copied().collect();
+                    all.into_iter().for_each(|it| ctx.enqueue_readers(it));
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    });
+}
+
+fn tokio_stream(
+    mut queued: mpsc::UnboundedReceiver<ObjectRef<Application>>,
+) -> impl futures::Stream<Item = ObjectRef<Application>> + Send {
+    futures::stream::poll_fn(move |cx| queued.poll_recv(cx))
+}

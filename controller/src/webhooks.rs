@@ -1,0 +1,136 @@
+//! What a webhook that can be believed does: its repository is looked at now.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use parking_lot::{Mutex, RwLock};
+
+use crate::context::Context;
+use crate::records::Records;
+use crate::repositories::{Entry, Repositories, RepositoryKey, read_key};
+use crate::webhook::{Push, Receiver, Verdict};
+
+/// Key of the shared secret in the Secret that `spec.webhook.secretRef` names.
+const TOKEN_KEY: &str = "token";
+/// A token that was read is believed so long, so that a flood of webhooks is no flood of requests.
+const TOKEN_LIFE: Duration = Duration::from_secs(30);
+
+/// Checks webhooks and has repositories looked at.
+pub struct Deliveries {
+    client: Client,
+    repositories: Arc<Repositories>,
+    tokens: Mutex<HashMap<RepositoryKey, (Instant, Vec<u8>)>>,
+    leader: Arc<Leader>,
+}
+
+/// Where others find the leader's context: there while this process leads.
+#[derive(Default)]
+pub struct Leader {
+    context: RwLock<Option<Arc<Context>>>,
+}
+
+impl Leader {
+    /// From now on this process leads.
+    pub fn set(&self, context: Arc<Context>) {
+        *self.context.write() = Some(context);
+    }
+
+    /// It does not lead any more.
+    pub fn clear(&self) {
+        *self.context.write() = None;
+    }
+
+    /// The context, if this process leads.
+    pub fn get(&self) -> Option<Arc<Context>> {
+        self.context.read().clone()
+    }
+}
+
+impl Deliveries {
+    /// Checks against the Secrets of `repositories`.
+    pub fn new(client: Client, repositories: Arc<Repositories>, leader: Arc<Leader>) -> Self {
+        Self {
+            client,
+            repositories,
+            tokens: Mutex::default(),
+            leader,
+        }
+    }
+
+    async fn token(&self, key: &RepositoryKey, entry: &Entry) -> Option<Vec<u8>> {
+        if let Some((read, token)) = self.tokens.lock().get(key)
+            && read.elapsed() < TOKEN_LIFE
+        {
+            return Some(token.clone());
+        }
+        let secret = &entry.spec.webhook.as_ref()?.secret_ref.name;
+        match read_key(&self.client, &key.0, secret, TOKEN_KEY).await {
+            Ok(token) => {
+                let token = token.trim_ascii_end().to_vec();
+                self.tokens
+                    .lock()
+                    .insert(key.clone(), (Instant::now(), token.clone()));
+                Some(token)
+            }
+            Err(problem) => {
+                tracing::warn!(
+                    repository = key.1,
+                    namespace = key.0,
+                    problem,
+                    "a webhook cannot be checked"
+                );
+                None
+            }
+        }
+    }
+
+    /// Has the repository looked at: here when we lead, else by the leader, who sees the annotation.
+    async fn act(&self, key: &RepositoryKey, entry: &Entry) {
+        if let Some(ctx) = self.leader.get() {
+            refresh(&ctx, entry);
+            return;
+        }
+        let records = Records::new(self.client.clone());
+        let now = Timestamp::now().to_string();
+        if let Err(error) = records.request_refresh(&key.0, &key.1, &now).await {
+            tracing::warn!(%error, repository = key.1, "a webhook could not be passed on to the leader");
+        }
+    }
+}
+
+/// Has a repository looked at now, if an Application reads it.
+pub fn refresh(ctx: &Context, entry: &Entry) {
+    if let Ok(remote) = &entry.remote {
+        let remote = ctx.mirrors.key(remote);
+        ctx.told_by_webhook(remote);
+        ctx.mirrors.notify(remote);
+    }
+}
+
+impl Receiver for Arc<Deliveries> {
+    async fn receive(&self, push: Push, body: Bytes) -> Verdict {
+        let candidates = self.repositories.by_address(&push.urls);
+        let candidates: Vec<_> = candidates
+            .into_iter()
+            .filter(|(_, it)| it.spec.webhook.is_some())
+            .collect();
+        if candidates.is_empty() {
+            return Verdict::Unknown;
+        }
+        let mut verdict = Verdict::Forged;
+        for (key, entry) in candidates {
+            let Some(token) = self.token(&key, &entry).await else {
+                continue;
+            };
+            if push.proof.holds(&token, &body) {
+                self.act(&key, &entry).await;
+                verdict = Verdict::Accepted;
+            }
+        }
+        verdict
+    }
+}
