@@ -4,6 +4,7 @@
 //! - [`TestNamespace`]: a namespace of this test alone.
 //! - [`GitServer`], [`SshServer`], [`TestRepo`]: real Git over http, https and ssh, with faults and counters.
 //! - [`FaultProxy`]: stands in front of the API server, counts requests and spoils those that a [`Rule`] names.
+//! - [`Installation`], [`Controller`]: Tiphys as it is shipped, with exactly its rights.
 //! - [`Process`]: a program of ours (or any other) under test.
 //! - [`eventually`]: waits for a condition, with a deadline and a text that says what was seen last.
 //!
@@ -21,6 +22,7 @@ mod access;
 mod cluster;
 mod git;
 mod http;
+mod installation;
 mod kit;
 mod namespace;
 mod process;
@@ -36,6 +38,9 @@ pub use crate::git::server::{Auth, GitFault, GitRequest, GitServer, Service};
 pub use crate::git::ssh::{SshKey, SshKeyKind, SshServer};
 pub use crate::git::webhook::Webhook;
 pub use crate::http::{HttpResponse, http_get, http_post};
+pub use crate::installation::{
+    Controller, ControllerBuilder, Installation, WEBHOOK_SECRET, repository_manifests,
+};
 pub use crate::namespace::TestNamespace;
 pub use crate::process::{Process, ProcessBuilder, program};
 pub use crate::proxy::FaultProxy;

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod git;
+mod installation;
 mod process;
 mod proxy;
 mod ssh;
