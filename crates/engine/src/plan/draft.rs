@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
 use tiphys_api::{APPLICATION_LABEL, IgnoreDifference, OWNER_ANNOTATION, RECREATE_ANNOTATION};
 use tiphys_manifest::{Manifest, ObjectId};
 
@@ -86,6 +88,8 @@ pub(super) struct Item {
     pub(super) recreate: bool,
     /// Whether it was applied before.
     pub(super) known: bool,
+    /// Fields that others may own.
+    ignore: Vec<IgnoreDifference>,
 }
 
 /// What comparing one manifest with what is known says.
@@ -167,6 +171,26 @@ impl Draft {
         })
     }
 
+    /// Objects that are about to be asked about, have fields that others may own, and are not in the live cache. They
+    /// may exist without our mark: tell the draft with [`Draft::see`] what is there, before asking.
+    pub fn unseen(&self) -> impl Iterator<Item = &ObjectId> {
+        self.items
+            .iter()
+            .filter(|item| item.live.is_none() && !item.ignore.is_empty())
+            .map(|item| &item.id)
+    }
+
+    /// Takes note of a live object that carries nobody's mark: its ignored fields are left alone.
+    pub fn see(&mut self, id: &ObjectId, live: &Value) {
+        let Some(item) = self.items.iter().find(|item| item.id == *id) else {
+            return;
+        };
+        if let Some(manifest) = self.manifests.get_mut(item.index) {
+            let rules: Vec<_> = item.ignore.iter().collect();
+            leave_alone(manifest, &rules, live, &self.owner);
+        }
+    }
+
     /// CustomResourceDefinitions that would be pruned. Unless the answer about one is [`Checked::NoObjects`], pruning
     /// it has to be confirmed.
     pub fn definitions_to_prune(&self) -> impl Iterator<Item = &ObjectId> {
@@ -220,10 +244,7 @@ impl Draft {
             && let Some(live) = &live
         {
             match live.object() {
-                Ok(object) => {
-                    *manifest = ignore::strip(&rules, manifest.clone(), Some(&object));
-                    tracking::mark(manifest, &self.owner);
-                }
+                Ok(object) => leave_alone(manifest, &rules, &object, &self.owner),
                 Err(error) => return Verdict::Refuse(refusal(manifest, error.class(), error.to_string())),
             }
         }
@@ -235,6 +256,7 @@ impl Draft {
             desired,
             recreate,
             known,
+            ignore: rules.into_iter().cloned().collect(),
         })
     }
 
@@ -250,12 +272,19 @@ impl Draft {
     }
 }
 
+/// Takes out of a manifest what others may own of the live object; the mark stays on.
+fn leave_alone(manifest: &mut Manifest, rules: &[&IgnoreDifference], live: &Value, owner: &Owner) {
+    *manifest = ignore::strip(rules, manifest.clone(), Some(live));
+    tracking::mark(manifest, owner);
+}
+
 /// Marks what is owned, adds what has to exist, and sorts all for applying. Also gives the owned ids.
 fn arrange(
-    mut manifests: Vec<Manifest>,
+    manifests: Vec<Manifest>,
     ensure: Vec<Manifest>,
     owner: &Owner,
 ) -> (Vec<Manifest>, BTreeSet<ObjectId>) {
+    let mut manifests: Vec<_> = manifests.into_iter().map(fold_string_data).collect();
     for manifest in &mut manifests {
         tracking::mark(manifest, owner);
     }
@@ -264,6 +293,35 @@ fn arrange(
     manifests.sort_by_cached_key(Manifest::id);
     manifests.sort_by(|left, right| tiphys_manifest::order::compare_for_apply(&left.id(), &right.id()));
     (manifests, owned)
+}
+
+/// Writes the `stringData` of a Secret as `data`.
+///
+/// The API server does so too, but then does not know any more who owns which key: keys that leave the rendering would
+/// stay in the Secret, and drift would not be seen.
+fn fold_string_data(manifest: Manifest) -> Manifest {
+    let is_secret = manifest.gvk().group.is_empty() && manifest.gvk().kind == "Secret";
+    let Some(Value::Object(texts)) = manifest.object().get("stringData").filter(|_| is_secret) else {
+        return manifest;
+    };
+    let mut data = match manifest.object().get("data") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(data)) => data.clone(),
+        // What is wrong with it, the API server says better.
+        Some(_) => return manifest,
+    };
+    for (key, value) in texts {
+        let Value::String(text) = value else {
+            return manifest;
+        };
+        data.insert(key.clone(), STANDARD.encode(text).into());
+    }
+    let original = manifest.clone();
+    let folded = manifest.edit(|object| {
+        object.remove("stringData");
+        object.insert("data".to_owned(), Value::Object(data));
+    });
+    folded.unwrap_or(original)
 }
 
 /// Whether nothing changed since the object was last applied: neither what is asked for nor what is live.

@@ -2,3 +2,5 @@
 
 mod data;
 mod health;
+mod plan;
+mod server;

@@ -1,0 +1,244 @@
+//! A small model of what the API server does with objects: server-side apply with field ownership, where maps are
+//! merged and lists are one value. Planning is tested against it; the real one is in `tests/cluster`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tiphys_engine::plan::{Checked, Draft, Existed, Live, Plan, Tracking};
+use tiphys_engine::{Inventory, InventoryEntry, LiveObject};
+use tiphys_manifest::{Manifest, ObjectId, Origin};
+
+type Path = Vec<String>;
+type Manager = (String, &'static str);
+
+#[derive(Clone, Default)]
+pub struct Server {
+    pub objects: BTreeMap<ObjectId, Stored>,
+    pub unknown: BTreeSet<ObjectId>,
+    uids: u64,
+}
+
+#[derive(Clone)]
+pub struct Stored {
+    object: Value,
+    owners: BTreeMap<Manager, BTreeSet<Path>>,
+    uid: u64,
+    version: u64,
+}
+
+const IDENTITY: [&[&str]; 4] = [&["apiVersion"], &["kind"], &["metadata", "name"], &["metadata", "namespace"]];
+
+impl Server {
+    /// What the object would become.
+    pub fn predict(&self, manifest: &Value, manager: Manager) -> (Value, Existed) {
+        let mut copy = self.clone();
+        let existed = if copy.objects.contains_key(&id_of(manifest)) { Existed::Yes } else { Existed::No };
+        copy.apply(manifest, manager);
+        (copy.objects[&id_of(manifest)].value(), existed)
+    }
+
+    /// Server-side apply (or a create, for managers that are not appliers).
+    pub fn apply(&mut self, manifest: &Value, manager: Manager) -> Value {
+        let id = id_of(manifest);
+        let next_uid = self.uids + 1;
+        let stored = self.objects.entry(id).or_insert_with(|| Stored {
+            object: json!({}),
+            owners: BTreeMap::new(),
+            uid: next_uid,
+            version: 0,
+        });
+        self.uids = self.uids.max(stored.uid);
+        let mut wanted = BTreeSet::new();
+        leaves(manifest, &mut Vec::new(), &mut wanted);
+        wanted.retain(|path| !IDENTITY.iter().any(|it| path == it));
+        let before = stored.owners.remove(&manager).unwrap_or_default();
+        for path in before.difference(&wanted) {
+            if !stored.owners.values().any(|owned| owned.contains(path)) {
+                remove(&mut stored.object, path);
+            }
+        }
+        for path in &wanted {
+            let new = get(manifest, path);
+            if get(&stored.object, path) != new {
+                stored.owners.values_mut().for_each(|owned| {
+                    owned.remove(path);
+                });
+            }
+        }
+        merge(&mut stored.object, manifest);
+        stored.owners.insert(manager, wanted);
+        stored.owners.retain(|_, owned| !owned.is_empty());
+        stored.version += 1;
+        stored.value()
+    }
+
+    /// Somebody sets one field by other means than server-side apply; null removes it.
+    pub fn update(&mut self, id: &ObjectId, manager: &str, path: &[&str], value: Value) {
+        let stored = self.objects.get_mut(id).unwrap();
+        let path: Path = path.iter().map(ToString::to_string).collect();
+        stored.version += 1;
+        if get(&stored.object, &path) == Some(&value) {
+            return;
+        }
+        stored.owners.values_mut().for_each(|owned| {
+            owned.remove(&path);
+        });
+        if value.is_null() {
+            remove(&mut stored.object, &path);
+            return;
+        }
+        set(&mut stored.object, &path, value);
+        let owner = (manager.to_owned(), "Update");
+        stored.owners.entry(owner).or_default().insert(path);
+    }
+
+    /// Everything that carries somebody's mark, as the live cache sees it.
+    pub fn live(&self, id: &ObjectId) -> Live {
+        if self.unknown.contains(id) {
+            return Live::Unknown;
+        }
+        let live = self.objects.get(id).map(|stored| LiveObject::new(&stored.value()).unwrap());
+        Live::from(live.filter(|live| live.owner_label.is_some()).map(Arc::new))
+    }
+
+    /// Answers a draft's questions as a dry-run would.
+    pub fn check(&self, draft: &Draft) -> BTreeMap<ObjectId, Checked> {
+        draft
+            .questions()
+            .map(|question| {
+                let manifest = Value::Object(question.manifest.object().clone());
+                let (object, existed) = self.predict(&manifest, applier());
+                let live = self.objects.get(question.id).map(Stored::value);
+                let answer = Checked::Predicted {
+                    object,
+                    existed,
+                    live,
+                    warnings: Vec::new(),
+                };
+                (question.id.clone(), answer)
+            })
+            .collect()
+    }
+
+    /// Runs a plan.
+    pub fn run(&mut self, plan: &Plan, manifests: &[Manifest], before: &Inventory) -> Inventory {
+        use tiphys_api::Action;
+        let mut inventory = tiphys_engine::apply::planned_inventory(plan, before);
+        for step in &plan.steps {
+            if matches!(step.action, Action::Prune | Action::Recreate) {
+                let removed = self.objects.remove(&step.id).expect("what is deleted exists");
+                assert_eq!(step.uid, Some(removed.uid_text()));
+            }
+            if step.action == Action::Prune {
+                inventory.forget(&step.id);
+                continue;
+            }
+            let manifest = &manifests[step.manifest.unwrap()];
+            self.apply(&Value::Object(manifest.object().clone()), applier());
+            if step.tracking == Tracking::Owned {
+                let entry = InventoryEntry {
+                    version: step.version.clone(),
+                    desired: step.desired.unwrap(),
+                    live: step.predicted,
+                };
+                inventory.insert(step.id.clone(), entry);
+            }
+        }
+        inventory
+    }
+}
+
+pub fn applier() -> Manager {
+    ("tiphys".to_owned(), "Apply")
+}
+
+pub fn manifest(object: &Value) -> Manifest {
+    Manifest::from_value(object.clone(), Origin::new("a.yaml", 1)).unwrap()
+}
+
+pub fn id_of(object: &Value) -> ObjectId {
+    manifest(object).id()
+}
+
+impl Stored {
+    fn uid_text(&self) -> String {
+        format!("uid-{}", self.uid)
+    }
+
+    pub fn set_metadata(&mut self, field: &str, value: Value) {
+        self.object["metadata"][field] = value;
+    }
+
+    pub fn value(&self) -> Value {
+        let mut object = self.object.clone();
+        let entries: Vec<_> = self
+            .owners
+            .iter()
+            .map(|((manager, operation), paths)| {
+                let mut fields = json!({});
+                for path in paths {
+                    let path: Path = path.iter().map(|part| format!("f:{part}")).collect();
+                    set(&mut fields, &path, json!({}));
+                }
+                json!({"manager": manager, "operation": operation, "apiVersion": object["apiVersion"],
+                       "fieldsType": "FieldsV1", "fieldsV1": fields})
+            })
+            .collect();
+        object["metadata"]["managedFields"] = entries.into();
+        object["metadata"]["uid"] = self.uid_text().into();
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        object
+    }
+}
+
+fn leaves(value: &Value, path: &mut Path, found: &mut BTreeSet<Path>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                path.push(name.clone());
+                leaves(value, path, found);
+                path.pop();
+            }
+        }
+        _ => {
+            found.insert(path.clone());
+        }
+    }
+}
+
+fn get<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, part| value.get(part))
+}
+
+fn set(value: &mut Value, path: &[String], new: Value) {
+    match path.split_first() {
+        None => *value = new,
+        Some((first, rest)) => {
+            if !value.is_object() {
+                *value = Value::Object(Map::new());
+            }
+            let below = value.as_object_mut().unwrap().entry(first.clone()).or_insert(Value::Null);
+            set(below, rest, new);
+        }
+    }
+}
+
+fn remove(value: &mut Value, path: &[String]) {
+    if let Some((last, above)) = path.split_last()
+        && let Some(Value::Object(fields)) = above.iter().try_fold(value, |value, part| value.get_mut(part))
+    {
+        fields.remove(last);
+    }
+}
+
+fn merge(value: &mut Value, from: &Value) {
+    match (value, from) {
+        (Value::Object(fields), Value::Object(from)) => {
+            for (name, new) in from {
+                merge(fields.entry(name.clone()).or_insert(Value::Null), new);
+            }
+        }
+        (value, from) => *value = from.clone(),
+    }
+}
