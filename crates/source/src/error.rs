@@ -131,12 +131,18 @@ pub enum Error {
         limit: usize,
     },
     /// The server took too long.
-    #[error("{url} did not answer in full within {} s; check the server, or raise timeout of the Repository", limit.as_secs())]
+    #[error(
+        "{url} did not answer in full within {} s{}; check the server, or raise timeout of the Repository",
+        limit.as_secs(),
+        during.as_ref().map(|during| format!(" ({during})")).unwrap_or_default()
+    )]
     TimedOut {
         /// The repository.
         url: String,
         /// The limit.
         limit: Duration,
+        /// What it was about to do.
+        during: Option<String>,
     },
     /// The worker that fetched needed more memory or CPU time than it may have.
     #[error("fetching {url} was stopped: {detail}")]

@@ -1,6 +1,6 @@
 //! The files of one commit, read straight from the mirror.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -9,7 +9,7 @@ use git2::{ErrorCode, ObjectType, Odb, Oid};
 use tiphys_tree::{Digest, DirEntry, Entry, EntryKind, Error as TreeError, Result, Tree, TreePath};
 
 use crate::usage::InUse;
-use crate::{CommitId, Error, disk};
+use crate::{CommitId, Error, disk, heavy};
 
 /// Bytes of one directory in Git's form; some 700 000 entries. What is over it is not read.
 const MAX_DIRECTORY_BYTES: u64 = 32 << 20;
@@ -26,6 +26,7 @@ pub struct GitTree {
     place: TreePath,
     objects: PathBuf,
     odb: RwLock<Odb<'static>>,
+    heavy: BTreeSet<Oid>,
     directories: Mutex<HashMap<Oid, Arc<[RawEntry]>>>,
     submodules: BTreeMap<TreePath, Result<Arc<Self>, Error>>,
     _in_use: InUse,
@@ -48,6 +49,7 @@ impl GitTree {
     ) -> Result<Option<Self>> {
         let objects = disk::repository_in(mirror).join("objects");
         let failed = |error: git2::Error| TreeError::storage(&place, error);
+        let heavy = heavy::read(&objects).map_err(|error| TreeError::storage(&place, error))?;
         let Ok(odb) = open_odb(&objects) else {
             return Ok(None);
         };
@@ -69,6 +71,7 @@ impl GitTree {
             place,
             objects,
             odb: RwLock::new(odb),
+            heavy,
             directories: Mutex::default(),
             submodules: BTreeMap::new(),
             _in_use: in_use,
@@ -132,7 +135,11 @@ impl GitTree {
             return Ok(Arc::clone(entries));
         }
         let content = self.object(id, path, MAX_DIRECTORY_BYTES)?;
-        let malformed = || TreeError::storage(&self.shown(path), "the directory object is malformed");
+        let reason = || "the directory is malformed in Git; check the repository with `git fsck`".to_owned();
+        let malformed = || TreeError::Unreadable {
+            path: self.shown(path),
+            reason: reason(),
+        };
         let entries: Arc<[RawEntry]> = parse_directory(&content).ok_or_else(malformed)?.into();
         let mut cache = lock();
         if cache.values().map(|it| it.len()).sum::<usize>() + entries.len() > MAX_CACHED_ENTRIES {
@@ -143,6 +150,14 @@ impl GitTree {
     }
 
     fn object(&self, id: Oid, path: &TreePath, limit: u64) -> Result<Vec<u8>> {
+        if self.heavy.contains(&id) {
+            let reason = "it is stored as a difference to something too large to be held in memory; commit it anew under \
+                          another name, or remove the large file from the history";
+            return Err(TreeError::Unreadable {
+                path: self.shown(path),
+                reason: reason.to_owned(),
+            });
+        }
         let size = self.size(id, path)?;
         if size > limit {
             return Err(TreeError::FileTooLarge {

@@ -23,6 +23,7 @@ mod credentials;
 mod disk;
 mod error;
 mod git_tree;
+mod heavy;
 mod known_hosts;
 mod mirror;
 mod mirrors;

@@ -212,7 +212,7 @@ impl Mirror {
     fn explain(&self, error: tiphys_worker::Error) -> Error {
         let url = self.remote.url.to_string();
         match error {
-            tiphys_worker::Error::TimedOut { limit, .. } => Error::TimedOut { url, limit },
+            tiphys_worker::Error::TimedOut { limit, during } => Error::TimedOut { url, limit, during },
             error if error.class() == tiphys_worker::Class::Limit => Error::Budget {
                 url,
                 detail: error.to_string(),

@@ -92,8 +92,8 @@ impl Remote {
             certificate_authority: None,
             submodules: Submodules::Refuse,
             max_bytes: 1 << 30,
-            interval: Duration::from_secs(180),
-            timeout: Duration::from_secs(60),
+            interval: Duration::from_mins(3),
+            timeout: Duration::from_mins(1),
         }
     }
 

@@ -101,10 +101,10 @@ impl RemoteUrl {
             };
             return parse_hierarchical(scheme, rest);
         }
-        if let Some((helper, _)) = text.split_once("::") {
-            if !helper.contains(['@', '[', '/']) {
-                return Err(refused(helper, "::"));
-            }
+        if let Some((helper, _)) = text.split_once("::")
+            && !helper.contains(['@', '[', '/'])
+        {
+            return Err(refused(helper, "::"));
         }
         parse_scp(text)
     }

@@ -90,10 +90,10 @@ fn attempt(request: &Request, store: &Store, chains: &Chains) -> Result<Report, 
         .collect();
     missing.sort_unstable();
     missing.dedup();
-    if !missing.is_empty() {
-        fetches.by_name(session, &missing)?;
-    } else {
+    if missing.is_empty() {
         drop(session);
+    } else {
+        fetches.by_name(session, &missing)?;
     }
 
     let answers = resolved
@@ -207,6 +207,7 @@ impl<'a> Fetches<'a> {
         let result = session.download(names, depth);
         self.received_bytes += session.received_bytes();
         self.count += 1;
-        result
+        result?;
+        self.store.weigh()
     }
 }

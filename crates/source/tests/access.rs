@@ -226,6 +226,7 @@ async fn tenants_with_other_credentials_share_nothing() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn settings_that_do_not_fit_are_refused_before_anything_is_sent() {
     let plain = |url: &str| Remote::new(url.parse().unwrap());
     let key = Credentials::SshKey {

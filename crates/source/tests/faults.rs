@@ -27,7 +27,10 @@ async fn every_fault_has_a_clear_end() {
     let revision = main.resolve().await.unwrap();
     repo.commit_file("main", "file", "2");
     for (fault, expected) in [
-        (GitFault::Hang, "did not answer in full within 2 s"),
+        (
+            GitFault::Hang,
+            "did not answer in full within 2 s (it was to list its branches and tags); check",
+        ),
         (
             GitFault::Trickle(Duration::from_secs(1)),
             "did not answer in full within 2 s",

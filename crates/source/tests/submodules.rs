@@ -7,7 +7,10 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::sync::Arc;
+
+use sha1::{Digest as _, Sha1};
 
 use support::{Fixture, path, remote};
 use tiphys_source::{Credentials, GitTree, Remote, RevisionSpec, Secret, Submodules};
@@ -242,6 +245,110 @@ async fn links_and_pointers_of_a_repository() {
         let error = view.read(&path(file)).unwrap_err();
         assert!(error.to_string().contains(expected), "{file}: {error}");
     }
+}
+
+/// An object of a pack: the header of gitformat-pack(5), what stands before the data, and the data compressed.
+fn packed(kind: u8, before: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut size = data.len();
+    let mut bytes = vec![(kind << 4) | u8::try_from(size & 15).unwrap()];
+    size >>= 4;
+    while size > 0 {
+        *bytes.last_mut().unwrap() |= 0x80;
+        bytes.push(u8::try_from(size & 0x7f).unwrap());
+        size >>= 7;
+    }
+    bytes.extend(before);
+    let mut encoder = flate2::write::ZlibEncoder::new(bytes, flate2::Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Puts into the repository a large blob of zeros, and one of three bytes that is stored as a difference to it.
+/// Gives their ids.
+fn store_bomb(repo: &TestRepo, size: usize) -> [String; 2] {
+    let zeros = vec![0; size];
+    let name = |content: &[u8]| {
+        let mut hash = Sha1::new();
+        hash.update(format!("blob {}\0", content.len()));
+        hash.update(content);
+        hash.finalize()
+    };
+    let large = name(&zeros);
+    let varint = |mut number: usize| {
+        let mut bytes = Vec::new();
+        while number > 0x7f {
+            bytes.push(u8::try_from(number & 0x7f).unwrap() | 0x80);
+            number >>= 7;
+        }
+        bytes.push(u8::try_from(number).unwrap());
+        bytes
+    };
+    // The size of the base, the size of the result, and one instruction: insert three bytes.
+    let delta = [varint(size), varint(3), vec![3, b'a', b'b', b'c']].concat();
+    let objects = [packed(3, &[], &zeros), packed(7, &large, &delta)].concat();
+    let mut pack = [&b"PACK\0\0\0\x02\0\0\0\x02"[..], &objects].concat();
+    let checksum = Sha1::digest(&pack);
+    pack.extend(checksum);
+    let file = repo.path().join("bomb.pack");
+    std::fs::write(&file, pack).unwrap();
+    let index = repo
+        .path()
+        .join("objects/pack/pack-0123456789012345678901234567890123456789.idx");
+    std::fs::copy(&file, index.with_extension("pack")).unwrap();
+    repo.git(&[
+        "index-pack",
+        "-o",
+        index.to_str().unwrap(),
+        index.with_extension("pack").to_str().unwrap(),
+    ]);
+    [large, name(b"abc")].map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[tokio::test]
+async fn a_small_file_that_needs_a_large_one_is_not_read() {
+    let server = GitServer::start();
+    let repo = server.create_repo("r", Auth::Anonymous);
+    repo.commit_file("main", "harmless", "h");
+    let [large, small] = store_bomb(&repo, 100 << 20);
+    repo.git(&["read-tree", "main"]);
+    for (id, name) in [(&large, "large"), (&small, "small")] {
+        repo.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("100644,{id},{name}"),
+        ]);
+    }
+    let tree = repo.git(&["write-tree"]);
+    let commit = repo.git(&[
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@h",
+        "commit-tree",
+        "-m",
+        "bomb",
+        &tree,
+    ]);
+    repo.git(&["update-ref", "refs/heads/main", &commit]);
+
+    let fixture = Fixture::new();
+    let view = view(&fixture, &remote(&repo)).await;
+    assert_eq!(view.read(&path("harmless")).unwrap(), b"h");
+    let error = view.read(&path("small")).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("small cannot be read: it is stored as a difference"),
+        "{error}"
+    );
+    assert_eq!(error.class(), tiphys_tree::Class::Invalid);
+    assert!(
+        view.read(&path("large"))
+            .unwrap_err()
+            .to_string()
+            .contains("more than the limit")
+    );
 }
 
 #[tokio::test]

@@ -127,6 +127,14 @@ pub enum Error {
         /// What is wrong with it.
         source: globset::Error,
     },
+    /// Content that can never be read, whatever the limits.
+    #[error("{path} cannot be read: {reason}")]
+    Unreadable {
+        /// What was being read.
+        path: TreePath,
+        /// Why, and what to do about it.
+        reason: String,
+    },
     /// The storage below the tree failed.
     #[error("cannot read {path}")]
     Storage {

@@ -27,7 +27,10 @@ pub(crate) struct Authority {
 
 /// Intermediate certificates that servers sent before, by host and port. They are not trusted, only helpful.
 #[derive(Clone, Default)]
-pub(super) struct Chains(Rc<RefCell<HashMap<(String, u16), Vec<CertificateDer<'static>>>>>);
+pub(super) struct Chains(Rc<RefCell<HashMap<Place, Vec<CertificateDer<'static>>>>>);
+
+/// A host and a port.
+type Place = (String, u16);
 
 impl Authority {
     /// Reads certificates in PEM. The error says what is wrong.
@@ -109,7 +112,7 @@ impl Authority {
     fn fetch_chain(
         &self,
         name: &ServerName<'static>,
-        place: &(String, u16),
+        place: &Place,
     ) -> io::Result<Vec<CertificateDer<'static>>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)

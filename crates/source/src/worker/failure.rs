@@ -32,12 +32,12 @@ pub(super) enum Failure {
 
 impl Failure {
     /// An error of our own files.
-    pub(super) fn disk(error: io::Error) -> Self {
+    pub(super) fn disk(error: &io::Error) -> Self {
         Self::Disk(error.to_string())
     }
 
     /// An error of libgit2 about the mirror as it was found.
-    pub(super) fn damaged(error: git2::Error) -> Self {
+    pub(super) fn damaged(error: &git2::Error) -> Self {
         match error.class() {
             ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::NoMemory => Self::local(error),
             _ => Self::Damaged(error.message().to_owned()),
@@ -45,12 +45,12 @@ impl Failure {
     }
 
     /// An error of libgit2 that has nothing to do with a server, nor with what the mirror contains.
-    pub(super) fn local(error: git2::Error) -> Self {
+    pub(super) fn local(error: &git2::Error) -> Self {
         Self::Disk(error.message().to_owned())
     }
 
     /// An error of libgit2 while it talked to the server.
-    pub(super) fn of_network(error: git2::Error, request: &Request) -> Self {
+    pub(super) fn of_network(error: &git2::Error, request: &Request) -> Self {
         let detail = harmless(error.message(), request);
         let url = request.url.clone();
         let lower = detail.to_ascii_lowercase();

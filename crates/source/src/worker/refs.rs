@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use git2::{Oid, RemoteHead};
 use sha2::{Digest, Sha256};
 
@@ -73,11 +75,7 @@ impl Refs {
             }
         }
         hash.update(format!("{:?}", self.head));
-        hash.finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        STANDARD_NO_PAD.encode(hash.finalize())
     }
 
     /// Finds what a specification means now. Says nothing about whether the commit can be had.

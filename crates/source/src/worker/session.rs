@@ -65,24 +65,26 @@ impl<'a> Session<'a> {
         }
         let remote = repository
             .remote_anonymous(&request.address)
-            .map_err(Failure::local)?;
+            .map_err(|error| Failure::local(&error))?;
         let mut session = Self {
             remote,
             options,
             notes,
             request,
         };
+        tiphys_worker::note("it was to list its branches and tags");
         session.fetch(&[NOTHING])?;
         Ok(session)
     }
 
     /// The references of the server.
     pub(super) fn list(&self) -> Result<&[RemoteHead<'_>], Failure> {
-        self.remote.list().map_err(|error| self.explain(error))
+        self.remote.list().map_err(|error| self.explain(&error))
     }
 
     /// Fetches what the names stand for.
     pub(super) fn download(&mut self, names: &[&str], depth: Depth) -> Result<(), Failure> {
+        tiphys_worker::note("it was to send files");
         self.options.depth(match depth {
             Depth::Tip => 1,
             Depth::Full => 0,
@@ -99,10 +101,10 @@ impl<'a> Session<'a> {
 
     fn fetch(&mut self, names: &[&str]) -> Result<(), Failure> {
         let result = self.remote.download(names, Some(&mut self.options));
-        result.map_err(|error| self.explain(error))
+        result.map_err(|error| self.explain(&error))
     }
 
-    fn explain(&self, error: git2::Error) -> Failure {
+    fn explain(&self, error: &git2::Error) -> Failure {
         match self.notes.refused.take() {
             Some(refused) => Failure::Error(refused),
             None => Failure::of_network(error, self.request),

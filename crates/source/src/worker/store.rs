@@ -10,7 +10,7 @@ use git2::{ErrorCode, ObjectType, Repository, RepositoryInitOptions};
 use super::Failure;
 use super::session::Depth;
 use crate::wire::Request;
-use crate::{CommitId, disk};
+use crate::{CommitId, disk, heavy};
 
 /// Every commit that is wanted has a reference `refs/tiphys/<commit>`: it says that the commit is there completely, and
 /// tells the server what we have.
@@ -29,23 +29,23 @@ impl Store {
     pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
         let git = disk::repository_in(directory);
         let home = directory.join("home");
-        disk::create_private(&home).map_err(Failure::disk)?;
+        disk::create_private(&home).map_err(|error| Failure::disk(&error))?;
         if git.join("HEAD").is_file() {
-            remove_leftovers(&git).map_err(Failure::disk)?;
-            let repository = Repository::open_bare(&git).map_err(Failure::damaged)?;
+            remove_leftovers(&git).map_err(|error| Failure::disk(&error))?;
+            let repository = Repository::open_bare(&git).map_err(|error| Failure::damaged(&error))?;
             return Ok(Self { repository, home });
         }
-        disk::create_private(&git).map_err(Failure::disk)?;
+        disk::create_private(&git).map_err(|error| Failure::disk(&error))?;
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false).no_reinit(false);
-        let repository = Repository::init_opts(&git, &options).map_err(Failure::local)?;
+        let repository = Repository::init_opts(&git, &options).map_err(|error| Failure::local(&error))?;
         Ok(Self { repository, home })
     }
 
     /// Throws away what is there and begins again.
     pub(super) fn create_anew(directory: &Path) -> Result<Self, Failure> {
         match fs::remove_dir_all(disk::repository_in(directory)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Failure::disk(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::disk(&error)),
             _ => Self::open(directory),
         }
     }
@@ -57,23 +57,23 @@ impl Store {
     /// Gives libgit2 the host keys of this request to choose by, and makes them its home. See [`super::HOME`].
     /// Whether the key is trusted is decided elsewhere.
     pub(super) fn write_known_hosts(&self, request: &Request) -> Result<(), Failure> {
-        std::env::set_current_dir(&self.home).map_err(Failure::disk)?;
+        std::env::set_current_dir(&self.home).map_err(|error| Failure::disk(&error))?;
         let Some(known_hosts) = &request.known_hosts else {
             return Ok(());
         };
         let known_hosts = crate::known_hosts::KnownHosts::parse(known_hosts)
             .map_err(|problem| Failure::Error(request.configuration_error(&problem)))?;
-        disk::create_private(Path::new(".ssh")).map_err(Failure::disk)?;
+        disk::create_private(Path::new(".ssh")).map_err(|error| Failure::disk(&error))?;
         fs::write(
             ".ssh/known_hosts",
             known_hosts.plain_lines(&request.host, request.port),
         )
-        .map_err(Failure::disk)
+        .map_err(|error| Failure::disk(&error))
     }
 
     /// Lets libgit2 take whatever key the server has.
     pub(super) fn forget_known_hosts(&self) -> Result<(), Failure> {
-        fs::write(self.home.join(".ssh/known_hosts"), "").map_err(Failure::disk)
+        fs::write(self.home.join(".ssh/known_hosts"), "").map_err(|error| Failure::disk(&error))
     }
 
     /// Whether the mirror has only the tips of histories.
@@ -103,21 +103,29 @@ impl Store {
 
     /// The type of an object, or `None` when it is not there.
     pub(super) fn kind(&self, id: CommitId) -> Result<Option<ObjectType>, Failure> {
-        let oid = id.to_oid().map_err(Failure::local)?;
-        let odb = self.repository.odb().map_err(Failure::damaged)?;
+        let oid = id.to_oid().map_err(|error| Failure::local(&error))?;
+        let odb = self.repository.odb().map_err(|error| Failure::damaged(&error))?;
         match odb.read_header(oid) {
             Ok((_, kind)) => Ok(Some(kind)),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(Failure::damaged(error)),
+            Err(error) => Err(Failure::damaged(&error)),
         }
+    }
+
+    /// Looks through packs that came since the last time for objects that are dangerous to read.
+    pub(super) fn weigh(&self) -> Result<(), Failure> {
+        for index in packs(self.repository.path()).map_err(|error| Failure::disk(&error))? {
+            heavy::note(&index).map_err(|error| Failure::disk(&error))?;
+        }
+        Ok(())
     }
 
     /// Notes that a commit is there completely.
     pub(super) fn pin(&self, commit: CommitId) -> Result<(), Failure> {
-        let oid = commit.to_oid().map_err(Failure::local)?;
+        let oid = commit.to_oid().map_err(|error| Failure::local(&error))?;
         self.repository
             .reference(&format!("{PINS}{commit}"), oid, true, "")
-            .map_err(Failure::damaged)?;
+            .map_err(|error| Failure::damaged(&error))?;
         Ok(())
     }
 
@@ -125,30 +133,32 @@ impl Store {
     ///
     /// The new pack is complete before the first old one goes, so a reader always finds its objects.
     pub(super) fn tidy(&self, keep: &BTreeSet<CommitId>) -> Result<(), Failure> {
-        let old = packs(self.repository.path()).map_err(Failure::disk)?;
+        let old = packs(self.repository.path()).map_err(|error| Failure::disk(&error))?;
         if old.len() < MAX_PACKS {
             return Ok(());
         }
         let kept: Vec<_> = keep.iter().copied().filter(|commit| self.has(*commit)).collect();
-        let new = self.write_pack(&kept).map_err(Failure::damaged)?;
+        let new = self.write_pack(&kept).map_err(|error| Failure::damaged(&error))?;
+        self.weigh()?;
         for reference in self
             .repository
             .references_glob(&format!("{PINS}*"))
-            .map_err(Failure::damaged)?
+            .map_err(|error| Failure::damaged(&error))?
         {
-            let mut reference = reference.map_err(Failure::damaged)?;
+            let mut reference = reference.map_err(|error| Failure::damaged(&error))?;
             let commit = reference
                 .name()
                 .ok()
                 .and_then(|it| it.strip_prefix(PINS)?.parse::<CommitId>().ok());
             if !commit.is_some_and(|it| keep.contains(&it)) {
-                reference.delete().map_err(Failure::damaged)?;
+                reference.delete().map_err(|error| Failure::damaged(&error))?;
             }
         }
         for index in old.into_iter().filter(|it| Some(it) != new.as_ref()) {
             // The index goes first: without it nobody looks into the pack.
-            fs::remove_file(&index).map_err(Failure::disk)?;
-            fs::remove_file(index.with_extension("pack")).map_err(Failure::disk)?;
+            fs::remove_file(&index).map_err(|error| Failure::disk(&error))?;
+            fs::remove_file(index.with_extension("pack")).map_err(|error| Failure::disk(&error))?;
+            heavy::forget(&index).map_err(|error| Failure::disk(&error))?;
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Fixture {
 pub fn remote(repo: &TestRepo) -> Remote {
     Remote {
         transport: Transport::Insecure,
-        interval: Duration::from_secs(3600),
+        interval: Duration::from_hours(1),
         timeout: Duration::from_secs(20),
         ..Remote::new(RemoteUrl::parse(repo.url()).unwrap())
     }
