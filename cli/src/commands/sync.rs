@@ -1,0 +1,218 @@
+//! `tiphys sync`.
+
+use clap::Args;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use tiphys_api::{Application, Duration, Phase, Sync, SyncSpec};
+
+use super::Context;
+use super::history::raw;
+use super::list::form;
+use crate::arguments::{OutputArgument, OutputFormat, WaitArgument, Waiting};
+use crate::cluster::Cluster;
+use crate::dry_run;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::follow::{Followed, follow};
+use crate::live;
+use crate::object_reference::TypedReference;
+use crate::output::application::is_suspended;
+use crate::output::documents;
+use crate::output::style::Style;
+use crate::output::sync::ending;
+use crate::requests::create_sync;
+use crate::terminal;
+
+/// What to sync, and how.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Ctrl-C ends the watching, not the Sync.
+
+Examples:
+  tiphys sync web
+  tiphys sync web --revision v1.4.0
+  tiphys sync web --resource apps/Deployment/web --resource ConfigMap/settings
+  tiphys sync web --dry-run")]
+pub struct SyncArguments {
+    /// The Application
+    #[arg(value_name = "APPLICATION")]
+    application: String,
+    #[command(flatten)]
+    what: WhatArguments,
+    /// Let exactly the plan of this digest through, which a guard rail has refused
+    #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run")]
+    confirm: Option<String>,
+    /// Only print the plan; the same as `tiphys diff`, but exit with 0
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    ending: EndingArguments,
+}
+
+/// What a Sync brings to the cluster.
+#[derive(Args, Clone, Debug, Default)]
+pub struct WhatArguments {
+    /// Branch, tag, commit or semver range; default: what the Application says
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<String>,
+    /// Delete objects that are no longer in the source; default: what the Application says
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    prune: Option<bool>,
+    /// Delete and create again what has an immutable field changed
+    #[arg(long)]
+    recreate: bool,
+    /// Only this object, [GROUP/]KIND/[NAMESPACE/]NAME; can be repeated
+    #[arg(long = "resource", value_name = "OBJECT")]
+    resources: Vec<TypedReference>,
+}
+
+/// How a command that starts a Sync ends.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct EndingArguments {
+    #[command(flatten)]
+    wait: WaitArgument,
+    /// How long to watch; default: until the Sync ends
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    output: OutputArgument,
+}
+
+impl WhatArguments {
+    /// The Sync that these options ask for.
+    pub fn spec(&self) -> SyncSpec {
+        SyncSpec {
+            revision: self.revision.clone(),
+            prune: self.prune,
+            recreate: self.recreate,
+            resources: self.resources.iter().map(|it| it.0.clone()).collect(),
+            ..SyncSpec::default()
+        }
+    }
+}
+
+/// Starts a Sync and follows it.
+pub async fn run(context: &Context, arguments: &SyncArguments) -> Result<Exit, Error> {
+    let cluster = context.connect().await?;
+    let application = cluster.application(&arguments.application).await?;
+    let spec = SyncSpec {
+        confirm: arguments.confirm.clone(),
+        ..arguments.what.spec()
+    };
+    if arguments.dry_run {
+        let planned = dry_run::plan(context, &cluster, &application, spec, arguments.ending.timeout).await?;
+        terminal::data(&planned.text(arguments.ending.output.output, context.terminal.out)?)?;
+        return Ok(Exit::Done);
+    }
+    start(context, &cluster, &application, spec, arguments.ending).await
+}
+
+/// Creates a Sync and, as a rule, follows it to its end.
+pub async fn start(
+    context: &Context,
+    cluster: &Cluster,
+    application: &Application,
+    spec: SyncSpec,
+    ending: EndingArguments,
+) -> Result<Exit, Error> {
+    if application
+        .spec
+        .suspend
+        .as_ref()
+        .is_some_and(|it| is_suspended(it, Timestamp::now()))
+    {
+        let name = application.name_any();
+        context.terminal.warn(&format!(
+            "Application `{name}` is suspended: `tiphys resume {name}` ends that"
+        ));
+    }
+    let sync = create_sync(cluster, application, spec).await?;
+    if ending.wait.waiting() == Waiting::NoWait {
+        let text = match ending.output.output {
+            OutputFormat::Table | OutputFormat::Wide => {
+                format!("{} created\n", documents::name(&raw(&sync)?))
+            }
+            format => documents::one(raw(&sync)?, form(format))?,
+        };
+        terminal::data(&text)?;
+        return Ok(Exit::Done);
+    }
+    follow_to_end(context, cluster, &sync, ending.timeout, ending.output.output).await
+}
+
+/// Follows a Sync, shows how it goes, and says how it ended.
+pub async fn follow_to_end(
+    context: &Context,
+    cluster: &Cluster,
+    sync: &Sync,
+    timeout: Option<Duration>,
+    output: OutputFormat,
+) -> Result<Exit, Error> {
+    let mut viewer = live::viewer(context.terminal);
+    let followed = follow(cluster, sync, timeout.map(Duration::get), viewer.as_mut()).await;
+    drop(viewer);
+    match followed? {
+        Followed::Finished(sync) => finished(context, &sync, output),
+        Followed::TimedOut(sync) => {
+            let phase = sync.status.as_ref().map_or(Phase::Pending, |it| it.phase);
+            let timeout = timeout.map(|it| it.to_string()).unwrap_or_default();
+            Err(Error::NotInTime {
+                what: format!("the Sync `{}` has not ended after {timeout}", sync.name_any()),
+                reason: format!("it is {}", phase.as_str()),
+                hint: goes_on(&sync),
+            })
+        }
+        Followed::Interrupted => {
+            terminal::say(&goes_on(sync));
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+/// What to say when a Sync is left alone.
+fn goes_on(sync: &Sync) -> String {
+    let application = &sync.spec.application;
+    format!(
+        "the Sync `{name}` goes on in the cluster: `tiphys wait {application} --sync {name}` follows it, \
+         `tiphys rollback {application}` goes back",
+        name = sync.name_any()
+    )
+}
+
+fn finished(context: &Context, sync: &Sync, output: OutputFormat) -> Result<Exit, Error> {
+    let status = sync.status.clone().unwrap_or_default();
+    let has_succeeded = status.phase == Phase::Succeeded;
+    match output {
+        OutputFormat::Table | OutputFormat::Wide if has_succeeded => {
+            terminal::data(&ending(sync, context.terminal.out))?;
+        }
+        OutputFormat::Table | OutputFormat::Wide => {}
+        format => terminal::data(&documents::one(raw(sync)?, form(format))?)?,
+    }
+    if has_succeeded {
+        return Ok(Exit::Done);
+    }
+    Err(Error::Unsuccessful {
+        sentence: ending(sync, Style::Plain).trim_end().to_owned(),
+        hint: next_step(sync),
+    })
+}
+
+/// What to do about a Sync that ended without success.
+fn next_step(sync: &Sync) -> String {
+    let application = &sync.spec.application;
+    let status = sync.status.clone().unwrap_or_default();
+    let digest = status.plan.as_ref().and_then(|it| it.digest.as_ref());
+    let is_refused =
+        status.objects.is_empty() && status.message.as_ref().is_some_and(|it| it.contains("confirm"));
+    match (status.phase, digest) {
+        (Phase::Superseded, _) => format!("`tiphys history {application}` shows the one that took its place"),
+        (_, Some(digest)) if is_refused => {
+            format!("`tiphys sync {application} --confirm {digest}` lets exactly this plan through")
+        }
+        _ => format!(
+            "`tiphys get {application}` shows its objects, `tiphys rollback {application}` goes back to the last Sync \
+             that was well"
+        ),
+    }
+}

@@ -1,0 +1,266 @@
+//! Everything that can keep a command from doing what was asked, each with what to do next.
+
+use std::path::PathBuf;
+
+use kube::config::{InClusterError, KubeconfigError};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Everything that can keep a command from doing what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kubeconfig cannot be read or does not name a cluster.
+    #[error("the kubeconfig cannot be used")]
+    Kubeconfig(#[source] KubeconfigError),
+    /// There is no kubeconfig and this is no pod.
+    #[error("there is no kubeconfig, and this is not a pod of a cluster either")]
+    NoCluster(#[source] InClusterError),
+    /// The kubeconfig names something that no client can be made from.
+    #[error("no client can be made for {server}")]
+    Client {
+        /// URL of the API server.
+        server: String,
+        /// Why.
+        source: Failure,
+    },
+    /// A request to the API server did not come out well.
+    #[error("could not {operation}")]
+    Request {
+        /// What was tried, after "could not".
+        operation: String,
+        /// Why it did not come out well.
+        source: Failure,
+    },
+    /// A watch ended for good.
+    #[error("could not watch {what}")]
+    Watch {
+        /// What was watched.
+        what: String,
+        /// Why it ended.
+        source: Failure,
+    },
+    /// There is no such Application.
+    #[error("there is no Application `{name}` in namespace `{namespace}`")]
+    NoApplication {
+        /// Its name.
+        name: String,
+        /// Where it was looked for.
+        namespace: String,
+    },
+    /// There is an Application of that name already.
+    #[error("there is an Application `{name}` in namespace `{namespace}` already")]
+    ApplicationExists {
+        /// Its name.
+        name: String,
+        /// Where.
+        namespace: String,
+    },
+    /// There is no such Sync.
+    #[error("Application `{application}` has no Sync {sync}")]
+    NoSync {
+        /// The Application.
+        application: String,
+        /// The number or name that was asked for.
+        sync: String,
+        /// The numbers that there are, for people.
+        known: String,
+    },
+    /// Nothing to roll back to.
+    #[error("Application `{application}` has no earlier successful Sync to go back to")]
+    NoEarlierSync {
+        /// The Application.
+        application: String,
+    },
+    /// The Sync has no snapshot.
+    #[error(
+        "Sync {number} of Application `{application}` has no snapshot: it ended before it applied anything"
+    )]
+    NoSnapshot {
+        /// The Application.
+        application: String,
+        /// The number of the Sync.
+        number: u64,
+    },
+    /// A Sync that was followed is gone.
+    #[error("the Sync `{sync}` was deleted while it ran")]
+    SyncDeleted {
+        /// Its name.
+        sync: String,
+    },
+    /// A Sync ended without success.
+    #[error("{sentence}")]
+    Unsuccessful {
+        /// How it ended.
+        sentence: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// An Application cannot get where it should be by itself.
+    #[error("Application `{application}` cannot get there by itself")]
+    Stalled {
+        /// The Application.
+        application: String,
+        /// What the controller said.
+        source: Said,
+    },
+    /// The time given for waiting is over.
+    #[error("{what}: {reason}")]
+    NotInTime {
+        /// What was waited for, and how long.
+        what: String,
+        /// Where it is.
+        reason: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// A dry run ended without a plan.
+    #[error("no plan could be made for Application `{application}`")]
+    NoPlan {
+        /// The Application.
+        application: String,
+        /// What the controller said.
+        source: Said,
+    },
+    /// A plan or snapshot of the cluster cannot be read.
+    #[error("the {what} of Sync `{sync}` cannot be read")]
+    Snapshot {
+        /// `plan` or `snapshot`.
+        what: &'static str,
+        /// The Sync it belongs to.
+        sync: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A question would have to be asked, and nobody can answer.
+    #[error("standard input is not a terminal, so nobody can answer: {question}")]
+    NobodyToAsk {
+        /// The question.
+        question: String,
+    },
+    /// The person said no.
+    #[error("not confirmed, nothing was done")]
+    NotConfirmed,
+    /// Ctrl-C, before anything was started.
+    #[error("interrupted, nothing was done")]
+    Interrupted,
+    /// An option does not go with another.
+    #[error("{problem}")]
+    Options {
+        /// What does not fit.
+        problem: String,
+        /// What to write instead.
+        instead: String,
+    },
+    /// A local directory cannot be rendered.
+    #[error("`{directory}` cannot be rendered", directory = directory.display())]
+    Render {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file cannot be read.
+    #[error("`{path}` cannot be read", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Standard output cannot be written.
+    #[error("standard output cannot be written")]
+    Write(#[source] std::io::Error),
+    /// The operating system did not give what a process needs.
+    #[error("this process cannot be set up")]
+    Process(#[source] std::io::Error),
+    /// What this program was built from is broken.
+    #[error("the manifests inside this program are broken")]
+    Embedded(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A sentence that the controller wrote into a status, as the cause of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Said(pub String);
+
+impl Error {
+    /// A request that did not come out well; `operation` completes "could not".
+    pub fn request(operation: impl Into<String>, source: impl Into<Failure>) -> Self {
+        Self::Request {
+            operation: operation.into(),
+            source: source.into(),
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Kubeconfig(error) => kubeconfig_hint(error),
+            Self::NoCluster(_) => "set KUBECONFIG or pass `--kubeconfig FILE`",
+            Self::Client { source, .. } | Self::Request { source, .. } => source.hint()?,
+            Self::Watch { .. } => "the cluster goes on without us: `tiphys history` shows how it ended",
+            Self::NoApplication { .. } => {
+                "`tiphys list -A` shows all Applications; `-n NAMESPACE` chooses a namespace"
+            }
+            Self::ApplicationExists { name, .. } => {
+                return Some(format!(
+                    "`tiphys get {name}` shows it; change it with `kubectl edit app {name}`"
+                ));
+            }
+            Self::NoSync { known, .. } => return Some(known.clone()),
+            Self::NoEarlierSync { application } | Self::NoSnapshot { application, .. } => {
+                return Some(format!(
+                    "`tiphys history {application}` shows what there is; \
+                     `tiphys sync {application} --revision REVISION` goes to any revision"
+                ));
+            }
+            Self::SyncDeleted { .. } => "what it had applied by then stays; `tiphys sync` starts a new one",
+            Self::Unsuccessful { hint, .. } | Self::NotInTime { hint, .. } => return Some(hint.clone()),
+            Self::Stalled { application, .. } | Self::NoPlan { application, .. } => {
+                return Some(format!(
+                    "correct what is named above; `tiphys get {application}` shows the state"
+                ));
+            }
+            Self::Snapshot { .. } => {
+                "client and server may be of different versions: `tiphys version --server` shows both"
+            }
+            Self::NobodyToAsk { .. } => "add `--yes` to go ahead without being asked",
+            Self::NotConfirmed | Self::Interrupted | Self::Write(_) | Self::Process(_) => return None,
+            Self::Options { instead, .. } => return Some(instead.clone()),
+            Self::Render { .. } => "correct the place that is named above",
+            Self::Read { .. } => "check the path and its permissions",
+            Self::Embedded(_) => "install another build of tiphys, and report this one",
+        };
+        Some(hint.to_owned())
+    }
+
+    /// The exit code.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Options { .. } => Exit::Usage,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Unsuccessful { .. } | Self::Stalled { .. } => Exit::Unsuccessful,
+            Self::NotInTime { .. } => Exit::TimedOut,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// Whether the reader of our output went away, as `head` does; nothing is wrong then.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn kubeconfig_hint(error: &KubeconfigError) -> &'static str {
+    match error {
+        KubeconfigError::CurrentContextNotSet => {
+            "choose a context with `--context NAME` or `kubectl config use-context NAME`"
+        }
+        KubeconfigError::LoadContext(_) => "`kubectl config get-contexts` lists the contexts that there are",
+        KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath => {
+            "set KUBECONFIG or pass `--kubeconfig FILE`"
+        }
+        _ => "correct the kubeconfig; `kubectl config view` shows it",
+    }
+}
