@@ -28,11 +28,7 @@ pub struct Identity {
 impl Identity {
     /// Whoever this bearer token belongs to; the name is for the kubeconfig only.
     pub fn token(name: &str, token: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            token: token.to_owned(),
-            impersonate: None,
-        }
+        Self { name: name.to_owned(), token: token.to_owned(), impersonate: None }
     }
 }
 
@@ -54,13 +50,7 @@ impl Access {
         programs: PathBuf,
         files: PathBuf,
     ) -> Self {
-        Self {
-            server,
-            ca_file,
-            tokens: Arc::new(tokens),
-            programs,
-            files,
-        }
+        Self { server, ca_file, tokens: Arc::new(tokens), programs, files }
     }
 
     /// The same cluster and users under another address, which presents a certificate of the same authority.
@@ -92,10 +82,7 @@ impl Access {
     /// A user with a token of his own: `admin`, or `alice` or `bob`, who have no rights but those that a test grants.
     pub fn user(&self, name: &str) -> Identity {
         let Some(token) = self.tokens.get(name) else {
-            panic!(
-                "no user {name}; there are {:?}; see impersonate() for any other",
-                self.tokens.keys()
-            );
+            panic!("no user {name}; there are {:?}; see impersonate() for any other", self.tokens.keys());
         };
         Identity::token(name, token)
     }
@@ -113,10 +100,7 @@ impl Access {
     pub async fn service_account(&self, ns: &str, name: &str) -> Identity {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin(), ns);
         let account = ServiceAccount {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
             ..ServiceAccount::default()
         };
         match accounts.create(&PostParams::default(), &account).await {
@@ -134,10 +118,7 @@ impl Access {
             .create_token_request(name, &PostParams::default(), &request)
             .await
             .expect("the API server gives a token for a service account");
-        let token = answer
-            .status
-            .and_then(|it| it.token)
-            .expect("a token request is answered in its status");
+        let token = answer.status.and_then(|it| it.token).expect("a token request is answered in its status");
         Identity::token(name, &token)
     }
 
@@ -148,9 +129,7 @@ impl Access {
 
     /// A client of this identity.
     pub fn client(&self, identity: &Identity) -> Client {
-        let _guard = tokio::runtime::Handle::try_current()
-            .is_err()
-            .then(|| kit::runtime().enter());
+        let _guard = tokio::runtime::Handle::try_current().is_err().then(|| kit::runtime().enter());
         Client::try_from(self.config(identity)).expect("the configuration is complete")
     }
 
@@ -230,17 +209,10 @@ impl Access {
             .spawn()
             .expect("kubectl starts");
         // It may end without reading everything; what it says then tells more than the broken pipe.
-        let _ = child
-            .stdin
-            .take()
-            .expect("stdin is piped")
-            .write_all(input.as_bytes());
+        let _ = child.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
         let output = child.wait_with_output().expect("kubectl ends");
         let text = [output.stdout, output.stderr].concat();
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&text).into_owned(),
-        )
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
 
     /// The path of the real kubectl.

@@ -107,11 +107,7 @@ fn programs() -> PathBuf {
                 .stderr(Stdio::inherit())
                 .output()
                 .expect("scripts/cluster.sh runs");
-            assert!(
-                output.status.success(),
-                "scripts/cluster.sh failed: {}",
-                output.status
-            );
+            assert!(output.status.success(), "scripts/cluster.sh failed: {}", output.status);
             PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
         })
         .clone()
@@ -186,10 +182,7 @@ impl OwnCluster {
     /// Starts a cluster and returns when pods can run in it.
     pub fn start(options: &ClusterOptions) -> Self {
         let programs = programs();
-        let folder = options
-            .keep_in
-            .clone()
-            .unwrap_or_else(|| kit::scratch("cluster").keep());
+        let folder = options.keep_in.clone().unwrap_or_else(|| kit::scratch("cluster").keep());
         let mut log = tempfile::tempfile().expect("a temporary file can be made");
         let mut command = Command::new(programs.join("tiphys-cluster"));
         command
@@ -206,17 +199,12 @@ impl OwnCluster {
         if line.is_empty() {
             let mut words = String::new();
             log.rewind().expect("a file can be read again");
-            log.read_to_string(&mut words)
-                .expect("tiphys-cluster writes text");
+            log.read_to_string(&mut words).expect("tiphys-cluster writes text");
             panic!("the cluster did not start: {words}");
         }
         Self {
             cluster: Cluster::described(&line, programs),
-            supervisor: Mutex::new(Supervisor {
-                child,
-                commands,
-                answers,
-            }),
+            supervisor: Mutex::new(Supervisor { child, commands, answers }),
             keep: options.keep_in.is_some(),
         }
     }
@@ -256,10 +244,7 @@ impl OwnCluster {
         let commands = supervisor.commands.as_mut().expect("open until it is dropped");
         writeln!(commands, "{verb} {}", component.name()).expect("tiphys-cluster takes commands");
         let mut line = String::new();
-        supervisor
-            .answers
-            .read_line(&mut line)
-            .expect("tiphys-cluster answers");
+        supervisor.answers.read_line(&mut line).expect("tiphys-cluster answers");
         let answer: Answer = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("{verb} {component:?}: {error}: {line:?}"));
         assert!(answer.error.is_empty(), "{verb} {component:?}: {}", answer.error);
@@ -269,14 +254,7 @@ impl OwnCluster {
 
 fn arguments(options: &ClusterOptions, folder: &Path) -> Vec<String> {
     let mut arguments = vec!["up".to_owned(), format!("--dir={}", folder.display())];
-    arguments.push(
-        if options.keep_in.is_some() {
-            "--keep"
-        } else {
-            "--remove"
-        }
-        .to_owned(),
-    );
+    arguments.push(if options.keep_in.is_some() { "--keep" } else { "--remove" }.to_owned());
     if let Some(qps) = options.qps {
         arguments.push(format!("--qps={qps}"));
     }
@@ -286,12 +264,7 @@ fn arguments(options: &ClusterOptions, folder: &Path) -> Vec<String> {
     if let Some(port) = options.apiserver_port {
         arguments.push(format!("--apiserver-port={port}"));
     }
-    arguments.extend(
-        options
-            .apiserver_flags
-            .iter()
-            .map(|it| format!("--apiserver-flag={it}")),
-    );
+    arguments.extend(options.apiserver_flags.iter().map(|it| format!("--apiserver-flag={it}")));
     arguments
 }
 

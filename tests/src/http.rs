@@ -44,37 +44,23 @@ async fn send(
 ) -> Result<HttpResponse, String> {
     static CLIENT: LazyLock<Client<HttpConnector, Full<Bytes>>> = LazyLock::new(|| {
         // Connections belong to the runtime that opened them, and that ends with its test: none is kept.
-        Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build_http()
+        Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http()
     });
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request
-        .body(Full::new(body))
-        .map_err(|error| format!("{url}: {error}"))?;
+    let request = request.body(Full::new(body)).map_err(|error| format!("{url}: {error}"))?;
     let exchange = async {
-        let response = CLIENT
-            .request(request)
-            .await
-            .map_err(|error| explain(url, &error))?;
+        let response = CLIENT.request(request).await.map_err(|error| explain(url, &error))?;
         let status = response.status();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| explain(url, &error))?;
+        let body = response.into_body().collect().await.map_err(|error| explain(url, &error))?;
         Ok::<_, String>((status, body.to_bytes()))
     };
     let (status, body) = tokio::time::timeout(LIMIT, exchange)
         .await
         .map_err(|_| format!("{url}: no answer within {LIMIT:?}"))??;
-    Ok(HttpResponse {
-        status: status.as_u16(),
-        body: String::from_utf8_lossy(&body).into_owned(),
-    })
+    Ok(HttpResponse { status: status.as_u16(), body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 fn explain(url: &str, error: &dyn std::error::Error) -> String {

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use kube::Api;
@@ -65,15 +66,10 @@ impl Installation {
             ]);
         }
         access.kubectl(
-            [
-                "wait",
-                "--for=condition=Established",
-                "--timeout=30s",
-                "--filename",
-            ]
-            .map(OsString::from)
-            .into_iter()
-            .chain([kit::repository_root().join("crds").into_os_string()]),
+            ["wait", "--for=condition=Established", "--timeout=30s", "--filename"]
+                .map(OsString::from)
+                .into_iter()
+                .chain([kit::repository_root().join("crds").into_os_string()]),
         );
         eventually("the controller may deploy", IN_EFFECT, || async {
             // The rules of an aggregated ClusterRole are filled in by a controller of Kubernetes.
@@ -83,20 +79,11 @@ impl Installation {
                 "tiphys-deployer",
                 "--output=jsonpath={.rules[*].verbs}",
             ]);
-            if rules.contains('*') {
-                Ok(())
-            } else {
-                Err(format!("the rules of tiphys-deployer: {rules:?}"))
-            }
+            if rules.contains('*') { Ok(()) } else { Err(format!("the rules of tiphys-deployer: {rules:?}")) }
         })
         .await;
-        eventually("the admission policies are in effect", IN_EFFECT, || {
-            policies_hold(access)
-        })
-        .await;
-        Self {
-            identity: access.service_account(Self::NAMESPACE, Self::ACCOUNT).await,
-        }
+        eventually("the admission policies are in effect", IN_EFFECT, || policies_hold(access)).await;
+        Self { identity: access.service_account(Self::NAMESPACE, Self::ACCOUNT).await }
     }
 
     /// The account of the controller.
@@ -114,21 +101,10 @@ impl Installation {
 /// Asks, without changing anything, for a Sync in somebody else's name and for one in nobody's.
 async fn policies_hold(access: &Access) -> Result<(), String> {
     let syncs: Api<Sync> = Api::namespaced(access.admin(), Installation::NAMESPACE);
-    let question = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
-    let mut sync = Sync::new(
-        "question",
-        SyncSpec {
-            application: "question".to_owned(),
-            ..SyncSpec::default()
-        },
-    );
-    let filled = syncs
-        .create(&question, &sync)
-        .await
-        .map_err(|error| error.to_string())?;
+    let question = PostParams { dry_run: true, ..PostParams::default() };
+    let mut sync =
+        Sync::new("question", SyncSpec { application: "question".to_owned(), ..SyncSpec::default() });
+    let filled = syncs.create(&question, &sync).await.map_err(|error| error.to_string())?;
     if filled.spec.initiated_by.user.is_none() {
         return Err("an empty initiatedBy.user is not filled in".to_owned());
     }
@@ -145,8 +121,16 @@ pub struct ControllerBuilder {
     process: ProcessBuilder,
     webhook: SocketAddr,
     metrics: SocketAddr,
-    data: Option<PathBuf>,
+    /// A folder for mirrors that is removed with the controller; `None` when it was given one.
+    scratch: Option<TempDir>,
     election: bool,
+}
+
+/// The command line as a person would type it, without the environment.
+impl fmt::Display for ControllerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.process)
+    }
 }
 
 impl ControllerBuilder {
@@ -155,22 +139,11 @@ impl ControllerBuilder {
     pub fn new(kubeconfig: &Path) -> Self {
         let [webhook, metrics] = free_addresses();
         let process = Process::builder("tiphys-controller", program("tiphys-controller"))
-            .args([
-                "run",
-                "--log-format=human",
-                "--namespace",
-                Installation::NAMESPACE,
-            ])
+            .args(["run", "--log-format=human", "--namespace", Installation::NAMESPACE])
             .arg(format!("--webhook-address={webhook}"))
             .arg(format!("--metrics-address={metrics}"))
             .env("KUBECONFIG", kubeconfig);
-        Self {
-            process,
-            webhook,
-            metrics,
-            data: None,
-            election: false,
-        }
+        Self { process, webhook, metrics, scratch: Some(kit::scratch("controller-data")), election: false }
     }
 
     /// Adds an argument.
@@ -206,8 +179,8 @@ impl ControllerBuilder {
     /// Keeps mirrors in this folder, which stays, so that a second controller finds them.
     #[must_use]
     pub fn data_dir(mut self, folder: impl AsRef<Path>) -> Self {
-        self.data = Some(folder.as_ref().to_owned());
-        self
+        self.scratch = None;
+        self.arg("--data-dir").arg(folder.as_ref())
     }
 
     /// Stands for election under this name, as replicas do.
@@ -219,17 +192,17 @@ impl ControllerBuilder {
 
     /// Starts it, and returns at once.
     pub fn launch(mut self) -> Controller {
-        let scratch = kit::scratch("controller-data");
-        let data = self.data.take().unwrap_or_else(|| scratch.path().to_owned());
-        let mut process = self.process.arg("--data-dir").arg(data);
+        if let Some(scratch) = &self.scratch {
+            self.process = self.process.arg("--data-dir").arg(scratch.path());
+        }
         if !self.election {
-            process = process.arg("--no-leader-election");
+            self.process = self.process.arg("--no-leader-election");
         }
         Controller {
-            process: process.start(),
+            process: self.process.start(),
             webhook: self.webhook,
             metrics: self.metrics,
-            _scratch: scratch,
+            _scratch: self.scratch,
         }
     }
 
@@ -257,7 +230,7 @@ pub struct Controller {
     process: Process,
     webhook: SocketAddr,
     metrics: SocketAddr,
-    _scratch: TempDir,
+    _scratch: Option<TempDir>,
 }
 
 impl Controller {
@@ -306,11 +279,7 @@ impl Controller {
         let threads = threads.into_iter().flatten().flatten();
         let children = threads.filter_map(|it| std::fs::read_to_string(it.path().join("children")).ok());
         children
-            .flat_map(|it| {
-                it.split_whitespace()
-                    .filter_map(|id| id.parse().ok())
-                    .collect::<Vec<u32>>()
-            })
+            .flat_map(|it| it.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
             .collect()
     }
 }

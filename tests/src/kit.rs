@@ -64,10 +64,7 @@ pub(crate) fn spawn(command: Command) -> Child {
 
 /// The top folder of this repository.
 pub(crate) fn repository_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests/ lies in the repository")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
 }
 
 /// A folder that is removed when the value is dropped; its name starts with `tiphys-test-` and the hint.
@@ -80,10 +77,7 @@ pub(crate) fn scratch(hint: &str) -> tempfile::TempDir {
 
 /// A short text that is different at each call, for names: lower-case letters and digits.
 pub(crate) fn unique() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric)
-        .map(|it| it.to_ascii_lowercase())
-        .take(8)
-        .collect()
+    std::iter::repeat_with(fastrand::alphanumeric).map(|it| it.to_ascii_lowercase()).take(8).collect()
 }
 
 /// The last `count` lines of a text.

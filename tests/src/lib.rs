@@ -47,4 +47,4 @@ pub use crate::proxy::FaultProxy;
 pub use crate::proxy::record::{RecordedRequest, Verb};
 pub use crate::proxy::rule::{After, Fault, Rule, RuleId, WatchEnd};
 pub use crate::tls::{CertificateFor, TestCertificate};
-pub use crate::wait::{eventually, eventually_blocking};
+pub use crate::wait::{NotInTime, eventually, eventually_blocking, within};

@@ -34,10 +34,7 @@ impl<'a> TestNamespace<'a> {
             metadata: ObjectMeta {
                 name: Some(name.clone()),
                 labels: Some(
-                    labels
-                        .iter()
-                        .map(|(key, value)| (key.to_string(), value.to_string()))
-                        .collect(),
+                    labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
                 ),
                 ..ObjectMeta::default()
             },
@@ -49,11 +46,9 @@ impl<'a> TestNamespace<'a> {
             .unwrap_or_else(|error| panic!("create namespace {name}: {error}"));
         let created = Self { name, access, client };
         let accounts: Api<ServiceAccount> = Api::namespaced(created.client(), &created.name);
-        eventually(
-            "the namespace has its service account",
-            Duration::from_secs(20),
-            || accounts.get("default"),
-        )
+        eventually("the namespace has its service account", Duration::from_secs(20), || {
+            accounts.get("default")
+        })
         .await;
         created
     }
@@ -80,8 +75,7 @@ impl<'a> TestNamespace<'a> {
     /// kubectl in this namespace: see [`Access::kubectl`].
     #[track_caller]
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        self.access
-            .kubectl([&["--namespace", &self.name], arguments].concat())
+        self.access.kubectl([&["--namespace", &self.name], arguments].concat())
     }
 
     /// `kubectl apply -f -` in this namespace.
@@ -98,14 +92,8 @@ impl<'a> TestNamespace<'a> {
             ["get", "events", "--sort-by=.lastTimestamp"],
         ] {
             let in_namespace = [&arguments[..], &["--namespace", &self.name, "--ignore-not-found"]].concat();
-            let (_, output) = self
-                .access
-                .try_kubectl(&self.access.admin_identity(), in_namespace, "");
-            eprintln!(
-                "namespace {}, kubectl {}:\n{output}",
-                self.name,
-                arguments.join(" ")
-            );
+            let (_, output) = self.access.try_kubectl(&self.access.admin_identity(), in_namespace, "");
+            eprintln!("namespace {}, kubectl {}:\n{output}", self.name, arguments.join(" "));
         }
     }
 }
@@ -121,9 +109,7 @@ impl Drop for TestNamespace<'_> {
         let config = self.access.config(&self.access.admin_identity());
         kit::runtime().spawn(async move {
             if let Ok(client) = Client::try_from(config) {
-                let _ = Api::<Namespace>::all(client)
-                    .delete(&name, &DeleteParams::background())
-                    .await;
+                let _ = Api::<Namespace>::all(client).delete(&name, &DeleteParams::background()).await;
             }
             let _ = done.send(());
         });

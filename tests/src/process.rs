@@ -1,6 +1,7 @@
 //! Programs under test.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::File;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -31,9 +32,7 @@ pub fn program(name: &str) -> PathBuf {
     let _guard = BUILDING.lock();
     let release = !cfg!(debug_assertions);
     let mut build = Command::new(env!("CARGO"));
-    build
-        .current_dir(kit::repository_root())
-        .args(["build", "--quiet", "--bin", name]);
+    build.current_dir(kit::repository_root()).args(["build", "--quiet", "--bin", name]);
     if release {
         build.arg("--release");
     }
@@ -55,6 +54,15 @@ pub struct ProcessBuilder {
     log: Option<PathBuf>,
 }
 
+/// The command line as a person would type it, without the environment.
+impl fmt::Display for ProcessBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let program = self.program.file_name().unwrap_or(self.program.as_os_str());
+        write!(f, "{}", program.display())?;
+        self.arguments.iter().try_for_each(|it| write!(f, " {}", it.display()))
+    }
+}
+
 impl ProcessBuilder {
     /// Adds an argument.
     #[must_use]
@@ -66,16 +74,14 @@ impl ProcessBuilder {
     /// Adds several arguments.
     #[must_use]
     pub fn args<Argument: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = Argument>) -> Self {
-        self.arguments
-            .extend(arguments.into_iter().map(|it| it.as_ref().to_owned()));
+        self.arguments.extend(arguments.into_iter().map(|it| it.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable of the environment; the rest is that of the test.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.environment
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -97,11 +103,8 @@ impl ProcessBuilder {
     pub fn start(self) -> Process {
         let scratch = kit::scratch(&self.name);
         let log = self.log.unwrap_or_else(|| scratch.path().join("log"));
-        let output = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .expect("the log file can be written");
+        let output =
+            File::options().create(true).append(true).open(&log).expect("the log file can be written");
         let mut command = kit::bound_command(&self.program);
         command
             .args(&self.arguments)
@@ -160,11 +163,7 @@ impl Process {
 
     /// How it ended, or `None` while it runs.
     pub fn exit_status(&self) -> Option<ExitStatus> {
-        self.child
-            .lock()
-            .unwrap()
-            .try_wait()
-            .expect("a child can be waited for")
+        self.child.lock().unwrap().try_wait().expect("a child can be waited for")
     }
 
     /// `kill -9`, and waits until it is gone. Nothing happens when it has ended already.
@@ -220,20 +219,16 @@ impl Process {
     #[track_caller]
     pub fn wait_for_line(&self, pattern: &str, within: Duration) -> String {
         let pattern = Regex::new(pattern).expect("the pattern is a regular expression");
-        eventually_blocking(
-            &format!("{} prints a line like {pattern}", self.name),
-            within,
-            || {
-                let ended = self.exit_status();
-                match self.log().lines().find(|line| pattern.is_match(line)) {
-                    Some(line) => Ok(line.to_owned()),
-                    None if ended.is_some() => {
-                        panic!("{} ended instead ({ended:?}):\n{}", self.name, self.tail())
-                    }
-                    None => Err(self.tail()),
+        eventually_blocking(&format!("{} prints a line like {pattern}", self.name), within, || {
+            let ended = self.exit_status();
+            match self.log().lines().find(|line| pattern.is_match(line)) {
+                Some(line) => Ok(line.to_owned()),
+                None if ended.is_some() => {
+                    panic!("{} ended instead ({ended:?}):\n{}", self.name, self.tail())
                 }
-            },
-        )
+                None => Err(self.tail()),
+            }
+        })
     }
 
     /// Waits until something listens on this port of 127.0.0.1.
@@ -241,12 +236,7 @@ impl Process {
     pub fn wait_for_port(&self, port: u16, within: Duration) {
         eventually_blocking(&format!("{} listens on port {port}", self.name), within, || {
             let ended = self.exit_status();
-            assert!(
-                ended.is_none(),
-                "{} ended instead ({ended:?}):\n{}",
-                self.name,
-                self.tail()
-            );
+            assert!(ended.is_none(), "{} ended instead ({ended:?}):\n{}", self.name, self.tail());
             TcpStream::connect(("127.0.0.1", port)).map(drop)
         });
     }
@@ -254,13 +244,9 @@ impl Process {
     /// Resident memory in bytes, of this process without its children; 0 when it has ended.
     pub fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let kibibytes = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
-        kibibytes
-            .and_then(|it| it.parse::<u64>().ok())
-            .unwrap_or_default()
-            * 1024
+        let kibibytes =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+        kibibytes.and_then(|it| it.parse::<u64>().ok()).unwrap_or_default() * 1024
     }
 
     /// Processor time used so far, user and system, of this process and of those of its children that have ended.
@@ -268,21 +254,13 @@ impl Process {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
         // The second field is the name in parentheses and may hold anything; the times are fields 14 to 17.
         let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(4)
-            .filter_map(|it| it.parse::<u64>().ok())
-            .sum();
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(4).filter_map(|it| it.parse::<u64>().ok()).sum();
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     }
 
     fn tail(&self) -> String {
-        format!(
-            "the log of {} ends with\n{}",
-            self.name,
-            kit::last_lines(&self.log(), TAIL_LINES)
-        )
+        format!("the log of {} ends with\n{}", self.name, kit::last_lines(&self.log(), TAIL_LINES))
     }
 }
 

@@ -28,9 +28,7 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A body that is there at once.
 pub(crate) fn full(content: impl Into<Bytes>) -> Body {
-    Full::new(content.into())
-        .map_err(|never: Infallible| match never {})
-        .boxed_unsync()
+    Full::new(content.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
 /// An answer with a short text.
@@ -62,9 +60,7 @@ impl Server {
         Answer: Future<Output = Result<Response<Body>, BoxError>> + Send + 'static,
     {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listener
-            .set_nonblocking(true)
-            .expect("a socket can be made non-blocking");
+        listener.set_nonblocking(true).expect("a socket can be made non-blocking");
         let address = listener.local_addr().expect("a bound socket has an address");
         let accepting = kit::runtime().spawn(async move {
             let listener = TcpListener::from_std(listener).expect("the kit has a runtime");

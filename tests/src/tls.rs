@@ -31,9 +31,7 @@ impl TestCertificate {
     pub fn new(purpose: CertificateFor) -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority
-            .distinguished_name
-            .push(DnType::CommonName, "tiphys test authority");
+        authority.distinguished_name.push(DnType::CommonName, "tiphys test authority");
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
 
         let names: &[&str] = match purpose {
@@ -48,11 +46,7 @@ impl TestCertificate {
         }
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &authority).unwrap();
-        Self {
-            ca: authority.pem(),
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        }
+        Self { ca: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
     /// The certificate of the authority, for a client that shall trust the server.
@@ -87,9 +81,7 @@ pub(crate) fn server_config(certificate_pem: &str, key_pem: &str) -> Arc<ServerC
 pub(crate) fn client_config(ca_pem: &str) -> rustls::ClientConfig {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
-        roots
-            .add(certificate.expect("the authority is PEM"))
-            .expect("the authority is a certificate");
+        roots.add(certificate.expect("the authority is PEM")).expect("the authority is a certificate");
     }
     rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()

@@ -18,13 +18,8 @@ use crate::serve::{Body, BoxError};
 /// Lets git answer the request. Both bodies stream; the process is killed when the client goes away.
 pub(super) async fn answer(root: &Path, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
     let mut command = Command::from(git(root));
-    let header = |name: HeaderName| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|it| it.to_str().ok())
-            .unwrap_or_default()
-    };
+    let header =
+        |name: HeaderName| request.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
     command
         .arg("http-backend")
         .env("GIT_PROJECT_ROOT", root)
@@ -69,9 +64,7 @@ pub(super) async fn answer(root: &Path, request: Request<Incoming>) -> Result<Re
         if line.is_empty() {
             break;
         }
-        let (name, value) = line
-            .split_once(": ")
-            .ok_or("git http-backend printed no header")?;
+        let (name, value) = line.split_once(": ").ok_or("git http-backend printed no header")?;
         response = if name == "Status" {
             response.status(value.split(' ').next().unwrap_or_default())
         } else {
@@ -90,10 +83,7 @@ fn stream_of(child: Child, output: BufReader<ChildStdout>) -> Body {
                 let _ = child.wait().await;
                 None
             }
-            Ok(_) => Some((
-                Ok::<Frame<Bytes>, BoxError>(Frame::data(chunk.freeze())),
-                (child, output),
-            )),
+            Ok(_) => Some((Ok::<Frame<Bytes>, BoxError>(Frame::data(chunk.freeze())), (child, output))),
             Err(error) => Some((Err(error.into()), (child, output))),
         }
     });

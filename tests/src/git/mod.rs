@@ -24,11 +24,8 @@ fn environment() -> Vec<(&'static str, std::ffi::OsString)> {
         ("GIT_CONFIG_GLOBAL", "/dev/null".into()),
         ("GIT_TERMINAL_PROMPT", "0".into()),
     ];
-    variables.extend(
-        ["PATH", "HOME", "TMPDIR"]
-            .into_iter()
-            .filter_map(|it| Some((it, std::env::var_os(it)?))),
-    );
+    variables
+        .extend(["PATH", "HOME", "TMPDIR"].into_iter().filter_map(|it| Some((it, std::env::var_os(it)?))));
     variables
 }
 

@@ -23,27 +23,13 @@ impl TestRepo {
         let scratch = kit::scratch("repo");
         let path = scratch.path().join("repo.git");
         let url = format!("file://{}", path.display());
-        Self {
-            _scratch: Some(scratch),
-            ..Self::create_at(path, url)
-        }
+        Self { _scratch: Some(scratch), ..Self::create_at(path, url) }
     }
 
     /// Makes an empty repository in a folder of a server.
     pub(super) fn create_at(path: PathBuf, url: String) -> Self {
         std::fs::create_dir_all(&path).expect("a folder can be made");
-        run(
-            &path,
-            &[
-                "init",
-                "--quiet",
-                "--bare",
-                "--template=",
-                "--initial-branch=main",
-                ".",
-            ],
-            b"",
-        );
+        run(&path, &["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "."], b"");
         for (key, value) in [
             ("uploadpack.allowAnySHA1InWant", "true"),
             ("uploadpack.allowFilter", "true"),
@@ -52,11 +38,7 @@ impl TestRepo {
         ] {
             run(&path, &["config", key, value], b"");
         }
-        Self {
-            path,
-            url,
-            _scratch: None,
-        }
+        Self { path, url, _scratch: None }
     }
 
     /// The bare repository on disk.
@@ -90,30 +72,18 @@ impl TestRepo {
     /// The commit id of a branch, tag or any other revision. Panics when there is none.
     #[track_caller]
     pub fn id(&self, revision: &str) -> String {
-        run(
-            &self.path,
-            &["rev-parse", "--verify", &format!("{revision}^{{commit}}")],
-            b"",
-        )
+        run(&self.path, &["rev-parse", "--verify", &format!("{revision}^{{commit}}")], b"")
     }
 
     /// Makes a branch or moves it to any revision, forced: what `git push --force` does.
     pub fn set_branch(&self, branch: &str, revision: &str) {
         let id = self.id(revision);
-        run(
-            &self.path,
-            &["update-ref", &format!("refs/heads/{branch}"), &id],
-            b"",
-        );
+        run(&self.path, &["update-ref", &format!("refs/heads/{branch}"), &id], b"");
     }
 
     /// Deletes a branch.
     pub fn delete_branch(&self, branch: &str) {
-        run(
-            &self.path,
-            &["update-ref", "-d", &format!("refs/heads/{branch}")],
-            b"",
-        );
+        run(&self.path, &["update-ref", "-d", &format!("refs/heads/{branch}")], b"");
     }
 
     /// Makes a lightweight tag, or moves it.
@@ -124,41 +94,20 @@ impl TestRepo {
 
     /// Makes an annotated tag, or replaces it, and gives the id of the tag object (not of the commit).
     pub fn annotated_tag(&self, tag: &str, revision: &str, message: &str) -> String {
-        let identity = [
-            "-c",
-            "user.name=Test Author",
-            "-c",
-            "user.email=author@example.com",
-        ];
-        let arguments = [
-            "tag",
-            "--force",
-            "--annotate",
-            "--message",
-            message,
-            tag,
-            revision,
-        ];
+        let identity = ["-c", "user.name=Test Author", "-c", "user.email=author@example.com"];
+        let arguments = ["tag", "--force", "--annotate", "--message", message, tag, revision];
         run(&self.path, &[&identity[..], &arguments[..]].concat(), b"");
         run(&self.path, &["rev-parse", &format!("refs/tags/{tag}")], b"")
     }
 
     /// Deletes a tag.
     pub fn delete_tag(&self, tag: &str) {
-        run(
-            &self.path,
-            &["update-ref", "-d", &format!("refs/tags/{tag}")],
-            b"",
-        );
+        run(&self.path, &["update-ref", "-d", &format!("refs/tags/{tag}")], b"");
     }
 
     /// Lets `HEAD` name another branch, there or not.
     pub fn set_head(&self, branch: &str) {
-        run(
-            &self.path,
-            &["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")],
-            b"",
-        );
+        run(&self.path, &["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")], b"");
     }
 
     /// Packs objects and refs, as a forge does when it tidies up.
@@ -181,25 +130,14 @@ impl TestRepo {
             "--format=%(committerdate:unix)",
             "refs/heads",
         ];
-        run(&self.path, &format, b"")
-            .parse()
-            .map_or(1_700_000_000, |newest: u64| newest + 1)
+        run(&self.path, &format, b"").parse().map_or(1_700_000_000, |newest: u64| newest + 1)
     }
 }
 
 enum Change {
-    File {
-        path: String,
-        mode: &'static str,
-        content: Vec<u8>,
-    },
-    Link {
-        path: String,
-        commit: String,
-    },
-    Delete {
-        path: String,
-    },
+    File { path: String, mode: &'static str, content: Vec<u8> },
+    Link { path: String, commit: String },
+    Delete { path: String },
     DeleteAll,
 }
 
@@ -232,10 +170,7 @@ impl Commit<'_> {
 
     /// Writes a submodule entry; `.gitmodules` is a file to be written like any other.
     pub fn submodule(mut self, path: &str, commit: &str) -> Self {
-        self.changes.push(Change::Link {
-            path: path.to_owned(),
-            commit: commit.to_owned(),
-        });
+        self.changes.push(Change::Link { path: path.to_owned(), commit: commit.to_owned() });
         self
     }
 
@@ -244,21 +179,11 @@ impl Commit<'_> {
         let folder = folder.as_ref();
         let entries =
             std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let mut entries: Vec<_> = entries
-            .map(|it| it.expect("a folder can be read").path())
-            .collect();
+        let mut entries: Vec<_> = entries.map(|it| it.expect("a folder can be read").path()).collect();
         entries.sort();
         for entry in entries {
-            let name = entry
-                .file_name()
-                .expect("an entry has a name")
-                .to_string_lossy()
-                .into_owned();
-            let target = if path.is_empty() {
-                name
-            } else {
-                format!("{path}/{name}")
-            };
+            let name = entry.file_name().expect("an entry has a name").to_string_lossy().into_owned();
+            let target = if path.is_empty() { name } else { format!("{path}/{name}") };
             self = if entry.is_dir() {
                 self.write_folder(&target, &entry)
             } else {
@@ -272,9 +197,7 @@ impl Commit<'_> {
 
     /// Deletes a file or a folder.
     pub fn delete(mut self, path: &str) -> Self {
-        self.changes.push(Change::Delete {
-            path: path.to_owned(),
-        });
+        self.changes.push(Change::Delete { path: path.to_owned() });
         self
     }
 
@@ -310,10 +233,7 @@ impl Commit<'_> {
         let date = self.repo.next_date();
         let mut stream = Vec::new();
         let mut text = |line: String| stream.extend_from_slice(line.as_bytes());
-        text(format!(
-            "commit {reference}\ncommitter {} {date} +0000\n",
-            self.author
-        ));
+        text(format!("commit {reference}\ncommitter {} {date} +0000\n", self.author));
         text(format!("data {}\n{}\n", self.message.len(), self.message));
         if exists && !self.orphan {
             text(format!("from {reference}^0\n"));
@@ -326,20 +246,12 @@ impl Commit<'_> {
             let reset = format!("reset {reference}\n\n").into_bytes();
             stream.splice(0..0, reset);
         }
-        run(
-            &self.repo.path,
-            &["fast-import", "--quiet", "--force", "--date-format=raw"],
-            &stream,
-        );
+        run(&self.repo.path, &["fast-import", "--quiet", "--force", "--date-format=raw"], &stream);
         self.repo.id(&reference)
     }
 
     fn file(mut self, path: &str, mode: &'static str, content: &[u8]) -> Self {
-        self.changes.push(Change::File {
-            path: path.to_owned(),
-            mode,
-            content: content.to_owned(),
-        });
+        self.changes.push(Change::File { path: path.to_owned(), mode, content: content.to_owned() });
         self
     }
 }
@@ -361,9 +273,6 @@ fn write_change(stream: &mut Vec<u8>, change: &Change) {
 
 /// A path as fast-import reads it, in C style.
 fn quoted(path: &str) -> String {
-    let escaped = path
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n");
+    let escaped = path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{escaped}\"")
 }

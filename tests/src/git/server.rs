@@ -133,12 +133,7 @@ impl GitServer {
         let server = Server::start(certificate.as_ref().map(TestCertificate::server_config), handler);
         let scheme = if certificate.is_some() { "https" } else { "http" };
         *shared.base.lock().unwrap() = format!("{scheme}://{}", server.address());
-        Self {
-            shared,
-            certificate,
-            _server: server,
-            _scratch: scratch,
-        }
+        Self { shared, certificate, _server: server, _scratch: scratch }
     }
 
     /// The address without a path, such as `http://127.0.0.1:34567`.
@@ -175,10 +170,7 @@ impl GitServer {
     }
 
     fn policy(&self, repo: &TestRepo, change: impl FnOnce(&mut Policy)) {
-        let name = repo
-            .path()
-            .strip_prefix(&self.shared.root)
-            .expect("the repository is one of this server");
+        let name = repo.path().strip_prefix(&self.shared.root).expect("the repository is one of this server");
         let name = name.to_string_lossy().into_owned();
         change(self.shared.policies.lock().unwrap().entry(name).or_default());
     }
@@ -192,10 +184,7 @@ impl GitServer {
 
     /// How many requests for this service of the repository there were.
     pub fn count(&self, repo: &TestRepo, service: Service) -> usize {
-        self.requests(repo)
-            .iter()
-            .filter(|it| it.service == service)
-            .count()
+        self.requests(repo).iter().filter(|it| it.service == service).count()
     }
 
     /// Starts counting anew.
@@ -206,17 +195,10 @@ impl GitServer {
 
 impl Shared {
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
-        let path_and_query = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |it| it.as_str())
-            .to_owned();
+        let path_and_query = request.uri().path_and_query().map_or("/", |it| it.as_str()).to_owned();
         let (repository, service) = recognise(&path_and_query);
-        let sent = request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|it| it.to_str().ok())
-            .map(ToOwned::to_owned);
+        let sent =
+            request.headers().get(AUTHORIZATION).and_then(|it| it.to_str().ok()).map(ToOwned::to_owned);
         let (auth, fault, webhook) = {
             let policies = self.policies.lock().unwrap();
             match policies.get(&repository) {
@@ -227,13 +209,7 @@ impl Shared {
         let index = {
             let mut requests = self.requests.lock().unwrap();
             let (repository, authorization) = (repository.clone(), sent.clone());
-            requests.push(GitRequest {
-                repository,
-                service,
-                path_and_query,
-                authorization,
-                status: 0,
-            });
+            requests.push(GitRequest { repository, service, path_and_query, authorization, status: 0 });
             requests.len() - 1
         };
         let response = if let Some(refused) = auth.refusal(sent.as_deref()) {
@@ -280,15 +256,8 @@ impl Shared {
 
 /// The branches of a bare repository with their commits.
 fn branches(repository: &std::path::Path) -> BTreeMap<String, String> {
-    let listed = run(
-        repository,
-        &[
-            "for-each-ref",
-            "--format=%(refname:lstrip=2) %(objectname)",
-            "refs/heads",
-        ],
-        b"",
-    );
+    let listed =
+        run(repository, &["for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads"], b"");
     let pairs = listed.lines().filter_map(|line| line.rsplit_once(' '));
     pairs.map(|(name, id)| (name.to_owned(), id.to_owned())).collect()
 }
@@ -297,9 +266,7 @@ fn branches(repository: &std::path::Path) -> BTreeMap<String, String> {
 fn recognise(path_and_query: &str) -> (String, Service) {
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let path = path.trim_start_matches('/');
-    let (repository, rest) = path
-        .split_once(".git/")
-        .unwrap_or((path.trim_end_matches(".git"), ""));
+    let (repository, rest) = path.split_once(".git/").unwrap_or((path.trim_end_matches(".git"), ""));
     let service = match (rest, query) {
         ("info/refs", "service=git-receive-pack") | ("git-receive-pack", _) => Service::ReceivePack,
         ("info/refs", _) => Service::Refs,
@@ -322,9 +289,7 @@ impl Auth {
         };
         (sent != Some(wanted.as_str())).then(|| {
             let mut response = answer(StatusCode::UNAUTHORIZED, "wrong or missing credentials\n");
-            response
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             response
         })
     }
@@ -338,15 +303,12 @@ async fn spoiled(
     match fault {
         None => cgi::answer(root, request).await,
         Some(GitFault::Hang) => std::future::pending().await,
-        Some(GitFault::Status(status)) => Ok(answer(
-            StatusCode::from_u16(status)?,
-            "<html><body>the test server says so</body></html>",
-        )),
+        Some(GitFault::Status(status)) => {
+            Ok(answer(StatusCode::from_u16(status)?, "<html><body>the test server says so</body></html>"))
+        }
         Some(GitFault::Redirect(target)) => {
             let mut response = answer(StatusCode::FOUND, "");
-            response
-                .headers_mut()
-                .insert(LOCATION, HeaderValue::from_str(&target)?);
+            response.headers_mut().insert(LOCATION, HeaderValue::from_str(&target)?);
             Ok(response)
         }
         Some(GitFault::Trickle(pause)) => {
@@ -356,10 +318,7 @@ async fn spoiled(
                 tokio::time::sleep(pause).await;
                 Ok::<_, BoxError>(Frame::data(Bytes::from(vec![byte])))
             });
-            Ok(Response::from_parts(
-                parts,
-                StreamBody::new(slowly).boxed_unsync(),
-            ))
+            Ok(Response::from_parts(parts, StreamBody::new(slowly).boxed_unsync()))
         }
         Some(GitFault::CutAfter(count)) => {
             let (parts, body) = cgi::answer(root, request).await?.into_parts();
@@ -374,13 +333,8 @@ async fn spoiled(
             parts.headers.remove(CONTENT_LENGTH);
             let start = body.collect().await?.to_bytes();
             let more = stream::repeat_with(|| Bytes::from(vec![b'x'; 64 * 1024]));
-            let endless = stream::iter([start])
-                .chain(more)
-                .map(|it| Ok::<_, BoxError>(Frame::data(it)));
-            Ok(Response::from_parts(
-                parts,
-                StreamBody::new(endless).boxed_unsync(),
-            ))
+            let endless = stream::iter([start]).chain(more).map(|it| Ok::<_, BoxError>(Frame::data(it)));
+            Ok(Response::from_parts(parts, StreamBody::new(endless).boxed_unsync()))
         }
     }
 }

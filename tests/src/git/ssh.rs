@@ -79,11 +79,7 @@ fn generate_key(path: &Path, kind: SshKeyKind, passphrase: &str) {
         .args(kind)
         .output()
         .expect("ssh-keygen runs");
-    assert!(
-        output.status.success(),
-        "ssh-keygen: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A real OpenSSH server on a free port of 127.0.0.1, with its own host key. The user is the one who runs the test.
@@ -115,24 +111,14 @@ impl SshServer {
             let port = free_port();
             std::fs::write(folder.join("config"), configuration(folder, port))
                 .expect("a file can be written");
-            let process = Process::builder("sshd", sshd())
-                .args(["-D", "-e", "-f"])
-                .arg(folder.join("config"))
-                .start();
-            let line = process.wait_for_line(
-                "Server listening|Cannot bind|error|fatal",
-                Duration::from_secs(10),
-            );
+            let process =
+                Process::builder("sshd", sshd()).args(["-D", "-e", "-f"]).arg(folder.join("config")).start();
+            let line =
+                process.wait_for_line("Server listening|Cannot bind|error|fatal", Duration::from_secs(10));
             if line.contains("Server listening") {
                 let user = user();
                 let host_key = host_key.trim_end().to_owned();
-                return Self {
-                    port,
-                    user,
-                    host_key,
-                    scratch,
-                    process,
-                };
+                return Self { port, user, host_key, scratch, process };
             }
         }
         panic!("sshd does not start on any of five free ports");
@@ -147,12 +133,7 @@ impl SshServer {
 
     /// The address of any repository of this machine through this server.
     pub fn url_of(&self, repository: &Path) -> String {
-        format!(
-            "ssh://{}@127.0.0.1:{}{}",
-            self.user,
-            self.port,
-            repository.display()
-        )
+        format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, repository.display())
     }
 
     /// The port.
@@ -201,10 +182,7 @@ fn configuration(folder: &Path, port: u16) -> String {
 fn sshd() -> PathBuf {
     let folders = ["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"];
     let candidates = folders.iter().map(|it| Path::new(it).join("sshd"));
-    candidates
-        .into_iter()
-        .find(|it| it.exists())
-        .expect("sshd is installed: scripts/setup.sh installs it")
+    candidates.into_iter().find(|it| it.exists()).expect("sshd is installed: scripts/setup.sh installs it")
 }
 
 fn user() -> String {
@@ -214,8 +192,5 @@ fn user() -> String {
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    listener.local_addr().expect("a bound socket has an address").port()
 }

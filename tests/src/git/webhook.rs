@@ -18,10 +18,7 @@ pub struct Webhook {
 impl Webhook {
     /// Sends to this plain `http://` address, signed with this secret.
     pub fn github(url: &str, secret: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            secret: secret.to_owned(),
-        }
+        Self { url: url.to_owned(), secret: secret.to_owned() }
     }
 
     /// Says that a branch of the repository at this address moved. A commit of 40 zeros means that the branch was not
@@ -34,11 +31,7 @@ impl Webhook {
         after: &str,
     ) -> Result<HttpResponse, String> {
         let page = repository.trim_end_matches(".git");
-        let name = page
-            .rsplit("//")
-            .next()
-            .and_then(|it| it.split_once('/'))
-            .map_or("", |(_, path)| path);
+        let name = page.rsplit("//").next().and_then(|it| it.split_once('/')).map_or("", |(_, path)| path);
         let nowhere = |id: &str| id.bytes().all(|it| it == b'0');
         let body = json!({
             "ref": format!("refs/heads/{branch}"),
@@ -92,9 +85,6 @@ mod tests {
     #[test]
     fn the_signature_is_that_of_github() {
         let expected = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
-        assert_eq!(
-            signature("It's a Secret to Everybody", b"Hello, World!"),
-            expected
-        );
+        assert_eq!(signature("It's a Secret to Everybody", b"Hello, World!"), expected);
     }
 }

@@ -65,11 +65,7 @@ impl FaultProxy {
         };
         let server = Server::start(Some(tls::server_config(&certificate, &key)), handler);
         let access = cluster.at(format!("https://{}", server.address()));
-        Self {
-            access,
-            shared,
-            _server: server,
-        }
+        Self { access, shared, _server: server }
     }
 
     /// Adds a rule. Of several rules that hit a request, the one that was added first wins.
@@ -154,9 +150,7 @@ impl Shared {
             Some(Fault::TooManyRequests { retry_after }) => {
                 drain(request).await;
                 let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, "the fault proxy is busy");
-                response
-                    .headers_mut()
-                    .insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
                 Ok(response)
             }
             Some(Fault::Latency(delay)) => {
@@ -202,9 +196,6 @@ async fn drain(request: Request<Incoming>) {
 /// An error in the form in which the API server puts it.
 fn refusal(status: StatusCode, message: &str) -> Response<Body> {
     let mut response = answer(status, stream::status_object(status, message).to_string());
-    response.headers_mut().insert(
-        hyper::header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -36,14 +36,8 @@ pub enum Verb {
 
 impl Verb {
     /// All that change objects.
-    pub const WRITES: [Self; 6] = [
-        Self::Create,
-        Self::Update,
-        Self::Patch,
-        Self::Apply,
-        Self::Delete,
-        Self::DeleteCollection,
-    ];
+    pub const WRITES: [Self; 6] =
+        [Self::Create, Self::Update, Self::Patch, Self::Apply, Self::Delete, Self::DeleteCollection];
 }
 
 /// One request as the proxy saw it.
@@ -79,12 +73,7 @@ impl RecordedRequest {
     /// `configmaps`, `deployments.apps`, `syncs.tiphys.dev/status`; the path when it is not about objects.
     pub fn resource_name(&self) -> String {
         if self.verb == Verb::Other {
-            return self
-                .path_and_query
-                .split('?')
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            return self.path_and_query.split('?').next().unwrap_or_default().to_owned();
         }
         let mut text = self.resource.clone();
         for (separator, part) in [('.', &self.group), ('/', &self.subresource)] {
@@ -103,20 +92,9 @@ impl RecordedRequest {
     }
 
     pub(super) fn of(request: &Request<Incoming>) -> Self {
-        let header = |name| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|it| it.to_str().ok())
-                .unwrap_or_default()
-        };
+        let header = |name| request.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let path_and_query = request.uri().path_and_query().map_or("/", |it| it.as_str());
-        Self::parse(
-            request.method(),
-            path_and_query,
-            header(CONTENT_TYPE),
-            header(USER_AGENT),
-        )
+        Self::parse(request.method(), path_and_query, header(CONTENT_TYPE), header(USER_AGENT))
     }
 
     fn parse(method: &Method, path_and_query: &str, content_type: &str, user_agent: &str) -> Self {
@@ -261,11 +239,7 @@ mod tests {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let seen = RecordedRequest::parse(&method, words[1], content_type, "");
             let name = if seen.name.is_empty() { "-" } else { &seen.name };
-            assert_eq!(
-                [&format!("{:?}", seen.verb), &seen.resource_name(), name],
-                words[2..],
-                "{line}"
-            );
+            assert_eq!([&format!("{:?}", seen.verb), &seen.resource_name(), name], words[2..], "{line}");
         }
     }
 

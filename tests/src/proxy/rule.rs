@@ -136,14 +136,8 @@ impl Rule {
     fn applies_to(&self, request: &RecordedRequest) -> bool {
         (self.verbs.is_empty() || self.verbs.contains(&request.verb))
             && (!self.writes_only || request.is_write())
-            && self
-                .resource
-                .as_ref()
-                .is_none_or(|it| *it == request.resource_name())
-            && self
-                .path
-                .as_ref()
-                .is_none_or(|it| it.is_match(&request.path_and_query))
+            && self.resource.as_ref().is_none_or(|it| *it == request.resource_name())
+            && self.path.as_ref().is_none_or(|it| it.is_match(&request.path_and_query))
     }
 }
 
@@ -169,23 +163,13 @@ pub(super) struct Rules {
 
 impl Rules {
     pub(super) fn seeded(seed: u64) -> Self {
-        Self {
-            active: Vec::new(),
-            retired: Vec::new(),
-            next: 0,
-            random: fastrand::Rng::with_seed(seed),
-        }
+        Self { active: Vec::new(), retired: Vec::new(), next: 0, random: fastrand::Rng::with_seed(seed) }
     }
 
     pub(super) fn add(&mut self, rule: Rule) -> RuleId {
         let id = RuleId(self.next);
         self.next += 1;
-        self.active.push(Active {
-            id,
-            rule,
-            seen: 0,
-            hits: 0,
-        });
+        self.active.push(Active { id, rule, seen: 0, hits: 0 });
         id
     }
 
@@ -198,10 +182,7 @@ impl Rules {
     }
 
     fn retire(&mut self, chosen: impl Fn(&Active) -> bool) {
-        let retired = self
-            .active
-            .extract_if(.., |it| chosen(it))
-            .map(|it| (it.id, it.hits));
+        let retired = self.active.extract_if(.., |it| chosen(it)).map(|it| (it.id, it.hits));
         self.retired.extend(retired);
     }
 

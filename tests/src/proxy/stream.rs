@@ -18,12 +18,7 @@ pub(super) fn cut(body: Body, after: After, how: WatchEnd) -> Body {
         After::Events(count) => (count, None),
         After::Time(time) => (usize::MAX, Some(Instant::now() + time)),
     };
-    let begun = Cut {
-        body: Some(body),
-        events,
-        deadline,
-        how,
-    };
+    let begun = Cut { body: Some(body), events, deadline, how };
     StreamBody::new(stream::unfold(begun, Cut::next).map(|chunk| chunk.map(Frame::data))).boxed_unsync()
 }
 
@@ -76,10 +71,8 @@ impl Cut {
             WatchEnd::Closed => None,
             WatchEnd::Cut => Some((cut_off("the fault proxy cuts the stream").await, self)),
             WatchEnd::Expired => {
-                let object = status_object(
-                    StatusCode::GONE,
-                    "too old resource version (the fault proxy says so)",
-                );
+                let object =
+                    status_object(StatusCode::GONE, "too old resource version (the fault proxy says so)");
                 let event = json!({ "type": "ERROR", "object": object });
                 Some((Ok(format!("{event}\n").into()), self))
             }

@@ -26,17 +26,8 @@ spec:
 
 async fn rolled_out(api: &Api<Deployment>) {
     eventually("3 replicas are available", SOON, || async {
-        let status = api
-            .get("web")
-            .await
-            .map_err(|it| it.to_string())?
-            .status
-            .unwrap_or_default();
-        if status.available_replicas == Some(3) {
-            Ok(())
-        } else {
-            Err(format!("{status:?}"))
-        }
+        let status = api.get("web").await.map_err(|it| it.to_string())?.status.unwrap_or_default();
+        if status.available_replicas == Some(3) { Ok(()) } else { Err(format!("{status:?}")) }
     })
     .await;
 }
@@ -46,10 +37,7 @@ async fn a_deployment_rolls_out() {
     let ns = TestNamespace::create(Cluster::shared(), "rollout").await;
     ns.apply(WEB);
     rolled_out(&ns.api()).await;
-    assert!(
-        ns.kubectl(&["rollout", "status", "deployment/web"])
-            .contains("successfully rolled out")
-    );
+    assert!(ns.kubectl(&["rollout", "status", "deployment/web"]).contains("successfully rolled out"));
 }
 
 /// A pod, alone or of a Job, that asks for this behaviour.
@@ -75,24 +63,12 @@ fn job(name: &str, behaviour: &str) -> String {
 /// Phase, readiness, and why the container waits or ended.
 fn state(pod: &Pod) -> (String, bool, String) {
     let status = pod.status.clone().unwrap_or_default();
-    let ready = status
-        .conditions
-        .iter()
-        .flatten()
-        .any(|it| it.type_ == "Ready" && it.status == "True");
-    let container = status
-        .container_statuses
-        .unwrap_or_default()
-        .pop()
-        .and_then(|it| it.state)
-        .unwrap_or_default();
+    let ready = status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True");
+    let container =
+        status.container_statuses.unwrap_or_default().pop().and_then(|it| it.state).unwrap_or_default();
     let waiting = container.waiting.and_then(|it| it.reason);
     let ended = container.terminated.and_then(|it| it.reason);
-    (
-        status.phase.unwrap_or_default(),
-        ready,
-        waiting.or(ended).unwrap_or_default(),
-    )
+    (status.phase.unwrap_or_default(), ready, waiting.or(ended).unwrap_or_default())
 }
 
 #[tokio::test]
@@ -100,22 +76,15 @@ async fn pods_behave_as_they_are_asked_to() {
     let ns = TestNamespace::create(Cluster::shared(), "behaviour").await;
     let cases = [
         ("good", "", "nginx", ("Running", true, "")),
-        (
-            "mistyped",
-            "",
-            "registry.invalid/nginx",
-            ("Pending", false, "ImagePullBackOff"),
-        ),
+        ("mistyped", "", "registry.invalid/nginx", ("Pending", false, "ImagePullBackOff")),
         ("never", "never-ready", "nginx", ("Running", false, "")),
         ("late", "slow", "nginx", ("Running", true, "")),
         ("broken", "crash", "nginx", ("Running", false, "CrashLoopBackOff")),
         ("failing", "fail", "nginx", ("Failed", false, "Error")),
         ("going", "run", "nginx", ("Running", true, "")),
     ];
-    let mut manifests: String = cases
-        .iter()
-        .map(|(name, behaviour, image, _)| pod(name, behaviour, image))
-        .collect();
+    let mut manifests: String =
+        cases.iter().map(|(name, behaviour, image, _)| pod(name, behaviour, image)).collect();
     manifests += &[job("done", ""), job("undone", "fail"), job("endless", "run")].concat();
     ns.apply(&manifests.replace("annotations: { tests.tiphys.dev/pod: '' }", "annotations: {}"));
 
@@ -124,43 +93,22 @@ async fn pods_behave_as_they_are_asked_to() {
         let expected = (phase.to_owned(), ready, reason.to_owned());
         eventually(&format!("pod {name} is {expected:?}"), SOON, || async {
             let seen = state(&pods.get(name).await.map_err(|it| it.to_string())?);
-            if seen == expected {
-                Ok(())
-            } else {
-                Err(format!("{seen:?}"))
-            }
+            if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
         })
         .await;
     }
     let jobs: Api<Job> = ns.api();
-    for (name, condition) in [
-        ("done", Some("Complete")),
-        ("undone", Some("Failed")),
-        ("endless", None),
-    ] {
+    for (name, condition) in [("done", Some("Complete")), ("undone", Some("Failed")), ("endless", None)] {
         eventually(&format!("job {name} is {condition:?}"), SOON, || async {
-            let status = jobs
-                .get(name)
-                .await
-                .map_err(|it| it.to_string())?
-                .status
-                .unwrap_or_default();
+            let status = jobs.get(name).await.map_err(|it| it.to_string())?.status.unwrap_or_default();
             let is = |wanted: &str| {
-                status
-                    .conditions
-                    .iter()
-                    .flatten()
-                    .any(|it| it.type_ == wanted && it.status == "True")
+                status.conditions.iter().flatten().any(|it| it.type_ == wanted && it.status == "True")
             };
             let as_expected = match condition {
                 Some(wanted) => is(wanted),
                 None => status.ready == Some(1) && !is("Complete") && !is("Failed"),
             };
-            if as_expected {
-                Ok(())
-            } else {
-                Err(format!("{status:?}"))
-            }
+            if as_expected { Ok(()) } else { Err(format!("{status:?}")) }
         })
         .await;
     }
@@ -184,29 +132,20 @@ async fn everybody_is_who_he_says_and_may_what_he_may() {
     assert_eq!(name, "carol");
     assert!(groups.contains(&"developers".to_owned()), "{groups:?}");
     let robot = cluster.service_account(ns.name(), "robot").await;
-    assert_eq!(
-        who(cluster.client(&robot)).await.0,
-        format!("system:serviceaccount:{}:robot", ns.name())
-    );
+    assert_eq!(who(cluster.client(&robot)).await.0, format!("system:serviceaccount:{}:robot", ns.name()));
 
     let alice = cluster.user("alice");
     assert_eq!(who(cluster.client(&alice)).await.0, "alice");
     let secrets: Api<ConfigMap> = Api::namespaced(cluster.client(&alice), ns.name());
     let refused = secrets.list(&ListParams::default()).await.unwrap_err();
-    assert!(
-        matches!(&refused, kube::Error::Api(status) if status.code == 403),
-        "{refused}"
-    );
+    assert!(matches!(&refused, kube::Error::Api(status) if status.code == 403), "{refused}");
     let (success, output) = cluster.try_kubectl(&alice, ["get", "pods", "-n", ns.name()], "");
     assert!(!success && output.contains("Forbidden"), "{output}");
 }
 
 fn config_map(name: &str) -> ConfigMap {
     ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
         ..ConfigMap::default()
     }
 }
@@ -216,9 +155,7 @@ async fn a_cluster_of_ones_own_can_be_broken_and_mended() {
     let cluster = OwnCluster::start(&ClusterOptions::default());
     let logs = cluster.logs().to_owned();
     let maps: Api<ConfigMap> = Api::default_namespaced(cluster.admin());
-    maps.create(&PostParams::default(), &config_map("kept"))
-        .await
-        .unwrap();
+    maps.create(&PostParams::default(), &config_map("kept")).await.unwrap();
 
     cluster.kill(Component::ApiServer);
     assert!(maps.get("kept").await.is_err());
@@ -246,19 +183,14 @@ struct Ends(u32);
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("kill")
-            .arg(self.0.to_string())
-            .status();
+        let _ = std::process::Command::new("kill").arg(self.0.to_string()).status();
     }
 }
 
 #[test]
 fn a_cluster_can_be_kept_beyond_its_test() {
     let folder = tempfile::tempdir().unwrap();
-    let options = ClusterOptions {
-        keep_in: Some(folder.path().to_owned()),
-        ..ClusterOptions::default()
-    };
+    let options = ClusterOptions { keep_in: Some(folder.path().to_owned()), ..ClusterOptions::default() };
     let cluster = OwnCluster::start(&options);
     let ends = Ends(cluster.pid());
     let (kubectl, kubeconfig) = (cluster.kubectl_program(), cluster.admin_kubeconfig().to_owned());
@@ -275,7 +207,5 @@ fn a_cluster_can_be_kept_beyond_its_test() {
     };
     assert!(answers());
     drop(ends);
-    eventually_blocking("SIGTERM ends it", SOON, || {
-        if answers() { Err("it answers") } else { Ok(()) }
-    });
+    eventually_blocking("SIGTERM ends it", SOON, || if answers() { Err("it answers") } else { Ok(()) });
 }

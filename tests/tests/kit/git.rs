@@ -23,18 +23,11 @@ fn list(repo: &TestRepo, header: &str, more: &[&str]) -> (bool, String) {
 #[test]
 fn http_asks_each_repository_for_its_own_credentials() {
     let server = GitServer::start();
-    let basic = Auth::Basic {
-        user: "ann".to_owned(),
-        password: "secret".to_owned(),
-    };
+    let basic = Auth::Basic { user: "ann".to_owned(), password: "secret".to_owned() };
     for (name, auth, header) in [
         ("open", Auth::Anonymous, ""),
         ("acme/basic", basic, "Authorization: Basic YW5uOnNlY3JldA=="),
-        (
-            "acme/bearer",
-            Auth::Bearer("t0ken".to_owned()),
-            "Authorization: Bearer t0ken",
-        ),
+        ("acme/bearer", Auth::Bearer("t0ken".to_owned()), "Authorization: Bearer t0ken"),
     ] {
         let repo = server.create_repo(name, auth.clone());
         let id = repo.commit_file("main", "a.yaml", "a: 1\n");
@@ -79,20 +72,10 @@ fn a_clone_has_everything_that_was_committed() {
     let (success, output) = git(scratch.path(), &[], &["clone", "--quiet", repo.url(), "copy"]);
     assert!(success, "{output}");
     let copy = scratch.path().join("copy");
-    assert_eq!(
-        std::fs::read_to_string(copy.join("link")).unwrap(),
-        "replicas: 2\n"
-    );
-    assert_eq!(
-        std::fs::read(copy.join("über \"uns\"/a b.txt")).unwrap(),
-        [0, 1, 2]
-    );
+    assert_eq!(std::fs::read_to_string(copy.join("link")).unwrap(), "replicas: 2\n");
+    assert_eq!(std::fs::read(copy.join("über \"uns\"/a b.txt")).unwrap(), [0, 1, 2]);
     assert!(!copy.join("run.sh").exists());
-    assert!(
-        git(&copy, &[], &["ls-tree", "HEAD", "vendor/lib"])
-            .1
-            .contains(submodule)
-    );
+    assert!(git(&copy, &[], &["ls-tree", "HEAD", "vendor/lib"]).1.contains(submodule));
     assert!(
         git(&copy, &[], &["log", "-1", "--format=%an <%ae> %P"])
             .1
@@ -107,10 +90,7 @@ fn a_clone_has_everything_that_was_committed() {
     repo.delete_branch("release");
     repo.delete_tag("v1.0.0");
     repo.set_head("gone");
-    assert_eq!(
-        repo.git(&["for-each-ref", "--format=%(refname)"]),
-        "refs/heads/main\nrefs/tags/v1.1.0"
-    );
+    assert_eq!(repo.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main\nrefs/tags/v1.1.0");
 }
 
 #[test]
@@ -147,10 +127,7 @@ fn https_is_believed_by_who_knows_the_authority() {
         (CertificateFor::ThePast, true),
     ] {
         let (success, output) = clone(purpose, trusted);
-        assert!(
-            !success && output.contains("certificate"),
-            "{purpose:?}: {output}"
-        );
+        assert!(!success && output.contains("certificate"), "{purpose:?}: {output}");
     }
 }
 
@@ -195,10 +172,7 @@ fn an_endless_answer_goes_on() {
     )
     .unwrap();
     let mut received = std::io::Read::take(stream, 10_000_000);
-    assert_eq!(
-        std::io::copy(&mut received, &mut std::io::sink()).unwrap(),
-        10_000_000
-    );
+    assert_eq!(std::io::copy(&mut received, &mut std::io::sink()).unwrap(), 10_000_000);
 }
 
 /// A receiver of webhooks that keeps the text of one request and answers 202.
@@ -214,18 +188,11 @@ fn receiver() -> (String, std::sync::mpsc::Receiver<String>) {
             while !text.ends_with("\r\n\r\n") {
                 reader.read_line(&mut text).unwrap();
             }
-            let length = text
-                .lines()
-                .find_map(|it| it.strip_prefix("content-length: "))
-                .unwrap()
-                .parse()
-                .unwrap();
+            let length =
+                text.lines().find_map(|it| it.strip_prefix("content-length: ")).unwrap().parse().unwrap();
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
-            reader
-                .get_mut()
-                .write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
-                .unwrap();
+            reader.get_mut().write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").unwrap();
             let _ = sender.send(text + &String::from_utf8(body).unwrap());
         }
     });
@@ -243,23 +210,13 @@ fn a_push_sends_a_webhook() {
     let scratch = tempfile::tempdir().unwrap();
     assert!(git(scratch.path(), &[], &["clone", "--quiet", repo.url(), "."]).0);
     std::fs::write(scratch.path().join("a"), "2").unwrap();
-    assert!(
-        git(
-            scratch.path(),
-            &[],
-            &["commit", "--quiet", "--all", "--message=second"]
-        )
-        .0
-    );
+    assert!(git(scratch.path(), &[], &["commit", "--quiet", "--all", "--message=second"]).0);
     let (success, output) = git(scratch.path(), &[], &["push", "origin", "main"]);
     assert!(success, "{output}");
 
     let after = repo.id("main");
     let text = received.recv_timeout(Duration::from_secs(10)).unwrap();
-    assert!(
-        text.starts_with("POST /hook") && text.contains("x-github-event: push"),
-        "{text}"
-    );
+    assert!(text.starts_with("POST /hook") && text.contains("x-github-event: push"), "{text}");
     assert!(text.contains("x-hub-signature-256: sha256="), "{text}");
     let body: serde_json::Value = serde_json::from_str(text.rsplit("\r\n\r\n").next().unwrap()).unwrap();
     assert_eq!(body["ref"], "refs/heads/main");

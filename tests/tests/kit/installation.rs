@@ -14,10 +14,7 @@ async fn the_account_may_deploy_and_not_more_than_it_ships_with() {
     assert_eq!(may("create", "deployments.apps"), "yes");
     // Only the admin is in the group that the API server does not ask about.
     let (_, who) = cluster.try_kubectl(installation.identity(), ["auth", "whoami"], "");
-    assert!(
-        who.contains("system:serviceaccount:tiphys:tiphys-controller"),
-        "{who}"
-    );
+    assert!(who.contains("system:serviceaccount:tiphys:tiphys-controller"), "{who}");
     assert!(!who.contains("system:masters"), "{who}");
 }
 
@@ -28,8 +25,5 @@ async fn a_repository_for_tests_is_accepted() {
     let manifests = repository_manifests("default", "deploy", "http://127.0.0.1:1/acme/deploy.git");
     let arguments = ["apply", "--dry-run=server", "--filename=-"];
     let answer = cluster.kubectl_with_input(arguments, &manifests);
-    assert!(
-        answer.contains("repository.tiphys.dev/deploy created"),
-        "{answer}"
-    );
+    assert!(answer.contains("repository.tiphys.dev/deploy created"), "{answer}");
 }

@@ -39,8 +39,5 @@ fn git(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> (bool, S
         .output()
         .unwrap();
     let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }

@@ -6,10 +6,7 @@ use tiphys_tests::{Process, eventually, eventually_blocking, program};
 const SOON: Duration = Duration::from_secs(10);
 
 fn shell(script: &str) -> Process {
-    Process::builder("shell", "/bin/sh")
-        .args(["-c", script])
-        .env("GREETING", "hello")
-        .start()
+    Process::builder("shell", "/bin/sh").args(["-c", script]).env("GREETING", "hello").start()
 }
 
 #[test]
@@ -43,17 +40,9 @@ fn a_process_has_figures() {
     let process = shell("while :; do :; done");
     eventually_blocking("it uses the processor", SOON, || {
         let used = process.cpu_time();
-        if used >= Duration::from_millis(50) {
-            Ok(())
-        } else {
-            Err(format!("{used:?}"))
-        }
+        if used >= Duration::from_millis(50) { Ok(()) } else { Err(format!("{used:?}")) }
     });
-    assert!(
-        (100_000..100_000_000).contains(&process.resident_bytes()),
-        "{}",
-        process.resident_bytes()
-    );
+    assert!((100_000..100_000_000).contains(&process.resident_bytes()), "{}", process.resident_bytes());
     let pid = process.pid();
     drop(process);
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
@@ -65,15 +54,10 @@ fn waiting_ends_with_what_was_seen_last() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let brief = Duration::from_millis(30);
     let refused = std::panic::catch_unwind(|| {
-        runtime.block_on(eventually("the moon is cheese", brief, || async {
-            Err::<(), _>("stone")
-        }));
+        runtime.block_on(eventually("the moon is cheese", brief, || async { Err::<(), _>("stone") }));
     });
     let text = message(refused);
-    assert!(
-        text.contains("process.rs") && text.contains("the moon is cheese"),
-        "{text}"
-    );
+    assert!(text.contains("process.rs") && text.contains("the moon is cheese"), "{text}");
     assert!(text.ends_with("last seen: stone"), "{text}");
 
     let began = Instant::now();
@@ -90,9 +74,7 @@ fn waiting_ends_with_what_was_seen_last() {
 
 #[test]
 fn the_programs_of_the_workspace_are_found() {
-    let help = Process::builder("tiphys", program("tiphys"))
-        .arg("--help")
-        .start();
+    let help = Process::builder("tiphys", program("tiphys")).arg("--help").start();
     assert!(help.wait(SOON).success(), "{}", help.log());
     assert!(help.log().contains("Usage"), "{}", help.log());
 }

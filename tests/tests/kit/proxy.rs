@@ -33,12 +33,7 @@ impl Stage {
 
     /// The names that are really there.
     async fn names(&self) -> Vec<String> {
-        let list = self
-            .ns
-            .api::<ConfigMap>()
-            .list(&ListParams::default())
-            .await
-            .unwrap();
+        let list = self.ns.api::<ConfigMap>().list(&ListParams::default()).await.unwrap();
         let names = list.items.into_iter().filter_map(|it| it.metadata.name);
         names.filter(|it| it != "kube-root-ca.crt").collect()
     }
@@ -53,10 +48,7 @@ fn client(proxy: &FaultProxy) -> Client {
 
 fn config_map(name: &str) -> ConfigMap {
     ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
         ..ConfigMap::default()
     }
 }
@@ -74,36 +66,14 @@ async fn without_rules_it_passes_on_and_counts() {
     stage.create("a").await.unwrap();
     stage.maps.get("a").await.unwrap();
     let patch = Patch::Apply(json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "k": "v" } }));
-    stage
-        .maps
-        .patch("a", &PatchParams::apply("test"), &patch)
-        .await
-        .unwrap();
-    stage
-        .maps
-        .patch("a", &PatchParams::apply("test").dry_run(), &patch)
-        .await
-        .unwrap();
+    stage.maps.patch("a", &PatchParams::apply("test"), &patch).await.unwrap();
+    stage.maps.patch("a", &PatchParams::apply("test").dry_run(), &patch).await.unwrap();
 
     let counts = stage.proxy.counts();
-    let of = |verb| {
-        counts
-            .get(&(verb, "configmaps".to_owned()))
-            .copied()
-            .unwrap_or_default()
-    };
-    assert_eq!(
-        (of(Verb::Create), of(Verb::Get), of(Verb::Apply)),
-        (1, 1, 2),
-        "{counts:?}"
-    );
+    let of = |verb| counts.get(&(verb, "configmaps".to_owned())).copied().unwrap_or_default();
+    assert_eq!((of(Verb::Create), of(Verb::Get), of(Verb::Apply)), (1, 1, 2), "{counts:?}");
     assert_eq!(stage.proxy.count(RecordedRequest::is_write), 2);
-    assert_eq!(
-        stage
-            .proxy
-            .count(|it| it.status == Some(201) && it.namespace == stage.ns.name()),
-        1
-    );
+    assert_eq!(stage.proxy.count(|it| it.status == Some(201) && it.namespace == stage.ns.name()), 1);
     stage.proxy.forget();
     assert!(stage.proxy.requests().is_empty());
 
@@ -111,14 +81,8 @@ async fn without_rules_it_passes_on_and_counts() {
     let stranger = Identity::token("nobody", "wrong");
     let maps: Api<ConfigMap> = Api::namespaced(stage.proxy.client(&stranger), stage.ns.name());
     assert_eq!(code(maps.get("a").await), 401);
-    let seen = stage.proxy.kubectl([
-        "get",
-        "configmap",
-        "a",
-        "--namespace",
-        stage.ns.name(),
-        "--output=name",
-    ]);
+    let seen =
+        stage.proxy.kubectl(["get", "configmap", "a", "--namespace", stage.ns.name(), "--output=name"]);
     assert_eq!(seen, "configmap/a\n");
 }
 
@@ -126,12 +90,7 @@ async fn without_rules_it_passes_on_and_counts() {
 async fn refusals_keep_the_request_from_the_api_server() {
     let stage = Stage::set().await;
     for (fault, expected) in [
-        (
-            Fault::TooManyRequests {
-                retry_after: Duration::from_secs(1),
-            },
-            429,
-        ),
+        (Fault::TooManyRequests { retry_after: Duration::from_secs(1) }, 429),
         (Fault::Status(StatusCode::INTERNAL_SERVER_ERROR), 500),
         (Fault::Status(StatusCode::SERVICE_UNAVAILABLE), 503),
     ] {
@@ -142,28 +101,18 @@ async fn refusals_keep_the_request_from_the_api_server() {
         assert_eq!(stage.proxy.hits(rule), 1);
     }
     stage.proxy.add(Rule::new(Fault::Refuse).verbs(&[Verb::Create]));
-    assert!(!matches!(
-        stage.create("refused").await,
-        Ok(_) | Err(kube::Error::Api(_))
-    ));
+    assert!(!matches!(stage.create("refused").await, Ok(_) | Err(kube::Error::Api(_))));
     stage.proxy.clear();
     assert!(stage.names().await.is_empty());
     stage.create("taken").await.unwrap();
 
     // A client that tries again does so after a 429, and succeeds.
-    stage.proxy.add(
-        Rule::new(Fault::TooManyRequests {
-            retry_after: Duration::from_secs(1),
-        })
-        .times(1),
-    );
+    stage.proxy.add(Rule::new(Fault::TooManyRequests { retry_after: Duration::from_secs(1) }).times(1));
     let began = Instant::now();
     let patient: Api<ConfigMap> = Api::namespaced(stage.proxy.admin(), stage.ns.name());
     patient.get("taken").await.unwrap();
     assert_eq!(
-        stage
-            .proxy
-            .count(|it| it.status == Some(429) && it.fault.is_some() && it.verb == Verb::Get),
+        stage.proxy.count(|it| it.status == Some(429) && it.fault.is_some() && it.verb == Verb::Get),
         1
     );
     assert!(began.elapsed() < Duration::from_secs(10));
@@ -173,18 +122,14 @@ async fn refusals_keep_the_request_from_the_api_server() {
 async fn slow_and_silent_answers() {
     let stage = Stage::set().await;
     let delay = Duration::from_millis(200);
-    let rule = stage
-        .proxy
-        .add(Rule::new(Fault::Latency(delay)).path("/configmaps"));
+    let rule = stage.proxy.add(Rule::new(Fault::Latency(delay)).path("/configmaps"));
     let began = Instant::now();
     stage.create("late").await.unwrap();
     assert!(began.elapsed() >= delay);
     stage.proxy.remove(rule);
 
     stage.proxy.add(Rule::new(Fault::Hang).resource("configmaps"));
-    tokio::time::timeout(delay, stage.maps.get("late"))
-        .await
-        .unwrap_err();
+    tokio::time::timeout(delay, stage.maps.get("late")).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -194,22 +139,12 @@ async fn an_answer_can_be_lost_after_the_write() {
     let error = stage.create("written").await.unwrap_err();
     assert!(!matches!(error, kube::Error::Api(_)), "{error}");
     assert_eq!(stage.names().await, ["written"]);
-    assert_eq!(
-        stage
-            .proxy
-            .count(|it| it.fault == Some(Fault::DropAnswer) && it.status.is_none()),
-        1
-    );
+    assert_eq!(stage.proxy.count(|it| it.fault == Some(Fault::DropAnswer) && it.status.is_none()), 1);
 }
 
 /// Everything that a watch shows: names, the status of an error event, and `closed` at its end.
 async fn watched(stage: &Stage) -> Vec<String> {
-    let mut events = stage
-        .maps
-        .watch(&WatchParams::default().timeout(20), "0")
-        .await
-        .unwrap()
-        .boxed();
+    let mut events = stage.maps.watch(&WatchParams::default().timeout(20), "0").await.unwrap().boxed();
     let mut seen = Vec::new();
     while let Some(event) = events.next().await {
         if matches!(event, Ok(WatchEvent::Bookmark(_))) {
@@ -232,14 +167,8 @@ async fn watches_end_early_in_three_ways() {
     for name in ["a", "b", "c"] {
         stage.create(name).await.unwrap();
     }
-    let path = format!(
-        "/api/v1/namespaces/{}/configmaps?watch=true&timeoutSeconds=20",
-        stage.ns.name()
-    );
-    let events = |count, how| Fault::EndWatch {
-        after: After::Events(count),
-        how,
-    };
+    let path = format!("/api/v1/namespaces/{}/configmaps?watch=true&timeoutSeconds=20", stage.ns.name());
+    let events = |count, how| Fault::EndWatch { after: After::Events(count), how };
     // The library takes a cut for an end; kubectl does not.
     for (how, end, succeeds) in [
         (WatchEnd::Closed, &["closed"][..], true),
@@ -251,23 +180,16 @@ async fn watches_end_early_in_three_ways() {
         assert_eq!(seen.len(), 2 + end.len(), "{how:?}: {seen:?}");
         assert_eq!(seen[2..], *end, "{how:?}: {seen:?}");
         let (success, output) =
-            stage
-                .proxy
-                .try_kubectl(&stage.proxy.admin_identity(), ["get", "--raw", &path], "");
+            stage.proxy.try_kubectl(&stage.proxy.admin_identity(), ["get", "--raw", &path], "");
         assert_eq!(success, succeeds, "{how:?}: {output}");
         assert_eq!(output.matches("\"ADDED\"").count(), 2, "{how:?}: {output}");
         stage.proxy.remove(rule);
     }
-    let time = Fault::EndWatch {
-        after: After::Time(Duration::from_millis(300)),
-        how: WatchEnd::Closed,
-    };
+    let time = Fault::EndWatch { after: After::Time(Duration::from_millis(300)), how: WatchEnd::Closed };
     stage.proxy.add(Rule::new(time).verbs(&[Verb::Watch]));
     assert_eq!(watched(&stage).await.last().unwrap(), "closed");
     stage.proxy.clear();
-    stage
-        .proxy
-        .add(Rule::new(Fault::Status(StatusCode::GONE)).verbs(&[Verb::Watch]));
+    stage.proxy.add(Rule::new(Fault::Status(StatusCode::GONE)).verbs(&[Verb::Watch]));
     let refused = stage.maps.watch(&WatchParams::default(), "1").await;
     assert_eq!(code(refused.map(|_| ())), 410);
 }
@@ -277,18 +199,12 @@ async fn rules_can_be_narrow_and_chance_is_repeatable() {
     let stage = Stage::set().await;
     let unavailable = || Rule::new(Fault::Status(StatusCode::SERVICE_UNAVAILABLE));
     let elsewhere = stage.proxy.add(unavailable().resource("secrets"));
-    let third = stage
-        .proxy
-        .add(unavailable().verbs(&[Verb::Create]).skip(2).times(1));
-    let outcomes: Vec<bool> = [
-        stage.create("a").await,
-        stage.create("b").await,
-        stage.create("c").await,
-        stage.create("d").await,
-    ]
-    .iter()
-    .map(Result::is_ok)
-    .collect();
+    let third = stage.proxy.add(unavailable().verbs(&[Verb::Create]).skip(2).times(1));
+    let outcomes: Vec<bool> =
+        [stage.create("a").await, stage.create("b").await, stage.create("c").await, stage.create("d").await]
+            .iter()
+            .map(Result::is_ok)
+            .collect();
     assert_eq!(outcomes, [true, true, false, true]);
     assert_eq!((stage.proxy.hits(elsewhere), stage.proxy.hits(third)), (0, 1));
 

@@ -10,11 +10,7 @@ fn settings(folder: &Path, key: &SshKey, known_hosts: &str) -> Vec<(&'static str
     let hosts = folder.join("known_hosts");
     std::fs::write(&hosts, format!("{known_hosts}\n")).unwrap();
     let ask = folder.join("ask");
-    std::fs::write(
-        &ask,
-        format!("#!/bin/sh\necho '{}'\n", key.passphrase().unwrap_or("none")),
-    )
-    .unwrap();
+    std::fs::write(&ask, format!("#!/bin/sh\necho '{}'\n", key.passphrase().unwrap_or("none"))).unwrap();
     std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700)).unwrap();
     let ssh = format!(
         "ssh -F none -o UserKnownHostsFile={} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -i {}",
@@ -51,19 +47,9 @@ fn ssh_lets_in_who_has_the_key_and_knows_the_host() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path(), key, hosts);
-        let settings: Vec<(&str, &str)> = settings
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let (_, output) = git(
-            folder.path(),
-            &settings,
-            &["ls-remote", repo.url(), "refs/heads/main"],
-        );
-        assert!(
-            output.contains(expected),
-            "expected {expected}: {output}\n{}",
-            server.process().log()
-        );
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (_, output) = git(folder.path(), &settings, &["ls-remote", repo.url(), "refs/heads/main"]);
+        assert!(output.contains(expected), "expected {expected}: {output}\n{}", server.process().log());
     }
 }
