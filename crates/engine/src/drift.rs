@@ -69,7 +69,13 @@ const SLOWEST: Duration = Duration::from_mins(5);
 
 impl Oscillation {
     /// Notes that `fields` of an object, changed by `manager`, are corrected at `now`. Says whether that is a fight.
-    pub fn correct(&mut self, id: &ObjectId, manager: &str, fields: &[String], now: Instant) -> Option<Fight> {
+    pub fn correct(
+        &mut self,
+        id: &ObjectId,
+        manager: &str,
+        fields: &[String],
+        now: Instant,
+    ) -> Option<Fight> {
         self.forget_before(now);
         let rounds = self.rounds.entry((id.clone(), manager.to_owned())).or_default();
         rounds.push(now);

@@ -22,11 +22,8 @@ pub struct Record<'a> {
 pub fn expired<'a>(records: &[Record<'a>], limit: u32, in_use: &[&str]) -> Vec<&'a str> {
     let mut finished: Vec<_> = records.iter().filter(|record| record.phase.is_finished()).collect();
     finished.sort_by_key(|record| (record.number, record.name));
-    let last_good = finished
-        .iter()
-        .rev()
-        .find(|record| record.phase == Phase::Succeeded)
-        .map(|record| record.name);
+    let last_good =
+        finished.iter().rev().find(|record| record.phase == Phase::Succeeded).map(|record| record.name);
     let in_use: BTreeSet<_> = in_use.iter().copied().chain(last_good).collect();
     let surplus = finished.len().saturating_sub(limit as usize);
     finished

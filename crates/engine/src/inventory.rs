@@ -87,9 +87,7 @@ impl Inventory {
 
 impl FromIterator<(ObjectId, InventoryEntry)> for Inventory {
     fn from_iter<I: IntoIterator<Item = (ObjectId, InventoryEntry)>>(entries: I) -> Self {
-        Self {
-            entries: entries.into_iter().collect(),
-        }
+        Self { entries: entries.into_iter().collect() }
     }
 }
 

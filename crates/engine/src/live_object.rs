@@ -48,9 +48,7 @@ impl LiveObject {
             id,
             gvk,
             uid: text(object, "/metadata/uid").unwrap_or_default().to_owned(),
-            resource_version: text(object, "/metadata/resourceVersion")
-                .unwrap_or_default()
-                .to_owned(),
+            resource_version: text(object, "/metadata/resourceVersion").unwrap_or_default().to_owned(),
             owner_label: object
                 .pointer("/metadata/labels")
                 .and_then(|labels| labels.get(APPLICATION_LABEL)?.as_str())
@@ -65,8 +63,8 @@ impl LiveObject {
 
     /// The whole object.
     pub fn object(&self) -> Result<Value, Error> {
-        let json =
-            zstd::bulk::decompress(&self.raw, self.raw_length).map_err(|error| unreadable(&self.id, error))?;
+        let json = zstd::bulk::decompress(&self.raw, self.raw_length)
+            .map_err(|error| unreadable(&self.id, error))?;
         serde_json::from_slice(&json).map_err(|error| unreadable(&self.id, error))
     }
 }
@@ -84,9 +82,7 @@ impl std::fmt::Debug for LiveObject {
 /// What an object of the API server is called.
 pub fn identify(object: &Value) -> Result<(ObjectId, GroupVersionKind), Error> {
     let required = |pointer, field| {
-        text(object, pointer)
-            .filter(|text| !text.is_empty())
-            .ok_or(Error::NotAnObject { field })
+        text(object, pointer).filter(|text| !text.is_empty()).ok_or(Error::NotAnObject { field })
     };
     let kind = required("/kind", "kind")?;
     let gvk = GroupVersionKind::parse(required("/apiVersion", "apiVersion")?, kind)
@@ -107,10 +103,7 @@ fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
 }
 
 fn unreadable(id: &ObjectId, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::ReadLive {
-        id: Box::new(id.clone()),
-        source: Box::new(error),
-    }
+    Error::ReadLive { id: Box::new(id.clone()), source: Box::new(error) }
 }
 
 #[cfg(test)]

@@ -59,11 +59,7 @@ pub fn plan(live: &Value) -> Option<Migration> {
         return None;
     }
     ours.extend(&taken);
-    Some(Migration {
-        json_patch: patch(live, &ours)?,
-        managers,
-        fields: taken.to_value(),
-    })
+    Some(Migration { json_patch: patch(live, &ours)?, managers, fields: taken.to_value() })
 }
 
 /// `managedFields` without the entries that are taken over, and with ours for all of them.
@@ -71,9 +67,8 @@ fn patch(live: &Value, ours: &FieldSet) -> Option<Value> {
     let metadata = live.get("metadata")?;
     let entries = metadata.get("managedFields")?.as_array()?;
     let taken_over = |entry: &&Value| {
-        ManagedFields::parse(entry).is_some_and(|entry| {
-            is_taken_over(&entry.manager) || entry.is_applied_by(FIELD_MANAGER)
-        })
+        ManagedFields::parse(entry)
+            .is_some_and(|entry| is_taken_over(&entry.manager) || entry.is_applied_by(FIELD_MANAGER))
     };
     let model = entries.iter().find(taken_over)?;
     let mut own = Map::new();

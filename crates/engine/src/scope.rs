@@ -38,7 +38,9 @@ pub struct ScopeInput<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// The Project does not exist.
-    #[error("there is no Project {project} in namespace {namespace}: create it, or name another in spec.project")]
+    #[error(
+        "there is no Project {project} in namespace {namespace}: create it, or name another in spec.project"
+    )]
     UnknownProject {
         /// Its name.
         project: String,
@@ -56,7 +58,9 @@ pub enum Violation {
         namespace: String,
     },
     /// The Project does not allow the repository.
-    #[error("Project {project} does not allow the repository {source_url}: it would have to name it in spec.sources")]
+    #[error(
+        "Project {project} does not allow the repository {source_url}: it would have to name it in spec.sources"
+    )]
     Source {
         /// Its name.
         project: String,
@@ -92,7 +96,9 @@ pub enum Violation {
         own: String,
     },
     /// A cluster-wide object that is not allowed.
-    #[error("{object} belongs to the whole cluster: Project {project} would have to name its kind in spec.clusterKinds")]
+    #[error(
+        "{object} belongs to the whole cluster: Project {project} would have to name its kind in spec.clusterKinds"
+    )]
     ClusterKind {
         /// The object.
         object: ObjectId,
@@ -131,9 +137,9 @@ impl Violation {
         match self {
             Self::UnknownProject { .. } | Self::ForeignProject { .. } | Self::Source { .. } => None,
             Self::Destination { object, .. } | Self::OutsideNamespace { object, .. } => object.as_ref(),
-            Self::ClusterKind { object, .. } | Self::ClusterWide { object, .. } | Self::Request { object } => {
-                Some(object)
-            }
+            Self::ClusterKind { object, .. }
+            | Self::ClusterWide { object, .. }
+            | Self::Request { object } => Some(object),
         }
     }
 }
@@ -212,9 +218,7 @@ impl<'a> Rights<'a> {
 
     fn object(&self, object: &ObjectId) -> Option<Violation> {
         if is_request(object) {
-            return Some(Violation::Request {
-                object: object.clone(),
-            });
+            return Some(Violation::Request { object: object.clone() });
         }
         match &object.namespace {
             Some(namespace) => self.namespace(Some(object), namespace),

@@ -37,11 +37,7 @@ impl Owner {
         let parts = [&self.installation.0, &self.namespace, &self.name];
         let digest = Digest::of(&parts.map(|part| part.as_bytes())).to_string();
         let hash: String = digest.chars().take(16).collect();
-        if readable.is_empty() {
-            hash
-        } else {
-            format!("{readable}-{hash}")
-        }
+        if readable.is_empty() { hash } else { format!("{readable}-{hash}") }
     }
 
     /// Value of the annotation that says it in words: `namespace/name`.
@@ -79,9 +75,7 @@ pub fn mark(manifest: &mut Manifest, owner: &Owner) {
 /// Whose a live object is, as seen by `owner`.
 pub fn claim(object: &Value, owner: &Owner) -> Claim {
     let metadata = |field: &str, key: &str| {
-        object
-            .get("metadata")
-            .and_then(|metadata| metadata.get(field)?.get(key)?.as_str())
+        object.get("metadata").and_then(|metadata| metadata.get(field)?.get(key)?.as_str())
     };
     match metadata("labels", APPLICATION_LABEL) {
         None | Some("") => Claim::Nobody,
@@ -131,10 +125,7 @@ impl Claims {
             .iter()
             .filter_map(|id| {
                 let other = self.owners.get(id).filter(|other| *other != owner)?;
-                Some(Conflict {
-                    id: (*id).clone(),
-                    owner: other.clone(),
-                })
+                Some(Conflict { id: (*id).clone(), owner: other.clone() })
             })
             .collect();
         if !conflicts.is_empty() {

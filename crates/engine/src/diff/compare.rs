@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use tiphys_manifest::quantity::Quantity;
 
 use crate::fields::{FieldPath, Segment};
 
@@ -30,11 +31,7 @@ fn walk<'a>(path: &FieldPath, before: &'a Value, after: &'a Value, changes: &mut
         }
         (Value::Array(old), Value::Array(new)) => walk_lists(path, old, new, changes),
         (old, new) if equal(path, old, new) => {}
-        (old, new) => changes.push(Change {
-            path: path.clone(),
-            before: Some(old),
-            after: Some(new),
-        }),
+        (old, new) => changes.push(Change { path: path.clone(), before: Some(old), after: Some(new) }),
     }
 }
 
@@ -47,11 +44,7 @@ fn pair<'a>(
     match (before, after) {
         (Some(before), Some(after)) => walk(path, before, after, changes),
         (None, None) => {}
-        (before, after) => changes.push(Change {
-            path: path.clone(),
-            before,
-            after,
-        }),
+        (before, after) => changes.push(Change { path: path.clone(), before, after }),
     }
 }
 
@@ -64,15 +57,10 @@ fn walk_lists<'a>(path: &FieldPath, before: &'a [Value], after: &'a [Value], cha
         return;
     };
     let find = |list: &'a [Value], wanted: &str| {
-        list.iter()
-            .find(|item| key_text(item, key).is_some_and(|text| text == wanted))
+        list.iter().find(|item| key_text(item, key).is_some_and(|text| text == wanted))
     };
     let step = |index: usize, value: &str| {
-        path.join(Segment::Item {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            index,
-        })
+        path.join(Segment::Item { key: key.to_owned(), value: value.to_owned(), index })
     };
     let start = changes.len();
     for (index, item) in after.iter().enumerate() {
@@ -95,32 +83,19 @@ fn walk_lists<'a>(path: &FieldPath, before: &'a [Value], after: &'a [Value], cha
 }
 
 /// Fields that tell the items of Kubernetes' lists apart, the most telling first.
-const KEYS: &[&str] = &[
-    "name",
-    "key",
-    "type",
-    "mountPath",
-    "devicePath",
-    "containerPort",
-    "port",
-    "ip",
-    "uid",
-    "topologyKey",
-];
+const KEYS: &[&str] =
+    &["name", "key", "type", "mountPath", "devicePath", "containerPort", "port", "ip", "uid", "topologyKey"];
 
 /// A field that every item of both lists has, with another value in each item of a list.
 pub(crate) fn list_key(before: &[Value], after: &[Value]) -> Option<&'static str> {
     let distinct = |list: &[Value], key: &str| {
         let mut seen = BTreeSet::new();
-        list.iter()
-            .all(|item| key_text(item, key).is_some_and(|value| seen.insert(value)))
+        list.iter().all(|item| key_text(item, key).is_some_and(|value| seen.insert(value)))
     };
     if before.is_empty() && after.is_empty() {
         return None;
     }
-    KEYS.iter()
-        .copied()
-        .find(|key| distinct(before, key) && distinct(after, key))
+    KEYS.iter().copied().find(|key| distinct(before, key) && distinct(after, key))
 }
 
 fn key_text(item: &Value, key: &str) -> Option<String> {
@@ -169,6 +144,9 @@ fn equal(path: &FieldPath, before: &Value, after: &Value) -> bool {
     is_quantity && !is_text && same_quantity(before, after)
 }
 
-fn same_quantity(_before: &Value, _after: &Value) -> bool {
-    false
+fn same_quantity(before: &Value, after: &Value) -> bool {
+    match (Quantity::from_json(before), Quantity::from_json(after)) {
+        (Ok(before), Ok(after)) => before == after,
+        _ => false,
+    }
 }

@@ -34,10 +34,10 @@ pub struct FieldChange {
     /// Which field, such as `spec.containers[name=web].image`.
     pub path: String,
     /// Its value before; absent when it is new.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "shown::present")]
     pub before: Option<Shown>,
     /// Its value after; absent when it is removed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "shown::present")]
     pub after: Option<Shown>,
 }
 
@@ -81,12 +81,7 @@ impl Diff {
 
     /// The paths that differ, in a line: the first `limit` of them and how many more.
     pub fn summary(&self, limit: usize) -> String {
-        let mut paths: Vec<_> = self
-            .fields
-            .iter()
-            .take(limit)
-            .map(|field| field.path.clone())
-            .collect();
+        let mut paths: Vec<_> = self.fields.iter().take(limit).map(|field| field.path.clone()).collect();
         if self.fields.len() > limit {
             paths.push(format!("and {} more", self.fields.len() - limit));
         }

@@ -13,10 +13,7 @@ const GENERATED: &[&str] = &[
 ];
 
 /// Copies of the manifest that other tools keep in the object itself. Beside being noise, they hold values of Secrets.
-const COPIES: &[&str] = &[
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "kapp.k14s.io/original",
-];
+const COPIES: &[&str] = &["kubectl.kubernetes.io/last-applied-configuration", "kapp.k14s.io/original"];
 
 /// An object without what the API server, or another tool's bookkeeping, writes into it.
 pub fn normalise(object: &Value) -> Value {

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// What stands where a value of a Secret is.
@@ -27,6 +27,11 @@ impl Shown {
     pub(super) fn part_of(_whole: &ShownObject, part: &Value) -> Self {
         Self(part.clone())
     }
+}
+
+/// Reads a value that is there, be it null.
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Shown>, D::Error> {
+    Value::deserialize(deserializer).map(|value| Some(Shown(value)))
 }
 
 /// Hides values of Secrets on both sides. One still sees which of them differ, and neither what they are nor how long.

@@ -31,10 +31,7 @@ pub fn changed_since(wanted: &Value, live: &Value, ours: &str) -> Vec<ForeignCha
                 .flatten()
                 .filter(|manager| manager.name != ours)
                 .max_by_key(|manager| manager.time);
-            ForeignChange {
-                path: change.path.to_string(),
-                manager,
-            }
+            ForeignChange { path: change.path.to_string(), manager }
         })
         .collect()
 }

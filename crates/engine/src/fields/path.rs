@@ -53,9 +53,7 @@ impl FieldPath {
 
     /// What is there, if there is something.
     pub fn resolve<'a>(&self, object: &'a Value) -> Option<&'a Value> {
-        self.0
-            .iter()
-            .try_fold(object, |value, segment| segment.resolve(value))
+        self.0.iter().try_fold(object, |value, segment| segment.resolve(value))
     }
 
     /// Whether the path is `fields`, or leads below it.
@@ -79,9 +77,7 @@ impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |name: &str| {
             !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         };
         for (position, segment) in self.0.iter().enumerate() {
             match segment {
@@ -115,11 +111,7 @@ mod tests {
         let path: FieldPath = [
             Segment::Field("spec".to_owned()),
             Segment::Field("app.kubernetes.io/name".to_owned()),
-            Segment::Item {
-                key: "name".to_owned(),
-                value: "web".to_owned(),
-                index: 3,
-            },
+            Segment::Item { key: "name".to_owned(), value: "web".to_owned(), index: 3 },
             Segment::Field("args".to_owned()),
             Segment::Index(0),
         ]

@@ -62,10 +62,7 @@ pub(crate) fn item_of<'a>(
     index: usize,
     item: &Value,
 ) -> Option<(&'a str, &'a FieldSet)> {
-    elements
-        .iter()
-        .find(|(element, ..)| element.is_item(index, item))
-        .map(|(_, name, child)| (*name, *child))
+    elements.iter().find(|(element, ..)| element.is_item(index, item)).map(|(_, name, child)| (*name, *child))
 }
 
 impl FieldSet {
@@ -80,10 +77,7 @@ impl FieldSet {
             child.member |= child.children.is_empty();
             children.insert(name.clone(), child);
         }
-        Self {
-            member: fields.contains_key("."),
-            children,
-        }
+        Self { member: fields.contains_key("."), children }
     }
 
     /// Writes `FieldsV1`.
@@ -239,10 +233,7 @@ mod tests {
 
     fn path(text: &str) -> FieldPath {
         text.split('.')
-            .map(|part| {
-                part.parse()
-                    .map_or_else(|_| Segment::Field(part.to_owned()), Segment::Index)
-            })
+            .map(|part| part.parse().map_or_else(|_| Segment::Field(part.to_owned()), Segment::Index))
             .collect()
     }
 

@@ -35,9 +35,8 @@ pub(super) fn autoscaler(object: Object<'_>) -> HealthStatus {
     if list.is_empty() {
         return HealthStatus::progressing("NotObserved", "nobody has looked at it yet");
     }
-    let unmet = |kind: &str| {
-        conditions(list).find(|condition| condition.kind == kind && condition.is_false())
-    };
+    let unmet =
+        |kind: &str| conditions(list).find(|condition| condition.kind == kind && condition.is_false());
     let broken = |condition: &Condition<'_>| {
         let reason = condition.reason;
         reason.starts_with("Invalid") || matches!(reason, "FailedGetScale" | "FailedUpdateScale")
@@ -48,7 +47,9 @@ pub(super) fn autoscaler(object: Object<'_>) -> HealthStatus {
     }
     match unmet("ScalingActive") {
         // The target has no replicas, because somebody scaled it to zero.
-        Some(condition) if condition.reason == "ScalingDisabled" => HealthStatus::suspended(condition.message),
+        Some(condition) if condition.reason == "ScalingDisabled" => {
+            HealthStatus::suspended(condition.message)
+        }
         Some(condition) => HealthStatus::progressing(reason(&condition), condition.message),
         None => HealthStatus::healthy(),
     }

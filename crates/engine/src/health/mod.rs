@@ -61,11 +61,7 @@ pub struct HealthStatus {
 impl HealthStatus {
     /// It does what it should, and there is nothing to say about that.
     pub const fn healthy() -> Self {
-        Self {
-            health: Health::Healthy,
-            reason: Cow::Borrowed(""),
-            message: String::new(),
-        }
+        Self { health: Health::Healthy, reason: Cow::Borrowed(""), message: String::new() }
     }
 
     /// It should be there and is not.
@@ -78,11 +74,7 @@ impl HealthStatus {
         reason: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
     ) -> Self {
-        Self {
-            health,
-            reason: reason.into(),
-            message: message.into(),
-        }
+        Self { health, reason: reason.into(), message: message.into() }
     }
 
     fn progressing(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
@@ -141,14 +133,13 @@ fn not_observed(object: Object<'_>) -> Option<HealthStatus> {
 
 /// What the object says of itself in the conditions that kstatus defines; the first that holds counts.
 fn announced(object: Object<'_>) -> Option<HealthStatus> {
-    object
-        .conditions()
-        .filter(|condition| condition.is_true())
-        .find_map(|condition| match condition.kind {
-            "Reconciling" => Some(HealthStatus::progressing(condition.reason_or("Reconciling"), condition.message)),
-            "Stalled" => Some(HealthStatus::degraded(condition.reason_or("Stalled"), condition.message)),
-            _ => None,
-        })
+    object.conditions().filter(|condition| condition.is_true()).find_map(|condition| match condition.kind {
+        "Reconciling" => {
+            Some(HealthStatus::progressing(condition.reason_or("Reconciling"), condition.message))
+        }
+        "Stalled" => Some(HealthStatus::degraded(condition.reason_or("Stalled"), condition.message)),
+        _ => None,
+    })
 }
 
 fn known_kind(object: Object<'_>) -> Option<HealthStatus> {
@@ -156,7 +147,9 @@ fn known_kind(object: Object<'_>) -> Option<HealthStatus> {
         ("apps" | "extensions", "Deployment") => workload::deployment(object),
         ("apps", "StatefulSet") => workload::stateful_set(object),
         ("apps" | "extensions", "DaemonSet") => workload::daemon_set(object),
-        ("apps" | "extensions", "ReplicaSet") | ("", "ReplicationController") => workload::replica_set(object),
+        ("apps" | "extensions", "ReplicaSet") | ("", "ReplicationController") => {
+            workload::replica_set(object)
+        }
         ("", "Pod") => pod::pod(object),
         ("batch", "Job") => batch::job(object),
         ("batch", "CronJob") => batch::cron_job(object),

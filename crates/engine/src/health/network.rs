@@ -2,11 +2,7 @@ use super::HealthStatus;
 use super::object::Object;
 
 pub(super) fn service(object: Object<'_>) -> HealthStatus {
-    if object.text("/spec/type") == "LoadBalancer" {
-        addressed(object)
-    } else {
-        HealthStatus::healthy()
-    }
+    if object.text("/spec/type") == "LoadBalancer" { addressed(object) } else { HealthStatus::healthy() }
 }
 
 pub(super) fn ingress(object: Object<'_>) -> HealthStatus {
@@ -15,7 +11,10 @@ pub(super) fn ingress(object: Object<'_>) -> HealthStatus {
 
 fn addressed(object: Object<'_>) -> HealthStatus {
     if object.list("/status/loadBalancer/ingress").is_empty() {
-        HealthStatus::progressing("NoAddress", "it waits for an address from a load balancer or ingress controller")
+        HealthStatus::progressing(
+            "NoAddress",
+            "it waits for an address from a load balancer or ingress controller",
+        )
     } else {
         HealthStatus::healthy()
     }

@@ -26,11 +26,7 @@ impl Condition<'_> {
 
     /// Its reason, or a word of ours where it gives none.
     pub(super) fn reason_or(&self, otherwise: &'static str) -> Cow<'static, str> {
-        if self.reason.is_empty() {
-            Cow::Borrowed(otherwise)
-        } else {
-            Cow::Owned(self.reason.to_owned())
-        }
+        if self.reason.is_empty() { Cow::Borrowed(otherwise) } else { Cow::Owned(self.reason.to_owned()) }
     }
 }
 
@@ -44,9 +40,7 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn group(self) -> &'a str {
-        self.text("/apiVersion")
-            .split_once('/')
-            .map_or("", |(group, _)| group)
+        self.text("/apiVersion").split_once('/').map_or("", |(group, _)| group)
     }
 
     /// The text at a pointer; empty when there is none.
@@ -68,10 +62,7 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn list(self, pointer: &str) -> &'a [Value] {
-        self.0
-            .pointer(pointer)
-            .and_then(Value::as_array)
-            .map_or(&[], Vec::as_slice)
+        self.0.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn annotation(self, key: &str) -> Option<&'a str> {
@@ -85,9 +76,7 @@ impl<'a> Object<'a> {
     /// Why nothing can be told from the object, if so: a field that every object shares has another type.
     pub(super) fn malformed(self) -> Option<&'static str> {
         let strange = |pointer: &str, fits: fn(&Value) -> bool| {
-            self.0
-                .pointer(pointer)
-                .is_some_and(|value| !value.is_null() && !fits(value))
+            self.0.pointer(pointer).is_some_and(|value| !value.is_null() && !fits(value))
         };
         if strange("/metadata/generation", Value::is_i64) {
             return Some("metadata.generation is not a whole number");

@@ -10,11 +10,9 @@ pub(super) fn pod(object: Object<'_>) -> HealthStatus {
         "Running" => running(object),
         "Pending" => pending(object),
         "" => HealthStatus::progressing("PodNotObserved", "nobody has looked at it yet"),
-        phase => HealthStatus::new(
-            tiphys_api::Health::Unknown,
-            "PodPhaseUnknown",
-            format!("its phase is {phase}"),
-        ),
+        phase => {
+            HealthStatus::new(tiphys_api::Health::Unknown, "PodPhaseUnknown", format!("its phase is {phase}"))
+        }
     }
 }
 
@@ -70,9 +68,7 @@ fn failure(object: Object<'_>) -> String {
             Some(format!("container {} ended with exit code {code} ({reason})", name(container)))
         })
     };
-    said.map(str::to_owned)
-        .or_else(exit)
-        .unwrap_or_else(|| "it failed".to_owned())
+    said.map(str::to_owned).or_else(exit).unwrap_or_else(|| "it failed".to_owned())
 }
 
 fn containers(object: Object<'_>) -> impl Iterator<Item = &Value> {

@@ -19,10 +19,7 @@ impl Shortfall {
 
 /// The first count that is not yet what it should be.
 fn first_short(shortfalls: impl IntoIterator<Item = Shortfall>) -> Option<HealthStatus> {
-    shortfalls
-        .into_iter()
-        .find(|it| it.short)
-        .map(|it| HealthStatus::progressing(it.reason, it.message))
+    shortfalls.into_iter().find(|it| it.short).map(|it| HealthStatus::progressing(it.reason, it.message))
 }
 
 fn replicas(object: Object<'_>) -> i64 {
@@ -44,8 +41,16 @@ pub(super) fn deployment(object: Object<'_>) -> HealthStatus {
     let ready = object.count("/status/readyReplicas");
     let short = first_short([
         Shortfall::new("LessReplicas", wanted > exist, format!("{exist} of {wanted} replicas exist")),
-        Shortfall::new("LessUpdated", wanted > updated, format!("{updated} of {wanted} replicas are updated")),
-        Shortfall::new("ExtraPods", exist > wanted, format!("{} old replicas are still there", exist - wanted)),
+        Shortfall::new(
+            "LessUpdated",
+            wanted > updated,
+            format!("{updated} of {wanted} replicas are updated"),
+        ),
+        Shortfall::new(
+            "ExtraPods",
+            exist > wanted,
+            format!("{} old replicas are still there", exist - wanted),
+        ),
         Shortfall::new(
             "LessAvailable",
             updated > available,
@@ -84,7 +89,11 @@ pub(super) fn stateful_set(object: Object<'_>) -> HealthStatus {
     let short = first_short([
         Shortfall::new("LessReplicas", wanted > exist, format!("{exist} of {wanted} replicas exist")),
         Shortfall::new("LessReady", wanted > ready, format!("{ready} of {wanted} replicas are ready")),
-        Shortfall::new("ExtraPods", exist > wanted, format!("{} replicas too many are there", exist - wanted)),
+        Shortfall::new(
+            "ExtraPods",
+            exist > wanted,
+            format!("{} replicas too many are there", exist - wanted),
+        ),
     ]);
     if let Some(status) = short {
         return status;
@@ -101,7 +110,11 @@ pub(super) fn stateful_set(object: Object<'_>) -> HealthStatus {
     }
     let revisions = (object.text("/status/currentRevision"), object.text("/status/updateRevision"));
     first_short([
-        Shortfall::new("LessCurrent", wanted > current, format!("{current} of {wanted} replicas are current")),
+        Shortfall::new(
+            "LessCurrent",
+            wanted > current,
+            format!("{current} of {wanted} replicas are current"),
+        ),
         Shortfall::new(
             "RevisionMismatch",
             revisions.0 != revisions.1,
@@ -119,7 +132,10 @@ pub(super) fn daemon_set(object: Object<'_>) -> HealthStatus {
         return HealthStatus::progressing("NoObservedGeneration", "its controller has not seen it yet");
     }
     let Some(wanted) = object.number("/status/desiredNumberScheduled") else {
-        return HealthStatus::progressing("NoDesiredNumber", "it is not known on how many nodes it should run");
+        return HealthStatus::progressing(
+            "NoDesiredNumber",
+            "it is not known on how many nodes it should run",
+        );
     };
     let on_delete = object.text("/spec/updateStrategy/type") == "OnDelete";
     let current = object.count("/status/currentNumberScheduled");
@@ -133,7 +149,11 @@ pub(super) fn daemon_set(object: Object<'_>) -> HealthStatus {
             wanted > updated && !on_delete,
             format!("it is updated on {updated} of {wanted} nodes"),
         ),
-        Shortfall::new("LessAvailable", wanted > available, format!("it is available on {available} of {wanted} nodes")),
+        Shortfall::new(
+            "LessAvailable",
+            wanted > available,
+            format!("it is available on {available} of {wanted} nodes"),
+        ),
         Shortfall::new("LessReady", wanted > ready, format!("it is ready on {ready} of {wanted} nodes")),
     ])
     .unwrap_or(HealthStatus::healthy())
@@ -150,10 +170,22 @@ pub(super) fn replica_set(object: Object<'_>) -> HealthStatus {
     let available = object.count("/status/availableReplicas");
     let ready = object.count("/status/readyReplicas");
     first_short([
-        Shortfall::new("LessLabelled", wanted > labelled, format!("{labelled} of {wanted} replicas are fully labelled")),
-        Shortfall::new("LessAvailable", wanted > available, format!("{available} of {wanted} replicas are available")),
+        Shortfall::new(
+            "LessLabelled",
+            wanted > labelled,
+            format!("{labelled} of {wanted} replicas are fully labelled"),
+        ),
+        Shortfall::new(
+            "LessAvailable",
+            wanted > available,
+            format!("{available} of {wanted} replicas are available"),
+        ),
         Shortfall::new("LessReady", wanted > ready, format!("{ready} of {wanted} replicas are ready")),
-        Shortfall::new("ExtraPods", exist > wanted, format!("{} replicas too many are there", exist - wanted)),
+        Shortfall::new(
+            "ExtraPods",
+            exist > wanted,
+            format!("{} replicas too many are there", exist - wanted),
+        ),
     ])
     .unwrap_or(HealthStatus::healthy())
 }

@@ -116,10 +116,7 @@ struct Owners {
 
 impl Owners {
     fn read(live: &Value) -> Self {
-        let mut owners = Self {
-            ours: FieldSet::default(),
-            others: FieldSet::default(),
-        };
+        let mut owners = Self { ours: FieldSet::default(), others: FieldSet::default() };
         for entry in managed_fields(live) {
             let is_ours = entry.is_applied_by(FIELD_MANAGER) || is_taken_over(&entry.manager);
             let side = if is_ours { &mut owners.ours } else { &mut owners.others };

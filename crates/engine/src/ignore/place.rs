@@ -25,7 +25,8 @@ impl Place {
         for token in &tokens {
             // Where what is desired ends, the live object says what is a list.
             let is_list = value.or(other).is_some_and(Value::is_array);
-            let segment = if is_list { Segment::Index(token.parse().ok()?) } else { Segment::Field(token.clone()) };
+            let segment =
+                if is_list { Segment::Index(token.parse().ok()?) } else { Segment::Field(token.clone()) };
             value = value.and_then(|value| segment.resolve(value));
             other = other.and_then(|value| segment.resolve(value));
             path = path.join(segment);
@@ -37,10 +38,7 @@ impl Place {
     /// The place of something in the live object. None when what is desired has nothing like it.
     pub(super) fn of_live(path: FieldPath, desired: &Value, live: &Value) -> Option<Self> {
         let found = translate(&path, live, desired)?;
-        Some(Self {
-            desired: found,
-            live: Some(path),
-        })
+        Some(Self { desired: found, live: Some(path) })
     }
 
     /// Whether this is what makes an object the object that it is.

@@ -110,11 +110,9 @@ impl std::fmt::Debug for Checked {
                 .field("message", message)
                 .field("creating", creating)
                 .finish_non_exhaustive(),
-            Self::Refused { class, message } => f
-                .debug_struct("Refused")
-                .field("class", class)
-                .field("message", message)
-                .finish(),
+            Self::Refused { class, message } => {
+                f.debug_struct("Refused").field("class", class).field("message", message).finish()
+            }
             Self::Unverifiable { why } => f.debug_struct("Unverifiable").field("why", why).finish(),
             Self::NoObjects => f.write_str("NoObjects"),
         }

@@ -162,9 +162,7 @@ impl Draft {
                 live: item.live.as_ref(),
                 surroundings: Surroundings {
                     namespace: namespace.is_some_and(|it| self.namespaces.contains(it)),
-                    definition: self
-                        .definitions
-                        .contains(&(item.id.group.clone(), item.id.kind.clone())),
+                    definition: self.definitions.contains(&(item.id.group.clone(), item.id.kind.clone())),
                 },
                 try_creating: item.recreate,
             })
@@ -174,10 +172,7 @@ impl Draft {
     /// Objects that are about to be asked about, have fields that others may own, and are not in the live cache. They
     /// may exist without our mark: tell the draft with [`Draft::see`] what is there, before asking.
     pub fn unseen(&self) -> impl Iterator<Item = &ObjectId> {
-        self.items
-            .iter()
-            .filter(|item| item.live.is_none() && !item.ignore.is_empty())
-            .map(|item| &item.id)
+        self.items.iter().filter(|item| item.live.is_none() && !item.ignore.is_empty()).map(|item| &item.id)
     }
 
     /// Takes note of a live object that carries nobody's mark: its ignored fields are left alone.
@@ -265,10 +260,7 @@ impl Draft {
         owned: &BTreeSet<ObjectId>,
         live: &dyn Fn(&ObjectId) -> Live,
     ) -> BTreeMap<String, ObjectId> {
-        owned
-            .iter()
-            .filter_map(|id| Some((live(id).present()?.uid.clone(), id.clone())))
-            .collect()
+        owned.iter().filter_map(|id| Some((live(id).present()?.uid.clone(), id.clone()))).collect()
     }
 }
 
@@ -362,12 +354,7 @@ pub(super) fn conflict(owner: &Owner, manifest: &Manifest, live: &Value) -> Opti
 }
 
 pub(super) fn refusal(manifest: &Manifest, class: Class, message: String) -> Refusal {
-    Refusal {
-        id: manifest.id(),
-        origin: Some(manifest.origin().clone()),
-        class,
-        message,
-    }
+    Refusal { id: manifest.id(), origin: Some(manifest.origin().clone()), class, message }
 }
 
 pub(super) fn is_definition(id: &ObjectId) -> bool {

@@ -68,29 +68,20 @@ struct Case<'a> {
 
 fn judge(case: &Case<'_>, answer: Option<&Checked>) -> Verdict {
     match answer {
-        Some(Checked::Predicted {
-            object,
-            existed: Existed::No,
-            warnings,
-            ..
-        }) => case.create(Some(object), warnings),
-        Some(Checked::Predicted {
-            object,
-            existed: Existed::Yes,
-            live,
-            warnings,
-        }) => case.existing(live.as_ref(), |live| case.change(live, object, warnings)),
-        Some(Checked::Immutable {
-            message,
-            live,
-            creating,
-        }) => case.existing(live.as_ref(), |live| case.recreate(live, message, creating)),
+        Some(Checked::Predicted { object, existed: Existed::No, warnings, .. }) => {
+            case.create(Some(object), warnings)
+        }
+        Some(Checked::Predicted { object, existed: Existed::Yes, live, warnings }) => {
+            case.existing(live.as_ref(), |live| case.change(live, object, warnings))
+        }
+        Some(Checked::Immutable { message, live, creating }) => {
+            case.existing(live.as_ref(), |live| case.recreate(live, message, creating))
+        }
         Some(Checked::Refused { class, message }) => case.refuse(*class, message.clone()),
         Some(Checked::Unverifiable { why }) => case.unverified(why),
-        Some(Checked::NoObjects) | None => case.refuse(
-            Class::Transient,
-            "the API server was not asked about it; try again".to_owned(),
-        ),
+        Some(Checked::NoObjects) | None => {
+            case.refuse(Class::Transient, "the API server was not asked about it; try again".to_owned())
+        }
     }
 }
 
@@ -261,10 +252,8 @@ fn number_ranks(steps: &mut [Step]) {
     for step in steps {
         let prunes = step.action == Action::Prune;
         let (group, kind) = (&step.id.group, &step.id.kind);
-        let place = (
-            prunes,
-            if prunes { Rank::for_prune(group, kind) } else { Rank::for_apply(group, kind) },
-        );
+        let place =
+            (prunes, if prunes { Rank::for_prune(group, kind) } else { Rank::for_apply(group, kind) });
         if before.is_some_and(|before| before != place) {
             rank += 1;
         }

@@ -45,10 +45,7 @@ pub(super) fn find(watched: &Watched<'_>) -> Vec<Guard> {
     let losses = ids(watched.steps, |step| loses_data(step, watched.has_no_objects));
     let mut guards = Vec::new();
     let mut guard = |kind, objects: &[ObjectId]| {
-        guards.push(Guard {
-            kind,
-            objects: objects.to_vec(),
-        });
+        guards.push(Guard { kind, objects: objects.to_vec() });
     };
     if watched.rendering_is_empty && !prunes.is_empty() {
         guard(GuardKind::EmptyRendering, &prunes);
@@ -62,11 +59,7 @@ pub(super) fn find(watched: &Watched<'_>) -> Vec<Guard> {
 }
 
 fn ids(steps: &[Step], wanted: impl Fn(&Step) -> bool) -> Vec<ObjectId> {
-    steps
-        .iter()
-        .filter(|step| wanted(step))
-        .map(|step| step.id.clone())
-        .collect()
+    steps.iter().filter(|step| wanted(step)).map(|step| step.id.clone()).collect()
 }
 
 fn loses_data(step: &Step, has_no_objects: &dyn Fn(&ObjectId) -> bool) -> bool {
@@ -88,16 +81,15 @@ impl Guard {
     pub fn message(&self) -> String {
         let count = self.objects.len();
         match self.kind {
-            GuardKind::EmptyRendering => format!(
-                "the source renders no object at all, and all {count} live objects would be deleted"
-            ),
+            GuardKind::EmptyRendering => {
+                format!("the source renders no object at all, and all {count} live objects would be deleted")
+            }
             GuardKind::MostObjects => {
                 format!("{count} objects, more than half of the Application, would be deleted")
             }
-            GuardKind::LossOfData => format!(
-                "deleting {} would delete what is in there too",
-                list(&self.objects)
-            ),
+            GuardKind::LossOfData => {
+                format!("deleting {} would delete what is in there too", list(&self.objects))
+            }
         }
     }
 }

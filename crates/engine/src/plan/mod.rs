@@ -275,10 +275,7 @@ impl Plan {
             return Err(Blocked::Refused(self.refusals.clone()));
         }
         if !self.guards.is_empty() && confirmed != Some(self.digest.as_str()) {
-            return Err(Blocked::Unconfirmed {
-                guards: self.guards.clone(),
-                digest: self.digest.clone(),
-            });
+            return Err(Blocked::Unconfirmed { guards: self.guards.clone(), digest: self.digest.clone() });
         }
         Ok(())
     }

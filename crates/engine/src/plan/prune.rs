@@ -61,9 +61,7 @@ impl Pruning {
                 },
             }
         }
-        found
-            .prunes
-            .sort_by(|left, right| order::compare_for_prune(&left.id, &right.id));
+        found.prunes.sort_by(|left, right| order::compare_for_prune(&left.id, &right.id));
         found
     }
 
@@ -90,9 +88,7 @@ fn reason_to_keep(removal: &Removal<'_>, live: &LiveObject) -> Option<KeptWhy> {
                     .is_some_and(|text| text.split(',').any(|option| option.trim() == *value))
             });
             if let Some((key, value)) = kept {
-                return Some(KeptWhy::Annotated {
-                    annotation: format!("{key}: {value}"),
-                });
+                return Some(KeptWhy::Annotated { annotation: format!("{key}: {value}") });
             }
         }
     }

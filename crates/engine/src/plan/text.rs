@@ -36,12 +36,7 @@ pub fn text(plan: &Plan, style: Style, detail: Detail) -> String {
 }
 
 fn table(plan: &Plan, style: Style) -> String {
-    let width = plan
-        .steps
-        .iter()
-        .map(|step| step.id.to_string().chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = plan.steps.iter().map(|step| step.id.to_string().chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for step in &plan.steps {
         let (sign, word, colour) = describe(step.action);
@@ -50,7 +45,11 @@ fn table(plan: &Plan, style: Style) -> String {
         // Writing into a string cannot fail.
         let _ = writeln!(out, "{}", line.trim_end());
         for warning in &step.warnings {
-            let _ = writeln!(out, "           {}", style.paint(AnsiColor::Yellow, &format!("warning: {warning}")));
+            let _ = writeln!(
+                out,
+                "           {}",
+                style.paint(AnsiColor::Yellow, &format!("warning: {warning}"))
+            );
         }
     }
     for kept in &plan.kept {
@@ -89,7 +88,9 @@ impl Kept {
             KeptWhy::PruneDisabled => "is no longer in the rendering; pruning is off".to_owned(),
             KeptWhy::Annotated { annotation } => format!("is no longer in the rendering; has {annotation}"),
             KeptWhy::Deleting => "is being deleted".to_owned(),
-            KeptWhy::Unknown => "is no longer in the rendering; the server of its kind does not answer".to_owned(),
+            KeptWhy::Unknown => {
+                "is no longer in the rendering; the server of its kind does not answer".to_owned()
+            }
             KeptWhy::Renamed { to } => format!("is the same object as {to}"),
             KeptWhy::Unreadable => "is no longer in the rendering; cannot be read".to_owned(),
         }
@@ -131,9 +132,5 @@ fn totals(plan: &Plan) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    if named.is_empty() {
-        "Nothing to do.\n".to_owned()
-    } else {
-        format!("{}.\n", named.join(", "))
-    }
+    if named.is_empty() { "Nothing to do.\n".to_owned() } else { format!("{}.\n", named.join(", ")) }
 }

@@ -70,10 +70,7 @@ impl Snapshot {
         let manifests: Vec<_> = self
             .manifests
             .iter()
-            .map(|manifest| StoredManifest {
-                origin: manifest.origin(),
-                object: manifest.object(),
-            })
+            .map(|manifest| StoredManifest { origin: manifest.origin(), object: manifest.object() })
             .collect();
         let stored = Stored {
             application: &self.application,
@@ -89,23 +86,17 @@ impl Snapshot {
 
     /// Reads it back from its pages, in any order.
     pub fn unpack(pages: &[Page]) -> Result<Self, Error> {
-        type Owned =
-            Stored<String, Vec<StoredManifest<Origin, serde_json::Value>>, Inventory, Capabilities>;
+        type Owned = Stored<String, Vec<StoredManifest<Origin, serde_json::Value>>, Inventory, Capabilities>;
         let stored: Owned = pages::read(Content::Snapshot, pages)?;
-        let manifests: Result<_, _> = stored
-            .manifests
-            .into_iter()
-            .map(|it| Manifest::from_value(it.object, it.origin))
-            .collect();
+        let manifests: Result<_, _> =
+            stored.manifests.into_iter().map(|it| Manifest::from_value(it.object, it.origin)).collect();
         Ok(Self {
             application: stored.application,
             number: stored.number,
             revision: stored.revision,
             rendering: stored.rendering,
             manifests: manifests.map_err(|error| {
-                Content::Snapshot.unreadable(PageProblem::Unreadable {
-                    problem: error.to_string(),
-                })
+                Content::Snapshot.unreadable(PageProblem::Unreadable { problem: error.to_string() })
             })?,
             inventory: stored.inventory,
             capabilities: stored.capabilities,

@@ -54,17 +54,11 @@ impl Content {
     }
 
     pub(super) fn unreadable(self, problem: PageProblem) -> Error {
-        Error::Unpack {
-            what: self.name(),
-            source: problem,
-        }
+        Error::Unpack { what: self.name(), source: problem }
     }
 
     fn unwritable(self, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-        Error::Pack {
-            what: self.name(),
-            source: Box::new(error),
-        }
+        Error::Pack { what: self.name(), source: Box::new(error) }
     }
 }
 
@@ -81,7 +75,9 @@ pub enum PageProblem {
     #[error("the pages hold something else")]
     OtherContent,
     /// A page was written by a newer Tiphys.
-    #[error("it was written in format {version} by a newer version of Tiphys: this one reads format {VERSION}")]
+    #[error(
+        "it was written in format {version} by a newer version of Tiphys: this one reads format {VERSION}"
+    )]
     Newer {
         /// The format.
         version: u8,
@@ -140,11 +136,8 @@ pub(super) fn write(content: Content, value: &impl Serialize) -> Result<Vec<Page
 
 pub(super) fn read<T: DeserializeOwned>(content: Content, pages: &[Page]) -> Result<T, Error> {
     let json = unpack(content, pages).map_err(|problem| content.unreadable(problem))?;
-    serde_json::from_slice(&json).map_err(|error| {
-        content.unreadable(PageProblem::Unreadable {
-            problem: error.to_string(),
-        })
-    })
+    serde_json::from_slice(&json)
+        .map_err(|error| content.unreadable(PageProblem::Unreadable { problem: error.to_string() }))
 }
 
 /// A page, read.
@@ -163,10 +156,7 @@ struct Whole {
 }
 
 fn unpack(content: Content, pages: &[Page]) -> Result<Vec<u8>, PageProblem> {
-    let mut read: Vec<_> = pages
-        .iter()
-        .map(|page| read_page(content, &page.0))
-        .collect::<Result<_, _>>()?;
+    let mut read: Vec<_> = pages.iter().map(|page| read_page(content, &page.0)).collect::<Result<_, _>>()?;
     read.sort_by_key(|page| page.number);
     let whole = read.first().ok_or(PageProblem::None)?.whole;
     if read.iter().any(|page| page.whole != whole) {
@@ -174,10 +164,7 @@ fn unpack(content: Content, pages: &[Page]) -> Result<Vec<u8>, PageProblem> {
     }
     let count = usize::from(whole.count);
     if !(0..whole.count).eq(read.iter().map(|page| page.number)) {
-        return Err(PageProblem::Missing {
-            found: read.len(),
-            count,
-        });
+        return Err(PageProblem::Missing { found: read.len(), count });
     }
     let packed: Vec<u8> = read.iter().flat_map(|page| page.chunk).copied().collect();
     let intact = usize::try_from(whole.length) == Ok(packed.len())
@@ -203,11 +190,7 @@ fn read_page(content: Content, page: &[u8]) -> Result<Read<'_>, PageProblem> {
     let (digest, chunk) = split(rest)?;
     Ok(Read {
         number: u16::from_be_bytes(number),
-        whole: Whole {
-            count: u16::from_be_bytes(count),
-            length: u32::from_be_bytes(length),
-            digest,
-        },
+        whole: Whole { count: u16::from_be_bytes(count), length: u32::from_be_bytes(length), digest },
         chunk,
     })
 }
@@ -218,9 +201,7 @@ fn split<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), PageProblem> 
 }
 
 fn decompress(packed: &[u8]) -> Result<Vec<u8>, PageProblem> {
-    let unreadable = |error: std::io::Error| PageProblem::Unreadable {
-        problem: error.to_string(),
-    };
+    let unreadable = |error: std::io::Error| PageProblem::Unreadable { problem: error.to_string() };
     let decoder = zstd::stream::read::Decoder::new(packed).map_err(unreadable)?;
     let mut json = Vec::new();
     decoder.take(LARGEST + 1).read_to_end(&mut json).map_err(unreadable)?;

@@ -4,14 +4,15 @@ use serde_json::{Value, json};
 use tiphys_api::{IgnoreDifference, ObjectReference};
 use tiphys_engine::diff::Style;
 use tiphys_engine::plan::{
-    Blocked, Checked, Creating, Detail, Draft, DraftInput, Policy, Prune, Recreate, Selection, text as plan_text,
+    Blocked, Checked, Creating, Detail, Draft, DraftInput, Policy, Prune, Recreate, Selection,
+    text as plan_text,
 };
 use tiphys_engine::tracking::{InstallationId, Owner};
 use tiphys_engine::{Class, Inventory};
 use tiphys_manifest::ObjectId;
 
 use crate::data::{check_all, text};
-use crate::server::{Server, applier, id_of, manifest};
+use crate::server::{Server, id_of, manifest};
 
 pub fn owner(name: &str) -> Owner {
     Owner {
@@ -29,7 +30,13 @@ pub struct World {
 }
 
 impl World {
-    pub fn draft(&self, manifests: &[Value], ensure: &[Value], ignore: &[IgnoreDifference], policy: Policy) -> Draft {
+    pub fn draft(
+        &self,
+        manifests: &[Value],
+        ensure: &[Value],
+        ignore: &[IgnoreDifference],
+        policy: Policy,
+    ) -> Draft {
         Draft::new(DraftInput {
             owner: &owner("web"),
             manifests: manifests.iter().map(manifest).collect(),
@@ -167,19 +174,14 @@ fn given_answers(case: &Value) -> BTreeMap<ObjectId, Checked> {
         .map(|(id, answer)| {
             let message = text(answer, "message").to_owned();
             let answer = match text(answer, "what") {
-                "refused" => Checked::Refused {
-                    class: Class::Invalid,
-                    message,
-                },
+                "refused" => Checked::Refused { class: Class::Invalid, message },
                 "immutable" => Checked::Immutable {
                     message,
                     live: None,
                     creating: match text(answer, "creating") {
                         "accepted" => Creating::Accepted,
                         "" => Creating::NotAsked,
-                        refused => Creating::Refused {
-                            message: refused.to_owned(),
-                        },
+                        refused => Creating::Refused { message: refused.to_owned() },
                     },
                 },
                 "unverifiable" => Checked::Unverifiable { why: message },
@@ -198,10 +200,10 @@ fn list<'a>(case: &'a Value, field: &str) -> &'a [Value] {
 #[test]
 fn an_object_that_nobody_was_asked_about_is_refused() {
     let world = World::default();
-    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "web"}});
-    let plan = world
-        .draft(std::slice::from_ref(&config), &[], &[], Policy::default())
-        .finish(&BTreeMap::new());
+    let config =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "web"}});
+    let plan =
+        world.draft(std::slice::from_ref(&config), &[], &[], Policy::default()).finish(&BTreeMap::new());
     assert_eq!(plan.refusals.len(), 1);
     assert!(plan.refusals[0].class.is_transient());
     assert_eq!(plan.refusals[0].id, id_of(&config));
@@ -234,9 +236,7 @@ fn what_the_same_plan_brings_is_said_with_the_question() {
 #[test]
 fn a_changed_manifest_or_live_object_makes_another_plan() {
     let mut world = World::default();
-    let config = |value: &str| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "web"}, "data": {"k": value}})
-    };
+    let config = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "web"}, "data": {"k": value}});
     let digest = |world: &World, object: &Value| {
         let draft = world.draft(std::slice::from_ref(object), &[], &[], Policy::default());
         draft.finish(&world.server.check(&draft)).digest
@@ -245,8 +245,10 @@ fn a_changed_manifest_or_live_object_makes_another_plan() {
     let planned = digest(&world, &config("2"));
     assert_eq!(planned, digest(&world, &config("2")), "the same plan has the same name");
     assert_ne!(planned, digest(&world, &config("3")), "another rendering");
-    world.server.apply(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "web"},
-        "data": {"k": "edited"}}), ("someone".to_owned(), "Apply"));
+    world.server.apply(
+        &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "web"},
+        "data": {"k": "edited"}}),
+        ("someone".to_owned(), "Apply"),
+    );
     assert_ne!(planned, digest(&world, &config("2")), "another live object");
-    let _ = applier();
 }

@@ -27,7 +27,8 @@ pub struct Stored {
     version: u64,
 }
 
-const IDENTITY: [&[&str]; 4] = [&["apiVersion"], &["kind"], &["metadata", "name"], &["metadata", "namespace"]];
+const IDENTITY: [&[&str]; 4] =
+    [&["apiVersion"], &["kind"], &["metadata", "name"], &["metadata", "namespace"]];
 
 impl Server {
     /// What the object would become.
@@ -110,12 +111,7 @@ impl Server {
                 let manifest = Value::Object(question.manifest.object().clone());
                 let (object, existed) = self.predict(&manifest, applier());
                 let live = self.objects.get(question.id).map(Stored::value);
-                let answer = Checked::Predicted {
-                    object,
-                    existed,
-                    live,
-                    warnings: Vec::new(),
-                };
+                let answer = Checked::Predicted { object, existed, live, warnings: Vec::new() };
                 (question.id.clone(), answer)
             })
             .collect()
