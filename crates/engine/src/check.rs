@@ -40,7 +40,10 @@ pub async fn check(cluster: &Cluster, draft: &Draft, options: &CheckOptions) -> 
         options,
         missing_namespaces: BTreeSet::new(),
         changing_definitions: BTreeSet::new(),
-        planned: draft.questions().map(|question| question.id.name.clone()).collect(),
+        planned: draft
+            .questions()
+            .map(|question| question.id.name.clone())
+            .collect(),
     };
     let mut answers = round.ask(first).await;
     round.learn(&answers, draft);
@@ -74,8 +77,14 @@ struct Round<'a> {
 impl Round<'_> {
     async fn ask(&self, questions: Vec<Question<'_>>) -> BTreeMap<ObjectId, Checked> {
         // Boxed, because the compiler cannot see that a stream of closures over borrowed questions is `Send`.
-        let asked: Vec<_> = questions.into_iter().map(|question| self.ask_named(question).boxed()).collect();
-        futures::stream::iter(asked).buffer_unordered(self.options.concurrency.max(1)).collect().await
+        let asked: Vec<_> = questions
+            .into_iter()
+            .map(|question| self.ask_named(question).boxed())
+            .collect();
+        futures::stream::iter(asked)
+            .buffer_unordered(self.options.concurrency.max(1))
+            .collect()
+            .await
     }
 
     async fn ask_named(&self, question: Question<'_>) -> (ObjectId, Checked) {
@@ -87,8 +96,12 @@ impl Round<'_> {
         for question in draft.questions().filter(|question| brings_others(question.id)) {
             let answer = answers.get(question.id);
             if !is_namespace(question.id) {
-                self.changing_definitions.extend(defined_by(question.manifest.object()));
-            } else if let Some(Checked::Predicted { existed: Existed::No, .. }) = answer {
+                self.changing_definitions
+                    .extend(defined_by(question.manifest.object()));
+            } else if let Some(Checked::Predicted {
+                existed: Existed::No, ..
+            }) = answer
+            {
                 self.missing_namespaces.insert(question.id.name.clone());
             }
         }
@@ -150,7 +163,10 @@ impl Round<'_> {
     }
 
     async fn dry_run(&self, kind: &ServedKind, object: &Map<String, Value>) -> Result<Applied, Error> {
-        self.cluster.requests.apply(kind, object, Mode::DryRun, self.options.deadline).await
+        self.cluster
+            .requests
+            .apply(kind, object, Mode::DryRun, self.options.deadline)
+            .await
     }
 
     async fn predicted(
@@ -176,7 +192,10 @@ impl Round<'_> {
     }
 
     async fn read(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Option<Value>, Error> {
-        self.cluster.requests.get(kind, question.id, self.options.deadline).await
+        self.cluster
+            .requests
+            .get(kind, question.id, self.options.deadline)
+            .await
     }
 
     /// What a refusal means: for good, until the plan has run, or unless the object is created anew.
@@ -226,7 +245,10 @@ impl Round<'_> {
         let id = question.id;
         let defined = (id.group.clone(), id.kind.clone());
         if refusal.class() == Class::Invalid && self.changing_definitions.contains(&defined) {
-            return Some(format!("the definition of its kind changes with the same plan: {}", refusal.message));
+            return Some(format!(
+                "the definition of its kind changes with the same plan: {}",
+                refusal.message
+            ));
         }
         let others = self.planned.iter().filter(|name| **name != id.name);
         let missing = others.into_iter().find(|name| refusal.misses(name))?;
@@ -235,10 +257,17 @@ impl Round<'_> {
 
     async fn try_creating(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Creating, Error> {
         let object = question.manifest.object();
-        match self.cluster.requests.try_create(kind, object, self.options.deadline).await {
+        match self
+            .cluster
+            .requests
+            .try_create(kind, object, self.options.deadline)
+            .await
+        {
             Ok(TriedCreate::Created(_) | TriedCreate::Exists) => Ok(Creating::Accepted),
             Err(error) if error.class() == Class::Transient => Err(error),
-            Err(error) => Ok(Creating::Refused { message: words(&error) }),
+            Err(error) => Ok(Creating::Refused {
+                message: words(&error),
+            }),
         }
     }
 
@@ -254,7 +283,10 @@ impl Round<'_> {
         let tried = match self.dry_run(kind, manifest.object()).await {
             Ok(applied) if applied.existed => {
                 // Something else has this name there. Creating says whether the object is valid by itself.
-                let tried = self.cluster.requests.try_create(kind, manifest.object(), self.options.deadline);
+                let tried = self
+                    .cluster
+                    .requests
+                    .try_create(kind, manifest.object(), self.options.deadline);
                 tried.await.map(|tried| match tried {
                     TriedCreate::Created(object) => (object, applied.warnings),
                     TriedCreate::Exists => (Value::Object(manifest.object().clone()), applied.warnings),
@@ -270,9 +302,11 @@ impl Round<'_> {
                 warnings,
             }),
             // What is wrong with the object is wrong everywhere; what is in the way there may not be here.
-            Err(error) if matches!(error.class(), Class::Forbidden | Class::Conflict) => Ok(Checked::Unverifiable {
-                why: format!("its namespace {namespace} comes with the same plan"),
-            }),
+            Err(error) if matches!(error.class(), Class::Forbidden | Class::Conflict) => {
+                Ok(Checked::Unverifiable {
+                    why: format!("its namespace {namespace} comes with the same plan"),
+                })
+            }
             Err(error) => self.why_not(question, kind, error).await,
         }
     }
@@ -281,15 +315,24 @@ impl Round<'_> {
     async fn count_objects(&self, draft: &Draft) -> BTreeMap<ObjectId, Checked> {
         let mut answers = BTreeMap::new();
         for id in draft.definitions_to_prune() {
-            let Some((plural, group)) = id.name.split_once('.') else { continue };
+            let Some((plural, group)) = id.name.split_once('.') else {
+                continue;
+            };
             let asked = match self.cluster.kinds.by_resource(group, plural) {
-                Some(kind) => self.cluster.requests.has_objects(&kind, self.options.deadline).await,
+                Some(kind) => {
+                    self.cluster
+                        .requests
+                        .has_objects(&kind, self.options.deadline)
+                        .await
+                }
                 None => continue,
             };
             match asked {
                 Ok(false) => drop(answers.insert(id.clone(), Checked::NoObjects)),
                 Ok(true) => {}
-                Err(error) => tracing::warn!(definition = id.name, %error, "cannot see whether it has objects"),
+                Err(error) => {
+                    tracing::warn!(definition = id.name, %error, "cannot see whether it has objects");
+                }
             }
         }
         answers
@@ -335,7 +378,11 @@ pub(crate) fn words(error: &Error) -> String {
         text.push_str(": ");
         text.push_str(&cause.to_string());
         // kube's errors repeat their sources in their own words.
-        source = if cause.is::<kube::Error>() { None } else { cause.source() };
+        source = if cause.is::<kube::Error>() {
+            None
+        } else {
+            cause.source()
+        };
     }
     text
 }

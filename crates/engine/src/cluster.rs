@@ -50,7 +50,12 @@ impl Cluster {
         let others: BTreeMap<_, _> = ensured
             .not_served
             .iter()
-            .filter_map(|gvk| Some((gvk.clone(), self.kinds.any_version(&gvk.group, &gvk.kind).served()?.gvk())))
+            .filter_map(|gvk| {
+                Some((
+                    gvk.clone(),
+                    self.kinds.any_version(&gvk.group, &gvk.kind).served()?.gvk(),
+                ))
+            })
             .collect();
         self.live.ensure(others.values(), deadline).await?;
         ensured.not_served.retain(|gvk| !others.contains_key(gvk));
@@ -80,4 +85,34 @@ pub fn client(mut config: Config) -> Result<Client, Error> {
     Client::try_from(config).map_err(|error| Error::Connect {
         source: Box::new(Failure::from(error)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::{self, ApplyOptions};
+    use crate::check::{self, CheckOptions};
+    use crate::delete;
+    use crate::inventory::Inventory;
+    use crate::plan::{Draft, Plan};
+    use crate::tracking::Owner;
+
+    /// Reconcilers run on any thread: the futures must be able to move. It is enough that this compiles.
+    #[test]
+    fn long_futures_can_move_between_threads() {
+        fn is_send<T: Send>(_: T) {}
+        #[expect(dead_code, reason = "compiled, never called")]
+        fn all(
+            cluster: &Cluster,
+            draft: &Draft,
+            plan: &Plan,
+            inventory: &Inventory,
+            owner: &Owner,
+            (checking, applying): (&CheckOptions, &ApplyOptions),
+        ) {
+            is_send(check::check(cluster, draft, checking));
+            is_send(apply::apply(cluster, plan, &[], inventory, applying, &|_| {}));
+            is_send(delete::delete_all(cluster, owner, inventory, applying, &|_| {}));
+        }
+    }
 }

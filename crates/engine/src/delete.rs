@@ -70,7 +70,9 @@ pub async fn delete_all(
     for kept in plan.kept {
         match kept.why {
             KeptWhy::Deleting if await_gone(cluster, &kept.id, &options).await => {}
-            KeptWhy::Deleting => deletion.remaining.push((kept.id, "it waits for its finalizers".to_owned())),
+            KeptWhy::Deleting => deletion
+                .remaining
+                .push((kept.id, "it waits for its finalizers".to_owned())),
             KeptWhy::Unknown => {
                 let why = "the server behind its kind does not answer".to_owned();
                 deletion.remaining.push((kept.id, why));
@@ -86,7 +88,9 @@ pub async fn delete_all(
 
 /// Waits for an object whose deletion somebody asked for before.
 async fn await_gone(cluster: &Cluster, id: &ObjectId, options: &ApplyOptions) -> bool {
-    let Live::Present(live) = cluster.live(id) else { return true };
+    let Live::Present(live) = cluster.live(id) else {
+        return true;
+    };
     let uid = live.uid.clone();
     let gone = |live: Option<&crate::LiveObject>| live.is_none_or(|live| live.uid != uid);
     cluster.live.wait_for(id, options.deadline, gone).await

@@ -152,7 +152,9 @@ impl Kinds {
         if known != Lookup::NotServed {
             return Ok(known);
         }
-        let not_before = Instant::now().checked_sub(MISS_INTERVAL).unwrap_or_else(Instant::now);
+        let not_before = Instant::now()
+            .checked_sub(MISS_INTERVAL)
+            .unwrap_or_else(Instant::now);
         self.refresh_if_older(not_before).await?;
         Ok(self.lookup(gvk))
     }
@@ -196,13 +198,13 @@ impl Kinds {
     ///
     /// Without the right to watch these two kinds we still find new kinds, when somebody asks for one.
     pub fn follow(self: &Arc<Self>) -> Task {
-        let (changed, changes) = watch::channel(());
+        let (changed, refreshes) = watch::channel(());
         let kinds = Arc::clone(self);
         Task::spawn(async move {
             tokio::select! {
                 () = kinds.watch_definitions("apiextensions.k8s.io", "CustomResourceDefinition", changed.clone()) => {}
                 () = kinds.watch_definitions("apiregistration.k8s.io", "APIService", changed) => {}
-                () = kinds.refresh_on_change(changes) => {}
+                () = kinds.refresh_on_change(refreshes) => {}
             }
         })
     }
@@ -220,7 +222,11 @@ impl Kinds {
                 Step::ListDone { .. } | Step::Applied(_) | Step::Deleted(_) => {
                     changed.send_replace(());
                 }
-                Step::ListStarted | Step::Listed(_) | Step::Resumed | Step::Progress { .. } | Step::Failed(_) => {}
+                Step::ListStarted
+                | Step::Listed(_)
+                | Step::Resumed
+                | Step::Progress { .. }
+                | Step::Failed(_) => {}
             })
             .await;
     }
@@ -268,7 +274,10 @@ impl Table {
     fn build(lists: Vec<APIGroupDiscoveryList>, kube_version: String, before: &Self) -> Self {
         let mut table = Self::default();
         for group in lists.into_iter().flat_map(|list| list.items) {
-            let name = group.metadata.and_then(|metadata| metadata.name).unwrap_or_default();
+            let name = group
+                .metadata
+                .and_then(|metadata| metadata.name)
+                .unwrap_or_default();
             for version in group.versions {
                 let version_name = version.version.unwrap_or_default();
                 if version.freshness.as_deref() == Some("Stale") {
@@ -315,7 +324,10 @@ impl Table {
             verbs: found.verbs,
         };
         // Of two resources of one kind, the one that can be written is meant.
-        let taken = self.served.get(&gvk).is_some_and(|other| other.supports(verbs::PATCH));
+        let taken = self
+            .served
+            .get(&gvk)
+            .is_some_and(|other| other.supports(verbs::PATCH));
         if !taken {
             self.served.insert(gvk, Arc::new(served));
         }
@@ -384,7 +396,11 @@ mod tests {
 
     #[test]
     fn kinds_are_found_with_their_path_and_verbs() {
-        let table = Table::build(vec![list("v1", "Current", &["Thing"])], "v1.36.3".into(), &Table::default());
+        let table = Table::build(
+            vec![list("v1", "Current", &["Thing"])],
+            "v1.36.3".into(),
+            &Table::default(),
+        );
         let thing = table.lookup(&gvk("Thing")).served().unwrap();
         assert_eq!(thing.scope, Scope::Namespaced);
         assert_eq!(thing.resource_name(), "things.example.com");
@@ -394,13 +410,20 @@ mod tests {
         );
         assert!(thing.supports("watch") && !thing.supports("create"));
         assert_eq!(table.lookup(&gvk("Other")), Lookup::NotServed);
-        assert_eq!(table.capabilities.api_versions, ["example.com/v1", "example.com/v1/Thing"]);
+        assert_eq!(
+            table.capabilities.api_versions,
+            ["example.com/v1", "example.com/v1/Thing"]
+        );
         assert_eq!(table.capabilities.kube_version, "v1.36.3");
     }
 
     #[test]
     fn a_server_that_does_not_answer_makes_nothing_disappear() {
-        let before = Table::build(vec![list("v1", "Current", &["Thing"])], String::new(), &Table::default());
+        let before = Table::build(
+            vec![list("v1", "Current", &["Thing"])],
+            String::new(),
+            &Table::default(),
+        );
         let now = Table::build(vec![list("v1", "Stale", &[])], String::new(), &before);
         assert!(now.lookup(&gvk("Thing")).served().is_some());
         assert_eq!(now.lookup(&gvk("Other")), Lookup::Unknown);

@@ -81,7 +81,9 @@ pub enum Error {
     },
 
     /// The API server is too old.
-    #[error("the API server ({version}) does not know aggregated discovery: Kubernetes 1.30 or newer is needed")]
+    #[error(
+        "the API server ({version}) does not know aggregated discovery: Kubernetes 1.30 or newer is needed"
+    )]
     NoAggregatedDiscovery {
         /// What it says its version is.
         version: String,
@@ -219,9 +221,16 @@ impl Error {
     /// What one can do about it.
     pub fn class(&self) -> Class {
         match self {
-            Self::Connect { source } | Self::Discovery { source } | Self::Request { source, .. } | Self::List { source, .. } => source.class(),
-            Self::NotListed { source, .. } => source.as_ref().map_or(Class::Transient, |failure| failure.class()),
-            Self::DiscoveryTimedOut { .. } | Self::KindUnanswered { .. } | Self::NotGone { .. } => Class::Transient,
+            Self::Connect { source }
+            | Self::Discovery { source }
+            | Self::Request { source, .. }
+            | Self::List { source, .. } => source.class(),
+            Self::NotListed { source, .. } => source
+                .as_ref()
+                .map_or(Class::Transient, |failure| failure.class()),
+            Self::DiscoveryTimedOut { .. } | Self::KindUnanswered { .. } | Self::NotGone { .. } => {
+                Class::Transient
+            }
             Self::WatchForbidden { .. } => Class::Forbidden,
             Self::ForeignPlan { .. } => Class::Conflict,
             Self::NoAggregatedDiscovery { .. }
@@ -238,7 +247,10 @@ impl Error {
     /// The failure of the request behind it, if there is one.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Connect { source } | Self::Discovery { source } | Self::Request { source, .. } | Self::List { source, .. } => Some(source),
+            Self::Connect { source }
+            | Self::Discovery { source }
+            | Self::Request { source, .. }
+            | Self::List { source, .. } => Some(source),
             Self::WatchForbidden { source, .. } => Some(source),
             Self::NotListed { source, .. } => source.as_deref(),
             _ => None,

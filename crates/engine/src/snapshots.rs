@@ -72,7 +72,12 @@ impl SnapshotStore {
     }
 
     /// Writes all pages, the first one last, and gives the name of the first: one request a page.
-    pub async fn write(&self, kept_for: &KeptFor, pages: &[Page], deadline: Instant) -> Result<String, Error> {
+    pub async fn write(
+        &self,
+        kept_for: &KeptFor,
+        pages: &[Page],
+        deadline: Instant,
+    ) -> Result<String, Error> {
         let first = first_name(&kept_for.sync, pages);
         let Some((head, rest)) = pages.split_first() else {
             return Ok(first);
@@ -81,7 +86,12 @@ impl SnapshotStore {
             let secret = secret(kept_for, &page_name(&first, number), page, pages.len());
             async move { self.write_one(&secret, deadline).await }
         };
-        try_join_all(rest.iter().enumerate().map(|(index, page)| write(index + 2, page))).await?;
+        try_join_all(
+            rest.iter()
+                .enumerate()
+                .map(|(index, page)| write(index + 2, page)),
+        )
+        .await?;
         write(1, head).await?;
         Ok(first)
     }
@@ -101,7 +111,9 @@ impl SnapshotStore {
             let page = self.get(namespace, &name, deadline).await?;
             page.as_ref().and_then(content).ok_or(Error::PageMissing { name })
         });
-        let head = content(&head).ok_or_else(|| Error::PageMissing { name: first.to_owned() })?;
+        let head = content(&head).ok_or_else(|| Error::PageMissing {
+            name: first.to_owned(),
+        })?;
         let mut pages = vec![head];
         pages.extend(try_join_all(more).await?);
         Ok(Some(pages))
@@ -113,7 +125,8 @@ impl SnapshotStore {
             return Ok(());
         };
         // The first page goes last: while it is there, the others are found.
-        let rest = (2..=count(&head)).map(|number| self.delete_one(namespace, page_name(first, number), deadline));
+        let rest =
+            (2..=count(&head)).map(|number| self.delete_one(namespace, page_name(first, number), deadline));
         try_join_all(rest).await?;
         self.delete_one(namespace, first.to_owned(), deadline).await
     }
@@ -125,12 +138,17 @@ impl SnapshotStore {
     }
 
     async fn get(&self, namespace: &str, name: &str, deadline: Instant) -> Result<Option<Value>, Error> {
-        self.requests.get(&self.secrets, &secret_id(namespace, name), deadline).await
+        self.requests
+            .get(&self.secrets, &secret_id(namespace, name), deadline)
+            .await
     }
 
     async fn delete_one(&self, namespace: &str, name: String, deadline: Instant) -> Result<(), Error> {
         let id = secret_id(namespace, &name);
-        self.requests.delete(&self.secrets, &id, None, deadline).await.map(drop)
+        self.requests
+            .delete(&self.secrets, &id, None, deadline)
+            .await
+            .map(drop)
     }
 }
 
@@ -153,7 +171,11 @@ fn first_name(sync: &str, pages: &[Page]) -> String {
 }
 
 fn page_name(first: &str, number: usize) -> String {
-    if number == 1 { first.to_owned() } else { format!("{first}-{number}") }
+    if number == 1 {
+        first.to_owned()
+    } else {
+        format!("{first}-{number}")
+    }
 }
 
 fn secret(kept_for: &KeptFor, name: &str, page: &Page, count: usize) -> Map<String, Value> {
@@ -162,7 +184,10 @@ fn secret(kept_for: &KeptFor, name: &str, page: &Page, count: usize) -> Map<Stri
         ("kind", json!("Secret")),
         ("type", json!(SNAPSHOT_TYPE)),
         ("immutable", json!(true)),
-        ("data", json!(BTreeMap::from([(PAGE_KEY, STANDARD.encode(&page.0))]))),
+        (
+            "data",
+            json!(BTreeMap::from([(PAGE_KEY, STANDARD.encode(&page.0))])),
+        ),
         (
             "metadata",
             json!({
@@ -180,7 +205,10 @@ fn secret(kept_for: &KeptFor, name: &str, page: &Page, count: usize) -> Map<Stri
             }),
         ),
     ];
-    fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
+    fields
+        .into_iter()
+        .map(|(field, value)| (field.to_owned(), value))
+        .collect()
 }
 
 fn count(secret: &Value) -> usize {
@@ -202,7 +230,10 @@ mod tests {
     fn names_fit_and_follow_the_content() {
         let page = |text: &str| Page(text.as_bytes().to_vec());
         let one = first_name("web-12", &[page("a")]);
-        assert!(one.starts_with("web-12-") && one.len() == "web-12-".len() + 16, "{one}");
+        assert!(
+            one.starts_with("web-12-") && one.len() == "web-12-".len() + 16,
+            "{one}"
+        );
         assert_eq!(one, first_name("web-12", &[page("a")]));
         assert_ne!(one, first_name("web-12", &[page("b")]));
         assert_ne!(one, first_name("web-12", &[page("a"), page("")]));

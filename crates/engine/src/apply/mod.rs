@@ -57,12 +57,16 @@ pub struct ApplyReport {
 impl ApplyReport {
     /// Whether every step was done.
     pub fn succeeded(&self) -> bool {
-        self.results.iter().all(|result| result.outcome == Outcome::Applied)
+        self.results
+            .iter()
+            .all(|result| result.outcome == Outcome::Applied)
     }
 
     /// The steps that failed.
     pub fn failures(&self) -> impl Iterator<Item = &ObjectResult> {
-        self.results.iter().filter(|result| result.outcome == Outcome::Failed)
+        self.results
+            .iter()
+            .filter(|result| result.outcome == Outcome::Failed)
     }
 }
 
@@ -116,10 +120,15 @@ pub async fn apply(
         inventory: planned_inventory(plan, before),
     };
     let mut failed: Option<ObjectId> = None;
-    let ranks: Vec<_> = plan.steps.chunk_by(|left, right| left.rank == right.rank).collect();
+    let ranks: Vec<_> = plan
+        .steps
+        .chunk_by(|left, right| left.rank == right.rank)
+        .collect();
     for (number, rank) in ranks.iter().enumerate() {
         if let Some(failed) = &failed {
-            report.results.extend(rank.iter().map(|step| skipped(step, failed, progress)));
+            report
+                .results
+                .extend(rank.iter().map(|step| skipped(step, failed, progress)));
             continue;
         }
         let last = number + 1 == ranks.len();
@@ -135,17 +144,18 @@ pub async fn apply(
 }
 
 /// Runs the steps of one rank, and gives what came of each, in their order.
-async fn run_rank(
-    runner: &Runner<'_>,
-    rank: &[Step],
-    is_last: bool,
-    progress: Progress<'_>,
-) -> Vec<Done> {
+async fn run_rank(runner: &Runner<'_>, rank: &[Step], is_last: bool, progress: Progress<'_>) -> Vec<Done> {
     let concurrency = runner.options.concurrency.max(1);
     // Boxed, because the compiler cannot see that a stream of closures over borrowed steps is `Send`.
-    let running: Vec<_> =
-        rank.iter().enumerate().map(|(place, step)| run_step(runner, place, step, progress).boxed()).collect();
-    let mut done: Vec<_> = futures::stream::iter(running).buffer_unordered(concurrency).collect().await;
+    let running: Vec<_> = rank
+        .iter()
+        .enumerate()
+        .map(|(place, step)| run_step(runner, place, step, progress).boxed())
+        .collect();
+    let mut done: Vec<_> = futures::stream::iter(running)
+        .buffer_unordered(concurrency)
+        .collect()
+        .await;
     done.sort_by_key(|(place, _)| *place);
     let mut done: Vec<_> = done.into_iter().map(|(_, done)| done).collect();
     // All deletions of the rank are asked for by now: waiting for them takes no turn from anybody.
@@ -172,11 +182,17 @@ async fn run_step(runner: &Runner<'_>, place: usize, step: &Step, progress: Prog
 /// Group and kind of everything that is applied.
 fn needed_kinds(steps: &[Step]) -> BTreeSet<(String, String)> {
     let applied = steps.iter().filter(|step| step.action != Action::Prune);
-    applied.map(|step| (step.id.group.clone(), step.id.kind.clone())).collect()
+    applied
+        .map(|step| (step.id.group.clone(), step.id.kind.clone()))
+        .collect()
 }
 
 fn skipped(step: &Step, failed: &ObjectId, progress: Progress<'_>) -> ObjectResult {
-    let result = step::result(step, Outcome::Skipped, Some(format!("not tried, because {failed} failed")));
+    let result = step::result(
+        step,
+        Outcome::Skipped,
+        Some(format!("not tried, because {failed} failed")),
+    );
     progress(&result);
     result
 }

@@ -26,16 +26,16 @@ pub(super) async fn gone(
 ) -> Result<(), Error> {
     let is_it = |found: &str| uid.is_none_or(|uid| uid == found);
     let in_sight = cluster.live.get(id).is_some_and(|live| is_it(&live.uid));
-    let watched = cluster.live.is_listed(&id.group, &id.kind);
-    if in_sight && watched {
+    if in_sight && cluster.live.is_listed(&id.group, &id.kind) {
         let gone = |live: Option<&LiveObject>| live.is_none_or(|live| !is_it(&live.uid));
-        if !cluster.live.wait_for(id, deadline, gone).await {
-            return Err(still_there(cluster, kind, id).await);
+        if cluster.live.wait_for(id, deadline, gone).await {
+            return Ok(());
         }
+        return Err(still_there(cluster, kind, id).await);
     }
     // An object out of sight may only have lost our mark.
     let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-    while !watched || !in_sight {
+    loop {
         match cluster.requests.get(kind, id, deadline).await? {
             Some(object) if is_it(text(&object, "/metadata/uid")) => {}
             _ => return Ok(()),
@@ -46,7 +46,6 @@ pub(super) async fn gone(
         }
         sleep(pause).await;
     }
-    Ok(())
 }
 
 /// Waits until a definition is established, and its kinds, in the versions that are wanted, are served and watched.
@@ -57,7 +56,9 @@ pub(super) async fn established(
     deadline: Instant,
 ) -> Result<(), Error> {
     let deadline = deadline.min(Instant::now() + ESTABLISHING);
-    let not_in_time = || Error::NotEstablished { name: id.name.clone() };
+    let not_in_time = || Error::NotEstablished {
+        name: id.name.clone(),
+    };
     let known = |live: Option<&LiveObject>| live.is_some_and(is_established);
     if cluster.live.is_listed(&id.group, &id.kind) && !cluster.live.wait_for(id, deadline, known).await {
         return Err(not_in_time());
@@ -79,17 +80,26 @@ pub(super) async fn established(
 }
 
 fn is_established(definition: &LiveObject) -> bool {
-    let Ok(object) = definition.object() else { return false };
+    let Ok(object) = definition.object() else {
+        return false;
+    };
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| {
-        text(condition, "/type") == "Established" && text(condition, "/status") == "True"
-    })
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| text(condition, "/type") == "Established" && text(condition, "/status") == "True")
 }
 
 /// Says what an object that does not go waits for.
 async fn still_there(cluster: &Cluster, kind: &ServedKind, id: &ObjectId) -> Error {
     let soon = Instant::now() + Duration::from_secs(5);
-    let object = cluster.requests.get(kind, id, soon).await.ok().flatten().unwrap_or_default();
+    let object = cluster
+        .requests
+        .get(kind, id, soon)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
     let finalizers = finalizers.into_iter().flatten().filter_map(Value::as_str);
     Error::NotGone {
@@ -99,5 +109,8 @@ async fn still_there(cluster: &Cluster, kind: &ServedKind, id: &ObjectId) -> Err
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }

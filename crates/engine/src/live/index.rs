@@ -5,7 +5,7 @@
 //! this since 1.35 and has always done it). A watch tells everything in order, so
 //!
 //! * what an answer says counts only if it is newer than everything that the watch has told (otherwise the watch
-//!   has told it, or a later deletion, already);
+//!   has told it, or a later deletion, already), or says better what is known of the same version;
 //! * what a watch says counts only if it is not older than what an answer said before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -71,7 +71,10 @@ impl Index {
     /// While a list is under way the object counts as named by it.
     pub(crate) fn already_has(&mut self, gvk: &GroupVersionKind, id: &ObjectId, version: &str) -> bool {
         let kind = self.kind(gvk);
-        let known = kind.objects.get(id).is_some_and(|object| object.resource_version == version);
+        let known = kind
+            .objects
+            .get(id)
+            .is_some_and(|object| object.resource_version == version);
         if known && let Some(listing) = &mut kind.listing {
             listing.named.insert(id.clone());
         }
@@ -82,7 +85,10 @@ impl Index {
     pub(crate) fn applied(&mut self, object: LiveObject) -> Vec<LiveEvent> {
         let kind = self.kind(&object.gvk);
         let version = number(&object.resource_version);
-        let known = kind.objects.get(&object.id).map(|known| number(&known.resource_version));
+        let known = kind
+            .objects
+            .get(&object.id)
+            .map(|known| number(&known.resource_version));
         match &mut kind.listing {
             Some(listing) => {
                 listing.named.insert(object.id.clone());
@@ -93,7 +99,11 @@ impl Index {
             }
             None => kind.told = kind.told.max(version),
         }
-        if known >= Some(version) { Vec::new() } else { self.put(object) }
+        if known >= Some(version) {
+            Vec::new()
+        } else {
+            self.put(object)
+        }
     }
 
     /// The watch says that an object of this version is gone.
@@ -126,7 +136,12 @@ impl Index {
         let gone = |object: &&Arc<LiveObject>| {
             !listing.named.contains(&object.id) && (restored || number(&object.resource_version) <= listed_at)
         };
-        let gone: Vec<_> = kind.objects.values().filter(gone).map(|object| object.id.clone()).collect();
+        let gone: Vec<_> = kind
+            .objects
+            .values()
+            .filter(gone)
+            .map(|object| object.id.clone())
+            .collect();
         let mut events: Vec<_> = gone.iter().flat_map(|id| self.take(gvk, id)).collect();
         if restored {
             events.extend(listing.outdated.into_iter().flat_map(|object| self.put(object)));
@@ -138,11 +153,20 @@ impl Index {
     pub(crate) fn observed(&mut self, object: LiveObject) -> Vec<LiveEvent> {
         let kind = self.kind(&object.gvk);
         let version = number(&object.resource_version);
-        let known = kind.objects.get(&object.id).map_or(0, |known| number(&known.resource_version));
-        if version <= known.max(kind.told) {
-            return Vec::new();
+        let known = kind.objects.get(&object.id);
+        // The same version may have come from a watch that still read with an older schema of the kind.
+        let same = known.filter(|known| known.resource_version == object.resource_version);
+        if let Some(same) = same {
+            let tells_nothing = same.projection == object.projection;
+            let events = self.put(object);
+            return if tells_nothing { Vec::new() } else { events };
         }
-        self.put(object)
+        let known = known.map_or(0, |known| number(&known.resource_version));
+        if version <= known.max(kind.told) {
+            Vec::new()
+        } else {
+            self.put(object)
+        }
     }
 
     /// The kind is not served any more, or nobody needs it: all its objects are out of sight.
@@ -191,14 +215,25 @@ impl Index {
 
     fn put(&mut self, object: LiveObject) -> Vec<LiveEvent> {
         let object = Arc::new(object);
-        let before = self.kind(&object.gvk).objects.insert(object.id.clone(), Arc::clone(&object));
+        let before = self
+            .kind(&object.gvk)
+            .objects
+            .insert(object.id.clone(), Arc::clone(&object));
         if let Some(before) = &before {
             self.disown(before);
         }
         self.own(&object);
-        let same_owner = before.as_ref().is_some_and(|before| before.owner_label == object.owner_label);
-        let change = if same_owner { Change::Modified } else { Change::Added };
-        let lost = before.filter(|_| !same_owner).and_then(|before| event(&before, Change::Removed));
+        let same_owner = before
+            .as_ref()
+            .is_some_and(|before| before.owner_label == object.owner_label);
+        let change = if same_owner {
+            Change::Modified
+        } else {
+            Change::Added
+        };
+        let lost = before
+            .filter(|_| !same_owner)
+            .and_then(|before| event(&before, Change::Removed));
         lost.into_iter().chain(event(&object, change)).collect()
     }
 
@@ -213,13 +248,18 @@ impl Index {
     fn own(&mut self, object: &Arc<LiveObject>) {
         if let Some(label) = &object.owner_label {
             let owned = self.owners.entry(label.clone()).or_default();
-            owned.entry(object.id.clone()).or_default().push(Arc::clone(object));
+            owned
+                .entry(object.id.clone())
+                .or_default()
+                .push(Arc::clone(object));
         }
     }
 
     fn disown(&mut self, object: &LiveObject) {
         let Some(label) = &object.owner_label else { return };
-        let Some(owned) = self.owners.get_mut(label) else { return };
+        let Some(owned) = self.owners.get_mut(label) else {
+            return;
+        };
         if let Some(versions) = owned.get_mut(&object.id) {
             versions.retain(|other| other.gvk != object.gvk);
             if versions.is_empty() {
@@ -234,9 +274,13 @@ impl Index {
 
 /// Of one object at several versions of its API, the one at which we apply it: only there our fields are found.
 fn best<'a>(versions: impl IntoIterator<Item = &'a Arc<LiveObject>>) -> Option<&'a Arc<LiveObject>> {
-    versions
-        .into_iter()
-        .max_by_key(|object| (object.projection.is_some(), number(&object.resource_version), &object.gvk))
+    versions.into_iter().max_by_key(|object| {
+        (
+            object.projection.is_some(),
+            number(&object.resource_version),
+            &object.gvk,
+        )
+    })
 }
 
 fn event(object: &LiveObject, change: Change) -> Option<LiveEvent> {
@@ -302,14 +346,21 @@ mod tests {
     }
 
     fn names(index: &Index) -> Vec<String> {
-        index.by_owner("app").iter().map(|object| object.id.name.clone()).collect()
+        index
+            .by_owner("app")
+            .iter()
+            .map(|object| object.id.name.clone())
+            .collect()
     }
 
     #[test]
     fn a_list_then_changes() {
         let (mut index, events) = listed(&[("a", 3), ("b", 5)], 7);
         assert_eq!(events, "Added a of app, Added b of app");
-        assert_eq!(text(&index.applied(config_map("a", 8, "app"))), "Modified a of app");
+        assert_eq!(
+            text(&index.applied(config_map("a", 8, "app"))),
+            "Modified a of app"
+        );
         assert_eq!(text(&index.deleted(&gvk(), &id("b"), "9")), "Removed b of app");
         assert_eq!(names(&index), ["a"]);
         assert_eq!(index.get(&id("a")).unwrap().resource_version, "8");
@@ -319,7 +370,10 @@ mod tests {
     #[test]
     fn a_second_list_tells_only_what_is_different() {
         let (mut index, _) = listed(&[("a", 3), ("b", 5)], 7);
-        assert_eq!(list(&mut index, &[("a", 3), ("c", 9)], 10), "Added c of app, Removed b of app");
+        assert_eq!(
+            list(&mut index, &[("a", 3), ("c", 9)], 10),
+            "Added c of app, Removed b of app"
+        );
         index.list_started(&gvk());
         assert!(index.already_has(&gvk(), &id("a"), "3"));
         assert!(!index.already_has(&gvk(), &id("c"), "11"));
@@ -329,10 +383,51 @@ mod tests {
     #[test]
     fn our_own_answer_comes_first_and_the_watch_repeats_it() {
         let (mut index, _) = listed(&[("a", 3)], 7);
-        assert_eq!(text(&index.observed(config_map("a", 9, "app"))), "Modified a of app");
-        assert_eq!(text(&index.applied(config_map("a", 8, "app"))), "", "older than the answer");
-        assert_eq!(text(&index.applied(config_map("a", 9, "app"))), "", "the same as the answer");
-        assert_eq!(text(&index.applied(config_map("a", 10, "app"))), "Modified a of app");
+        assert_eq!(
+            text(&index.observed(config_map("a", 9, "app"))),
+            "Modified a of app"
+        );
+        assert_eq!(
+            text(&index.applied(config_map("a", 8, "app"))),
+            "",
+            "older than the answer"
+        );
+        assert_eq!(
+            text(&index.applied(config_map("a", 9, "app"))),
+            "",
+            "the same as the answer"
+        );
+        assert_eq!(
+            text(&index.applied(config_map("a", 10, "app"))),
+            "Modified a of app"
+        );
+    }
+
+    #[test]
+    fn an_answer_knows_better_what_a_watch_told_of_the_same_version() {
+        let (mut index, _) = listed(&[("a", 3)], 7);
+        let mut object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": "a", "namespace": "web", "uid": "uid-a", "resourceVersion": "9",
+                "labels": {APPLICATION_LABEL: "app"},
+                "managedFields": [{"manager": "tiphys", "operation": "Apply", "fieldsV1": {"f:data": {"f:x": {}}}}],
+            },
+        });
+        assert_eq!(
+            text(&index.applied(LiveObject::new(&object).unwrap())),
+            "Modified a of app"
+        );
+        assert_eq!(text(&index.observed(LiveObject::new(&object).unwrap())), "");
+        object["data"] = json!({"x": "new field"});
+        assert_eq!(
+            text(&index.observed(LiveObject::new(&object).unwrap())),
+            "Modified a of app"
+        );
+        assert_eq!(
+            index.get(&id("a")).unwrap().object().unwrap()["data"]["x"],
+            "new field"
+        );
     }
 
     #[test]
@@ -343,7 +438,10 @@ mod tests {
         assert_eq!(names(&index), Vec::<String>::new());
         index.progress(&gvk(), "20");
         assert_eq!(text(&index.observed(config_map("a", 15, "app"))), "");
-        assert_eq!(text(&index.observed(config_map("a", 21, "app"))), "Added a of app");
+        assert_eq!(
+            text(&index.observed(config_map("a", 21, "app"))),
+            "Added a of app"
+        );
     }
 
     #[test]
@@ -366,7 +464,10 @@ mod tests {
     #[test]
     fn after_a_restore_the_list_is_true() {
         let (mut index, _) = listed(&[("a", 300), ("b", 500)], 700);
-        assert_eq!(list(&mut index, &[("b", 50)], 90), "Removed a of app, Modified b of app");
+        assert_eq!(
+            list(&mut index, &[("b", 50)], 90),
+            "Removed a of app, Modified b of app"
+        );
         assert_eq!(index.get(&id("b")).unwrap().resource_version, "50");
     }
 

@@ -26,9 +26,9 @@ use tokio::sync::watch as signal;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::events::LiveEvents;
-pub use self::index::{Change, LiveEvent};
 use self::events::Readers;
 use self::index::Index;
+pub use self::index::{Change, LiveEvent};
 use self::watch::{Selection, Step, Watch};
 use crate::discovery::{Kinds, Lookup, ServedKind};
 use crate::error::{Class, Error};
@@ -37,7 +37,7 @@ use crate::requests::failure::Failure;
 use crate::task::Task;
 
 /// A watch that nobody needs is kept this long: Applications come and go, and lists cost more than watches.
-const LINGER: Duration = Duration::from_secs(300);
+const LINGER: Duration = Duration::from_mins(5);
 /// A watch that failed is started afresh for whoever needs it, unless it failed just now.
 const RESTART: Duration = Duration::from_secs(2);
 
@@ -99,10 +99,10 @@ impl LiveCache {
             readers: Readers::default(),
             changed: signal::Sender::new(0),
         });
-        let followed = Arc::downgrade(&inner);
+        let cache = Arc::downgrade(&inner);
         let follower = Task::spawn(async move {
             while generation.changed().await.is_ok() {
-                let Some(inner) = followed.upgrade() else { return };
+                let Some(inner) = cache.upgrade() else { return };
                 inner.follow_kinds();
             }
         });
@@ -130,7 +130,12 @@ impl LiveCache {
                 Lookup::Unknown => drop(ensured.unknown.insert(gvk.clone())),
             }
         }
-        try_join_all(states.into_iter().map(|(kind, state)| listed(kind, state, deadline))).await?;
+        try_join_all(
+            states
+                .into_iter()
+                .map(|(kind, state)| listed(kind, state, deadline)),
+        )
+        .await?;
         Ok(ensured)
     }
 
@@ -239,11 +244,14 @@ async fn listed(
     mut state: signal::Receiver<State>,
     deadline: Instant,
 ) -> Result<(), Error> {
-    let settled = timeout_at(deadline, state.wait_for(|state| match state {
-        State::Starting => false,
-        State::Listed => true,
-        State::Failed { failure, .. } => failure.class() != Class::Transient,
-    }))
+    let settled = timeout_at(
+        deadline,
+        state.wait_for(|state| match state {
+            State::Starting => false,
+            State::Listed => true,
+            State::Failed { failure, .. } => failure.class() != Class::Transient,
+        }),
+    )
     .await;
     // Out of time, or the watch was stopped while we waited for it: what it said last.
     drop(settled);
@@ -279,7 +287,8 @@ impl Inner {
         }
         let mut running = self.running.lock();
         if let Some(running) = running.get_mut(&gvk) {
-            let failed = matches!(&*running.state.borrow(), State::Failed { at, .. } if at.elapsed() > RESTART);
+            let failed =
+                matches!(&*running.state.borrow(), State::Failed { at, .. } if at.elapsed() > RESTART);
             if running.task.is_some() && !failed {
                 running.unused_since = None;
                 return Ok((kind, running.state.subscribe()));
@@ -299,7 +308,11 @@ impl Inner {
         running.task = None;
         running.unused_since = None;
         running.state.send_replace(State::Starting);
-        let watch = Watch::new(self.client.clone(), Arc::clone(kind), Selection::Labelled(APPLICATION_LABEL));
+        let watch = Watch::new(
+            self.client.clone(),
+            Arc::clone(kind),
+            Selection::Labelled(APPLICATION_LABEL),
+        );
         let sink = Sink {
             inner: Arc::downgrade(self),
             gvk: kind.gvk(),
@@ -352,8 +365,8 @@ impl Sink {
                 index.list_started(&self.gvk);
                 Vec::new()
             }),
-            Step::Listed(object) => self.listed(&inner, object),
-            Step::Applied(object) => self.applied(&inner, object),
+            Step::Listed(object) => self.listed(&inner, &object),
+            Step::Applied(object) => self.applied(&inner, &object),
             Step::Deleted(object) => {
                 if let Some((id, version)) = self.identify(&object) {
                     inner.change(|index| index.deleted(&self.gvk, &id, version));
@@ -373,18 +386,18 @@ impl Sink {
     }
 
     /// A list after an interruption mostly names what is known: that is not read again.
-    fn listed(&self, inner: &Inner, object: Value) {
+    fn listed(&self, inner: &Inner, object: &Value) {
         let known = self
-            .identify(&object)
+            .identify(object)
             .is_some_and(|(id, version)| inner.index.write().already_has(&self.gvk, &id, version));
         if !known {
             self.applied(inner, object);
         }
     }
 
-    fn applied(&self, inner: &Inner, object: Value) {
+    fn applied(&self, inner: &Inner, object: &Value) {
         // The hashing and compressing is done before the lock is taken.
-        match LiveObject::new(&object) {
+        match LiveObject::new(object) {
             Ok(object) => inner.change(|index| index.applied(object)),
             Err(error) => tracing::warn!(kind = %self.gvk, %error, "an object cannot be read"),
         }

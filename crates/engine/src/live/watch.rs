@@ -260,7 +260,10 @@ impl Watch {
                 }
                 WatchEvent::Bookmark(bookmark) => {
                     let version = bookmark.metadata.resource_version;
-                    let complete = bookmark.metadata.annotations.contains_key("k8s.io/initial-events-end");
+                    let complete = bookmark
+                        .metadata
+                        .annotations
+                        .contains_key("k8s.io/initial-events-end");
                     if listing && complete {
                         listing = false;
                         self.reached(&version);
@@ -278,14 +281,13 @@ impl Watch {
     fn watch_request(&self) -> Result<http::Request<Vec<u8>>, End> {
         let seconds = WATCH_SECONDS + fastrand::u64(0..=WATCH_SECONDS / 5);
         let common = format!("watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}");
-        let query = match &self.cursor {
-            Some(version) => format!("{common}&resourceVersion={version}"),
-            None => {
-                let version = self.newest.as_deref().unwrap_or("0");
-                format!(
-                    "{common}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion={version}"
-                )
-            }
+        let query = if let Some(version) = &self.cursor {
+            format!("{common}&resourceVersion={version}")
+        } else {
+            let version = self.newest.as_deref().unwrap_or("0");
+            format!(
+                "{common}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion={version}"
+            )
         };
         self.request(&query, METADATA)
     }
@@ -315,8 +317,12 @@ impl Watch {
     fn with_kind(&self, mut item: Value) -> Value {
         if let Value::Object(object) = &mut item {
             let resource = &self.kind.resource;
-            object.entry("apiVersion").or_insert_with(|| resource.api_version.as_str().into());
-            object.entry("kind").or_insert_with(|| resource.kind.as_str().into());
+            object
+                .entry("apiVersion")
+                .or_insert_with(|| resource.api_version.as_str().into());
+            object
+                .entry("kind")
+                .or_insert_with(|| resource.kind.as_str().into());
         }
         item
     }
@@ -369,9 +375,17 @@ mod tests {
                 "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled",
                 "NoStreaming",
             ),
-            (504, "Timeout: Too large resource version: 12, current: 3", "NotYetThere"),
+            (
+                504,
+                "Timeout: Too large resource version: 12, current: 3",
+                "NotYetThere",
+            ),
             (403, "things.example.com is forbidden", "Failed"),
-            (503, "the server is currently unable to handle the request", "Failed"),
+            (
+                503,
+                "the server is currently unable to handle the request",
+                "Failed",
+            ),
         ] {
             let end = format!("{:?}", end_of(api_error(code, message)));
             assert!(end.starts_with(expected), "{code} {message}: {end}");

@@ -156,6 +156,7 @@ impl Refusal {
     /// What one can do about it.
     pub fn class(&self) -> Class {
         match self.code {
+            500 if self.is_schema_error() => Class::Invalid,
             408 | 425 | 429 | 500 | 502..=504 => Class::Transient,
             409 => Class::Conflict,
             // The namespace is on its way out; what comes after that is decided by whoever deletes it.
@@ -191,7 +192,10 @@ impl Refusal {
 
     /// Whether the namespace `namespace` does not exist.
     pub fn is_missing_namespace(&self, namespace: &str) -> bool {
-        self.code == 404 && self.message.contains(&format!("namespaces \"{namespace}\" not found"))
+        self.code == 404
+            && self
+                .message
+                .contains(&format!("namespaces \"{namespace}\" not found"))
     }
 
     /// Whether something called `name` was looked for and not found.
@@ -205,7 +209,21 @@ impl Refusal {
 
     /// Whether the object that we meant (by its uid) is not the one that has the name now.
     pub fn is_other_object(&self) -> bool {
-        self.code == 409 && self.message.contains("Precondition failed: UID")
+        self.code == 409
+            && ["Precondition failed: UID", "the UID in the precondition"]
+                .iter()
+                .any(|phrase| self.message.contains(phrase))
+    }
+
+    /// Whether the object does not fit the schema of its kind, which server-side apply answers with the status 500.
+    fn is_schema_error(&self) -> bool {
+        [
+            "failed to create typed patch object",
+            "failed to create typed live object",
+            "field not declared in schema",
+        ]
+        .iter()
+        .any(|phrase| self.message.contains(phrase))
     }
 
     fn is_terminating_namespace(&self) -> bool {
@@ -251,6 +269,12 @@ mod tests {
         for (code, reason, message, expected) in [
             (429, "TooManyRequests", "slow down", Class::Transient),
             (500, "InternalError", "failed calling webhook", Class::Transient),
+            (
+                500,
+                "",
+                "failed to create typed patch object (a/b; apps/v1, Kind=Deployment): .spec.x: field not declared in schema",
+                Class::Invalid,
+            ),
             (503, "", "no endpoints", Class::Transient),
             (504, "Timeout", "", Class::Transient),
             (409, "Conflict", "", Class::Conflict),
@@ -268,18 +292,28 @@ mod tests {
             (404, "NotFound", "", Class::Invalid),
             (413, "RequestEntityTooLarge", "", Class::Invalid),
         ] {
-            assert_eq!(refusal(code, reason, message, &[]).class(), expected, "{code} {message}");
+            assert_eq!(
+                refusal(code, reason, message, &[]).class(),
+                expected,
+                "{code} {message}"
+            );
         }
     }
 
     #[test]
     fn only_immutable_fields_count_as_immutable() {
-        let selector = ("spec.selector", "Invalid value: {\"matchLabels\":{}}: field is immutable");
+        let selector = (
+            "spec.selector",
+            "Invalid value: {\"matchLabels\":{}}: field is immutable",
+        );
         let stateful = (
             "spec",
             "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden",
         );
-        let replicas = ("spec.replicas", "Invalid value: -1: must be greater than or equal to 0");
+        let replicas = (
+            "spec.replicas",
+            "Invalid value: -1: must be greater than or equal to 0",
+        );
         for (causes, expected) in [
             (vec![selector], true),
             (vec![selector, stateful], true),
@@ -287,7 +321,11 @@ mod tests {
             (vec![replicas], false),
             (vec![], false),
         ] {
-            assert_eq!(refusal(422, "Invalid", "x", &causes).is_immutable(), expected, "{causes:?}");
+            assert_eq!(
+                refusal(422, "Invalid", "x", &causes).is_immutable(),
+                expected,
+                "{causes:?}"
+            );
         }
         assert!(!refusal(409, "Conflict", "field is immutable", &[selector]).is_immutable());
         assert!(!refusal(403, "Forbidden", "webhook: field is immutable", &[selector]).is_immutable());

@@ -39,7 +39,7 @@ use crate::error::{Class, Error, Operation};
 /// The largest answer that is read, in bytes: an object in etcd is far smaller.
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// The longest time that a server may ask us to wait before the next try.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often a forced apply that met a concurrent writer is tried again.
@@ -202,7 +202,9 @@ impl Requests {
             };
             self.send_through_conflicts(&call, deadline).await
         };
-        let answer = attempt.await.map_err(|failure| Error::request(operation, &id, failure))?;
+        let answer = attempt
+            .await
+            .map_err(|failure| Error::request(operation, &id, failure))?;
         Ok(Applied {
             object: answer.body,
             existed: answer.status != StatusCode::CREATED,
@@ -327,17 +329,19 @@ impl Requests {
         deadline: Instant,
     ) -> Result<Value, Error> {
         let attempt = async {
-            let path = path::object(kind, id.namespace.as_deref(), &id.name)?;
+            let uri = path::object(kind, id.namespace.as_deref(), &id.name)?;
             let call = Call {
                 method: Method::PATCH,
-                uri: format!("{path}?fieldManager={FIELD_MANAGER}"),
+                uri: format!("{uri}?fieldManager={FIELD_MANAGER}"),
                 content_type: "application/json-patch+json",
                 body: encode(patch)?,
                 secret: None,
             };
             self.send(&call, deadline).await
         };
-        let answer = attempt.await.map_err(|failure| Error::request(Operation::Migrate, id, failure))?;
+        let answer = attempt
+            .await
+            .map_err(|failure| Error::request(Operation::Migrate, id, failure))?;
         Ok(answer.body)
     }
 
@@ -378,7 +382,9 @@ impl Requests {
     /// How long to wait before the next try. Too many requests are a matter of all of them.
     fn pause_after(&self, failure: &Failure, pauses: &mut Backoff) -> Duration {
         let asked = failure.refusal().and_then(|refusal| refusal.retry_after);
-        let pause = pauses.next().max(asked.unwrap_or_default().min(LONGEST_RETRY_AFTER));
+        let pause = pauses
+            .next()
+            .max(asked.unwrap_or_default().min(LONGEST_RETRY_AFTER));
         if failure.refusal().is_some_and(|refusal| refusal.code == 429) {
             let mut resume_at = self.shared.resume_at.lock();
             *resume_at = (*resume_at).max(Instant::now() + pause);
@@ -390,12 +396,18 @@ impl Requests {
         let out_of_time = || Failure::timed_out(self.limits.timeout);
         let resume_at = *self.shared.resume_at.lock();
         if resume_at > Instant::now() {
-            timeout_at(deadline, sleep_until(resume_at)).await.map_err(|_| out_of_time())?;
+            timeout_at(deadline, sleep_until(resume_at))
+                .await
+                .map_err(|_| out_of_time())?;
         }
-        let slot = timeout_at(deadline, self.shared.slots.acquire()).await.map_err(|_| out_of_time())?;
+        let slot = timeout_at(deadline, self.shared.slots.acquire())
+            .await
+            .map_err(|_| out_of_time())?;
         let limit = deadline.min(Instant::now() + self.limits.timeout);
         self.shared.sent.fetch_add(1, Ordering::Relaxed);
-        let answer = timeout_at(limit, self.exchange(call)).await.map_err(|_| out_of_time())?;
+        let answer = timeout_at(limit, self.exchange(call))
+            .await
+            .map_err(|_| out_of_time())?;
         drop(slot);
         answer
     }
@@ -410,10 +422,19 @@ impl Requests {
             .map_err(|source| Failure::Name {
                 problem: format!("no request can be made of {}: {source}", call.uri),
             })?;
-        let (head, body) = self.client.send(request).await.map_err(Failure::from)?.into_parts();
+        let (head, body) = self
+            .client
+            .send(request)
+            .await
+            .map_err(Failure::from)?
+            .into_parts();
         let body = read(body).await?;
         if !head.status.is_success() {
-            return Err(Failure::Refused(Box::new(refusal(head.status, &head.headers, &body))));
+            return Err(Failure::Refused(Box::new(refusal(
+                head.status,
+                &head.headers,
+                &body,
+            ))));
         }
         let warnings = warnings(&head.headers).map(|warning| match call.secret {
             Some(secret) => redact::hide_text(&warning, secret),
@@ -432,7 +453,9 @@ impl Requests {
 async fn read(body: Body) -> Result<Bytes, Failure> {
     match Limited::new(body, LARGEST_ANSWER).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge { limit: LARGEST_ANSWER }),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge {
+            limit: LARGEST_ANSWER,
+        }),
         Err(error) => Err(match error.downcast::<kube::Error>() {
             Ok(error) => Failure::from(*error),
             Err(other) => Failure::from(kube::Error::Service(other)),
@@ -450,7 +473,9 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
     if refusal.message.is_empty() {
         refusal.message = status.to_string();
     }
-    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let seconds = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     refusal.retry_after = seconds.map(Duration::from_secs).or(refusal.retry_after);
     refusal
 }
@@ -483,7 +508,14 @@ fn identify(kind: &ServedKind, object: &Map<String, Value>) -> ObjectId {
 fn desired(object: &Map<String, Value>) -> Map<String, Value> {
     let mut object = object.clone();
     if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
-        for field in ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"] {
+        for field in [
+            "creationTimestamp",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+            "selfLink",
+            "uid",
+        ] {
             metadata.remove(field);
         }
     }
@@ -504,7 +536,9 @@ fn secret_of<'a>(kind: &ServedKind, object: &'a Map<String, Value>) -> Option<&'
 }
 
 fn is_terminating(answer: &Value) -> bool {
-    answer.pointer("/metadata/deletionTimestamp").is_some_and(Value::is_string)
+    answer
+        .pointer("/metadata/deletionTimestamp")
+        .is_some_and(Value::is_string)
 }
 
 #[cfg(test)]
@@ -542,8 +576,12 @@ mod tests {
 
     #[test]
     fn what_only_the_server_may_say_is_not_sent() {
-        let object = json!({"metadata": {"name": "a", "uid": "1", "managedFields": [], "labels": {"x": "y"}}});
+        let object =
+            json!({"metadata": {"name": "a", "uid": "1", "managedFields": [], "labels": {"x": "y"}}});
         let sent = desired(object.as_object().unwrap());
-        assert_eq!(Value::from(sent), json!({"metadata": {"name": "a", "labels": {"x": "y"}}}));
+        assert_eq!(
+            Value::from(sent),
+            json!({"metadata": {"name": "a", "labels": {"x": "y"}}})
+        );
     }
 }

@@ -29,7 +29,9 @@ pub(super) fn object(kind: &ServedKind, namespace: Option<&str>, name: &str) -> 
     // The rule of the API server (path segment names), said before the name gets into a path.
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '%']) {
         return Err(Failure::Name {
-            problem: format!("metadata.name {name:?} cannot be a name: it must not be empty, \".\" or \"..\", nor contain \"/\" or \"%\""),
+            problem: format!(
+                "metadata.name {name:?} cannot be a name: it must not be empty, \".\" or \"..\", nor contain \"/\" or \"%\""
+            ),
         });
     }
     let collection = collection(kind, namespace)?;
@@ -40,7 +42,9 @@ pub(super) fn object(kind: &ServedKind, namespace: Option<&str>, name: &str) -> 
 pub(super) fn collection(kind: &ServedKind, namespace: Option<&str>) -> Result<String, Failure> {
     match (kind.scope, namespace) {
         (Scope::Cluster, _) => Ok(kind.collection_path(None)),
-        (Scope::Namespaced, Some(namespace)) if is_label(namespace) => Ok(kind.collection_path(Some(namespace))),
+        (Scope::Namespaced, Some(namespace)) if is_label(namespace) => {
+            Ok(kind.collection_path(Some(namespace)))
+        }
         (Scope::Namespaced, Some(namespace)) => Err(Failure::Name {
             problem: format!(
                 "metadata.namespace {namespace:?} cannot be a namespace: use lower case letters, digits and \"-\", at most 63"

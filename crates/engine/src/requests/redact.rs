@@ -18,7 +18,10 @@ const SHORTEST: usize = 3;
 
 /// Places where the server quotes a value, up to the end of the quotation or, where that is open, of the line.
 static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?m)(Invalid value: |Unsupported value: |Duplicate value: |got |Value:)("(?:[^"\\]|\\.)*"|.*$)"#).ok()
+    Regex::new(
+        r#"(?m)(Invalid value: |Unsupported value: |Duplicate value: |got |Value:)("(?:[^"\\]|\\.)*"|.*$)"#,
+    )
+    .ok()
 });
 
 /// Whether objects of this kind hold values that must not be shown.
@@ -105,8 +108,14 @@ mod tests {
                 "data.token: Invalid value: \"hunter2 \\\" more\": not allowed",
                 "data.token: Invalid value: (hidden): not allowed",
             ),
-            ("webhook says: correct horse is weak", "webhook says: (hidden) is weak"),
-            ("webhook says: hunter2, aHVudGVyMg==", "webhook says: (hidden), (hidden)"),
+            (
+                "webhook says: correct horse is weak",
+                "webhook says: (hidden) is weak",
+            ),
+            (
+                "webhook says: hunter2, aHVudGVyMg==",
+                "webhook says: (hidden), (hidden)",
+            ),
             (
                 "secrets \"x\" is forbidden: exceeded quota",
                 "secrets \"x\" is forbidden: exceeded quota",

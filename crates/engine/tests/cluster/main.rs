@@ -1,5 +1,8 @@
 //! The engine on a real control plane.
 
+mod app;
 mod discovery;
 mod live;
+mod snapshots;
 mod support;
+mod sync;
