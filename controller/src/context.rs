@@ -93,8 +93,7 @@ impl Context {
 
     /// A Project of this installation.
     pub fn project(&self, name: &str) -> Option<Arc<Project>> {
-        self.projects
-            .get(&ObjectRef::new(name).within(&self.settings.namespace))
+        self.projects.get(&ObjectRef::new(name).within(&self.settings.namespace))
     }
 
     /// What is remembered of an Application.
@@ -109,8 +108,10 @@ impl Context {
         self.labels.write().remove(&owner.label_value());
         self.claims.lock().release(&owner);
         let mut readers = self.readers.lock();
-        readers.values_mut().for_each(|it| drop(it.remove(key)));
-        readers.retain(|_, it| !it.is_empty());
+        readers.retain(|_, it| {
+            it.remove(key);
+            !it.is_empty()
+        });
     }
 
     /// The address that `repo` of a source stands for, for the rules of Projects.
@@ -129,15 +130,10 @@ impl Context {
 
     /// Brings every Application that reads a repository into the queue.
     pub fn enqueue_readers(&self, remote: RemoteKey) {
-        let readers: Vec<_> = self
-            .readers
-            .lock()
-            .get(&remote)
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect();
-        readers.iter().for_each(|it| self.enqueue(it));
+        let readers: Vec<_> = self.readers.lock().get(&remote).into_iter().flatten().cloned().collect();
+        for reader in &readers {
+            self.enqueue(reader);
+        }
     }
 
     /// A webhook told of this repository.
@@ -149,11 +145,7 @@ impl Context {
 
     /// What made a repository change just now.
     pub fn cause(&self, remote: RemoteKey) -> Trigger {
-        let told = self
-            .webhooks
-            .lock()
-            .get(&remote)
-            .is_some_and(|at| at.elapsed() < WEBHOOK_MEMORY);
+        let told = self.webhooks.lock().get(&remote).is_some_and(|at| at.elapsed() < WEBHOOK_MEMORY);
         if told { Trigger::Webhook } else { Trigger::Auto }
     }
 }

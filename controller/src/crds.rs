@@ -23,10 +23,7 @@ pub fn write(directory: &Path) -> Result<(), Error> {
 fn file(crd: &CustomResourceDefinition) -> Result<(String, String), Error> {
     let name = format!("{}.yaml", crd.spec.names.plural);
     let yaml = serde_yaml::to_string(crd).map_err(Error::WriteYaml)?;
-    Ok((
-        name,
-        format!("# Made by `tiphys-controller crds`; do not edit.\n{yaml}"),
-    ))
+    Ok((name, format!("# Made by `tiphys-controller crds`; do not edit.\n{yaml}")))
 }
 
 #[cfg(test)]
@@ -38,16 +35,9 @@ mod tests {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds");
         for (name, content) in files().unwrap() {
             let committed = std::fs::read_to_string(directory.join(&name)).unwrap_or_default();
-            assert_eq!(
-                committed, content,
-                "{name} is stale: cargo run -p tiphys-controller -- crds"
-            );
+            assert_eq!(committed, content, "{name} is stale: cargo run -p tiphys-controller -- crds");
         }
         let expected = files().unwrap().len();
-        assert_eq!(
-            std::fs::read_dir(directory).unwrap().count(),
-            expected,
-            "crds/ holds something else"
-        );
+        assert_eq!(std::fs::read_dir(directory).unwrap().count(), expected, "crds/ holds something else");
     }
 }

@@ -95,11 +95,7 @@ impl Error {
     /// For `map_err`: what was tried on which of our own resources.
     pub fn write(operation: &'static str, name: &str) -> impl FnOnce(kube::Error) -> Self {
         let name = name.to_owned();
-        move |source| Self::Write {
-            operation,
-            name,
-            source: Box::new(source),
-        }
+        move |source| Self::Write { operation, name, source: Box::new(source) }
     }
 
     /// Whether the same may succeed later though nobody changes anything.

@@ -19,25 +19,19 @@ pub struct Events {
 impl Events {
     /// Publishes as `instance` of the controller.
     pub fn new(client: Client, instance: &str) -> Self {
-        let reporter = Reporter {
-            controller: "tiphys-controller".to_owned(),
-            instance: Some(instance.to_owned()),
-        };
-        Self {
-            recorder: Recorder::new(client, reporter),
-        }
+        let reporter =
+            Reporter { controller: "tiphys-controller".to_owned(), instance: Some(instance.to_owned()) };
+        Self { recorder: Recorder::new(client, reporter) }
     }
 
     /// Something that somebody should look at.
     pub async fn warn(&self, application: &Application, reason: &str, action: &str, note: &str) {
-        self.publish(application, EventType::Warning, reason, action, note)
-            .await;
+        self.publish(application, EventType::Warning, reason, action, note).await;
     }
 
     /// Something that somebody will want to know later.
     pub async fn note(&self, application: &Application, reason: &str, action: &str, note: &str) {
-        self.publish(application, EventType::Normal, reason, action, note)
-            .await;
+        self.publish(application, EventType::Normal, reason, action, note).await;
     }
 
     /// An Event that cannot be published is logged: it must not fail what it tells of.

@@ -68,26 +68,18 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
     readiness.set();
     tracing::info!(took_ms = began.elapsed().as_millis(), "everything is listed");
 
-    let watched = watcher::watcher(
-        Api::<Application>::all(ctx.client.clone()),
-        watcher::Config::default(),
-    );
+    let watched = watcher::watcher(Api::<Application>::all(ctx.client.clone()), watcher::Config::default());
     let watched = watched.default_backoff().reflect(writer).applied_objects();
     let queued = tokio_stream(queued);
     let running = Controller::for_stream(watched, applications)
         .with_config(controller::Config::default().concurrency(arguments.concurrency))
         .reconcile_on(queued)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(
-            reconcile,
-            |_, _, _| controller::Action::await_change(),
-            Arc::clone(&ctx),
-        )
+        .run(reconcile, |_, _, _| controller::Action::await_change(), Arc::clone(&ctx))
         .for_each(|done| async move {
             match done {
-                Ok(_) => {}
                 // An Application that is gone while it is still in the queue is no news.
-                Err(controller::Error::ObjectNotFound(_)) => {}
+                Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
                 Err(error) => tracing::warn!(%error, "the queue of applications"),
             }
         });
@@ -107,40 +99,19 @@ async fn gather(
 ) -> Result<Context, Error> {
     let client = parts.client.clone();
     let program = std::env::current_exe().map_err(Error::OwnProgram)?;
-    let mirrors = Mirrors::open(tiphys_source::Config::new(
-        arguments.data_dir.join("mirrors"),
-        program.clone(),
-    ))?;
+    let mirrors =
+        Mirrors::open(tiphys_source::Config::new(arguments.data_dir.join("mirrors"), program.clone()))?;
     let workers = NonZeroUsize::MIN.saturating_add(1);
-    let renderer = Renderer::new(RendererConfig {
-        workers,
-        ..RendererConfig::new(program)
-    });
+    let renderer = Renderer::new(RendererConfig { workers, ..RendererConfig::new(program) });
 
     let syncs = Arc::new(SyncIndex::default());
     let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), queue.clone(), tasks);
     let (projects, projects_listed) = follow_projects(&client, queue.clone(), applications.clone(), tasks);
-    let limits = RequestLimits {
-        concurrency: REQUESTS,
-        ..RequestLimits::default()
-    };
-    let list_error = |what| {
-        move |error| Error::List {
-            what,
-            source: Box::new(error),
-        }
-    };
+    let limits = RequestLimits { concurrency: REQUESTS, ..RequestLimits::default() };
+    let list_error = |what| move |error| Error::List { what, source: Box::new(error) };
     let (cluster, snapshot_names, (), ()) = tokio::try_join!(
-        async {
-            Cluster::connect(client.clone(), limits)
-                .await
-                .map_err(Error::from)
-        },
-        async {
-            SnapshotNames::list(&client)
-                .await
-                .map_err(list_error("snapshots"))
-        },
+        async { Cluster::connect(client.clone(), limits).await.map_err(Error::from) },
+        async { SnapshotNames::list(&client).await.map_err(list_error("snapshots")) },
         async {
             listed(syncs_listed).await;
             listed(parts.repositories_listed.clone()).await;
@@ -269,7 +240,9 @@ fn follow_sources(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
                 }
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     let all: Vec<_> = ctx.readers.lock().keys().copied().collect();
-                    all.into_iter().for_each(|it| ctx.enqueue_readers(it));
+                    for remote in all {
+                        ctx.enqueue_readers(remote);
+                    }
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
             }

@@ -86,12 +86,7 @@ pub fn stand(
 ) -> (watch::Receiver<bool>, tokio::task::JoinHandle<()>) {
     let (leads, receiver) = watch::channel(false);
     let api = Api::namespaced(client, &candidate.namespace);
-    let term = Term {
-        api,
-        candidate,
-        seen: None,
-        renewed: None,
-    };
+    let term = Term { api, candidate, seen: None, renewed: None };
     (receiver, tokio::spawn(term.run(leads, stop)))
 }
 
@@ -140,9 +135,7 @@ impl Term {
         leads.send_replace(false);
         // Those who write watch `leads`; the Lease is given back only after they were told.
         leads.closed().await;
-        if self
-            .renewed
-            .is_some_and(|at| at.elapsed() < self.candidate.timing.duration)
+        if self.renewed.is_some_and(|at| at.elapsed() < self.candidate.timing.duration)
             && let Err(error) = self.give_back().await
         {
             tracing::warn!(%error, "the lease could not be given back; it will expire");
@@ -154,12 +147,7 @@ impl Term {
         let lease = self.api.get_opt(&self.candidate.lease).await?;
         let unchanged_for = self.unchanged_for(lease.as_ref());
         let spec = lease.as_ref().and_then(|it| it.spec.as_ref());
-        let step = decide(
-            spec,
-            &self.candidate.identity,
-            unchanged_for,
-            self.candidate.timing.duration,
-        );
+        let step = decide(spec, &self.candidate.identity, unchanged_for, self.candidate.timing.duration);
         if step == Step::Wait {
             return Ok(false);
         }
@@ -168,9 +156,7 @@ impl Term {
             None => self.api.create(&PostParams::default(), &self.held(None)).await,
             Some(lease) => {
                 let held = self.held(Some((&lease, step)));
-                self.api
-                    .replace(&self.candidate.lease, &PostParams::default(), &held)
-                    .await
+                self.api.replace(&self.candidate.lease, &PostParams::default(), &held).await
             }
         };
         match written {
@@ -185,9 +171,7 @@ impl Term {
     }
 
     fn unchanged_for(&mut self, lease: Option<&Lease>) -> Duration {
-        let version = lease
-            .and_then(|it| it.metadata.resource_version.clone())
-            .unwrap_or_default();
+        let version = lease.and_then(|it| it.metadata.resource_version.clone()).unwrap_or_default();
         match &self.seen {
             Some((seen, since)) if *seen == version => since.elapsed(),
             _ => {
@@ -199,9 +183,7 @@ impl Term {
 
     fn held(&self, before: Option<(&Lease, Step)>) -> Lease {
         let now = MicroTime(Timestamp::now());
-        let spec = before
-            .and_then(|(lease, _)| lease.spec.clone())
-            .unwrap_or_default();
+        let spec = before.and_then(|(lease, _)| lease.spec.clone()).unwrap_or_default();
         let acquired = before.is_none_or(|(_, step)| step == Step::Acquire);
         Lease {
             metadata: ObjectMeta {
@@ -213,11 +195,7 @@ impl Term {
             spec: Some(LeaseSpec {
                 holder_identity: Some(self.candidate.identity.clone()),
                 lease_duration_seconds: i32::try_from(self.candidate.timing.duration.as_secs()).ok(),
-                acquire_time: if acquired {
-                    Some(now.clone())
-                } else {
-                    spec.acquire_time
-                },
+                acquire_time: if acquired { Some(now.clone()) } else { spec.acquire_time },
                 lease_transitions: Some(spec.lease_transitions.unwrap_or(0) + i32::from(acquired)),
                 renew_time: Some(now),
                 ..LeaseSpec::default()
@@ -230,9 +208,7 @@ impl Term {
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() == Some(&self.candidate.identity) {
             spec.holder_identity = None;
-            self.api
-                .replace(&self.candidate.lease, &PostParams::default(), &lease)
-                .await?;
+            self.api.replace(&self.candidate.lease, &PostParams::default(), &lease).await?;
         }
         Ok(())
     }
@@ -245,10 +221,8 @@ mod tests {
     #[test]
     fn a_lease_is_taken_only_when_it_is_free() {
         let duration = Duration::from_secs(15);
-        let held_by = |holder: &str| LeaseSpec {
-            holder_identity: Some(holder.to_owned()),
-            ..LeaseSpec::default()
-        };
+        let held_by =
+            |holder: &str| LeaseSpec { holder_identity: Some(holder.to_owned()), ..LeaseSpec::default() };
         let cases = [
             (None, 0, Step::Acquire),
             (Some(LeaseSpec::default()), 0, Step::Acquire),

@@ -73,9 +73,7 @@ struct WebhookLabels {
 }
 
 /// Upper bounds of the duration buckets in seconds: from an unchanged look to a slow rollout.
-const BUCKETS: [f64; 12] = [
-    0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 1200.0,
-];
+const BUCKETS: [f64; 12] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 1200.0];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -130,22 +128,10 @@ impl Metrics {
             metrics.reconcile_errors.clone(),
         );
         registry.register("drift", "Objects that were seen to drift", metrics.drift.clone());
-        registry.register(
-            "renders",
-            "Renderings, by where they came from",
-            metrics.renders.clone(),
-        );
-        registry.register(
-            "fetches",
-            "Looks at a repository, by what they found",
-            metrics.fetches.clone(),
-        );
+        registry.register("renders", "Renderings, by where they came from", metrics.renders.clone());
+        registry.register("fetches", "Looks at a repository, by what they found", metrics.fetches.clone());
         registry.register("webhooks", "Webhooks received", metrics.webhooks.clone());
-        registry.register(
-            "leader",
-            "Whether this process holds the Lease",
-            metrics.leader.clone(),
-        );
+        registry.register("leader", "Whether this process holds the Lease", metrics.leader.clone());
         Self { registry, ..metrics }
     }
 
@@ -171,9 +157,7 @@ impl Metrics {
             .conditions
             .iter()
             .any(|it| it.type_ == tiphys_api::READY && it.status == tiphys_api::ConditionStatus::True);
-        self.applications
-            .get_or_create(&labels(key))
-            .set(i64::from(ready));
+        self.applications.get_or_create(&labels(key)).set(i64::from(ready));
         let (old, new) = (info(key, project, before), info(key, project, after));
         if old != new {
             self.application_info.remove(&old);
@@ -191,16 +175,9 @@ impl Metrics {
     /// A Sync ended.
     pub fn sync(&self, key: &(String, String), phase: Phase, trigger: Trigger, took: Duration) {
         let (phase, trigger) = (phase.as_str(), trigger.as_str());
-        let labels = SyncLabels {
-            namespace: key.0.clone(),
-            application: key.1.clone(),
-            phase,
-            trigger,
-        };
+        let labels = SyncLabels { namespace: key.0.clone(), application: key.1.clone(), phase, trigger };
         self.syncs.get_or_create(&labels).inc();
-        self.sync_duration
-            .get_or_create(&PhaseLabels { phase })
-            .observe(took.as_secs_f64());
+        self.sync_duration.get_or_create(&PhaseLabels { phase }).observe(took.as_secs_f64());
     }
 
     /// A reconciliation ended.
@@ -230,9 +207,7 @@ impl Metrics {
 
     /// A webhook came in.
     pub fn webhook(&self, provider: &'static str, result: &'static str) {
-        self.webhooks
-            .get_or_create(&WebhookLabels { provider, result })
-            .inc();
+        self.webhooks.get_or_create(&WebhookLabels { provider, result }).inc();
     }
 
     /// The Lease was won or lost.
@@ -242,10 +217,7 @@ impl Metrics {
 }
 
 fn labels((namespace, application): &(String, String)) -> ApplicationLabels {
-    ApplicationLabels {
-        namespace: namespace.clone(),
-        application: application.clone(),
-    }
+    ApplicationLabels { namespace: namespace.clone(), application: application.clone() }
 }
 
 fn info(key: &(String, String), project: &str, status: &ApplicationStatus) -> InfoLabels {
@@ -253,11 +225,7 @@ fn info(key: &(String, String), project: &str, status: &ApplicationStatus) -> In
         namespace: key.0.clone(),
         application: key.1.clone(),
         project: project.to_owned(),
-        sync: status
-            .sync
-            .map_or_else(|| "Unknown".to_owned(), |it| format!("{it:?}")),
-        health: status
-            .health
-            .map_or_else(|| "Unknown".to_owned(), |it| format!("{it:?}")),
+        sync: status.sync.map_or_else(|| "Unknown".to_owned(), |it| format!("{it:?}")),
+        health: status.health.map_or_else(|| "Unknown".to_owned(), |it| format!("{it:?}")),
     }
 }

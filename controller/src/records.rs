@@ -42,15 +42,9 @@ impl Records {
             owner_references: Some(vec![owner_reference(application)]),
             ..ObjectMeta::default()
         };
-        let params = PostParams {
-            field_manager: Some(STATUS_FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        match self
-            .api::<Sync>(application.namespace())
-            .create(&params, &sync)
-            .await
-        {
+        let params =
+            PostParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match self.api::<Sync>(application.namespace()).create(&params, &sync).await {
             Ok(sync) => Ok(Some(sync)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
             Err(error) => Err(error),
@@ -60,13 +54,9 @@ impl Records {
     /// Makes `application` the owner of a Sync that a person created, so that history goes with it.
     pub async fn adopt_sync(&self, application: &Application, name: &str) -> Result<Sync, kube::Error> {
         let patch = json!({ "metadata": { "ownerReferences": [owner_reference(application)] } });
-        let params = PatchParams {
-            field_manager: Some(STATUS_FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        self.api::<Sync>(application.namespace())
-            .patch(name, &params, &Patch::Merge(&patch))
-            .await
+        let params =
+            PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        self.api::<Sync>(application.namespace()).patch(name, &params, &Patch::Merge(&patch)).await
     }
 
     /// Writes the status of a Sync.
@@ -101,10 +91,8 @@ impl Records {
 
     /// Deletes a Sync, and with it its snapshot.
     pub async fn delete_sync(&self, namespace: &str, name: &str) -> Result<(), kube::Error> {
-        let deleted = self
-            .api::<Sync>(Some(namespace.to_owned()))
-            .delete(name, &DeleteParams::background())
-            .await;
+        let deleted =
+            self.api::<Sync>(Some(namespace.to_owned())).delete(name, &DeleteParams::background()).await;
         match deleted {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -114,23 +102,14 @@ impl Records {
 
     /// Adds our finalizer to an Application.
     pub async fn add_finalizer(&self, application: &Application) -> Result<Application, kube::Error> {
-        let finalizers: Vec<_> = application
-            .finalizers()
-            .iter()
-            .cloned()
-            .chain([FINALIZER.to_owned()])
-            .collect();
+        let finalizers: Vec<_> =
+            application.finalizers().iter().cloned().chain([FINALIZER.to_owned()]).collect();
         self.finalizers(application, &finalizers).await
     }
 
     /// Removes our finalizer from an Application, which lets it go.
     pub async fn remove_finalizer(&self, application: &Application) -> Result<(), kube::Error> {
-        let others: Vec<_> = application
-            .finalizers()
-            .iter()
-            .filter(|it| *it != FINALIZER)
-            .cloned()
-            .collect();
+        let others: Vec<_> = application.finalizers().iter().filter(|it| *it != FINALIZER).cloned().collect();
         match self.finalizers(application, &others).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -141,10 +120,8 @@ impl Records {
     /// Asks the leader to look at a Repository.
     pub async fn request_refresh(&self, namespace: &str, name: &str, at: &str) -> Result<(), kube::Error> {
         let patch = json!({ "metadata": { "annotations": { REFRESH_ANNOTATION: at } } });
-        let params = PatchParams {
-            field_manager: Some(STATUS_FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let params =
+            PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.api::<Repository>(Some(namespace.to_owned()))
             .patch(name, &params, &Patch::Merge(&patch))
             .await?;
@@ -166,10 +143,8 @@ impl Records {
         };
         let operations = json!([test, { "op": "add", "path": path, "value": wanted }]);
         let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-        let params = PatchParams {
-            field_manager: Some(STATUS_FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let params =
+            PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.api::<Application>(application.namespace())
             .patch(&application.name_any(), &params, &Patch::Json::<()>(operations))
             .await
@@ -190,9 +165,7 @@ impl Records {
             "status": status,
         });
         let params = PatchParams::apply(STATUS_FIELD_MANAGER).force();
-        self.api::<K>(Some(namespace.to_owned()))
-            .patch_status(name, &params, &Patch::Apply(&body))
-            .await
+        self.api::<K>(Some(namespace.to_owned())).patch_status(name, &params, &Patch::Apply(&body)).await
     }
 
     fn api<K>(&self, namespace: Option<String>) -> Api<K>

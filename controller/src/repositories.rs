@@ -73,11 +73,7 @@ impl Repositories {
 
     /// All of them.
     pub fn all(&self) -> Vec<(RepositoryKey, Entry)> {
-        self.entries
-            .read()
-            .iter()
-            .map(|(key, entry)| (key.clone(), entry.clone()))
-            .collect()
+        self.entries.read().iter().map(|(key, entry)| (key.clone(), entry.clone())).collect()
     }
 
     /// Notes a status that was written.
@@ -110,10 +106,7 @@ impl Repositories {
         };
         match if is_name { named() } else { addressed() } {
             Some((key, entry)) => match &entry.remote {
-                Ok(remote) => Lookup::Found {
-                    remote: Arc::clone(remote),
-                    repository: Some(key),
-                },
+                Ok(remote) => Lookup::Found { remote: Arc::clone(remote), repository: Some(key) },
                 Err(problem) => Lookup::Unusable(format!("Repository {}: {problem}", key.1)),
             },
             None if is_name => Lookup::Unusable(format!(
@@ -128,27 +121,18 @@ impl Repositories {
         let names: Vec<_> = urls.iter().filter_map(|it| repository_name(it)).collect();
         let entries = self.entries.read();
         let fits = |entry: &Entry| repository_name(&entry.spec.url).is_some_and(|it| names.contains(&it));
-        entries
-            .iter()
-            .filter(|(_, it)| fits(it))
-            .map(|(key, it)| (key.clone(), it.clone()))
-            .collect()
+        entries.iter().filter(|(_, it)| fits(it)).map(|(key, it)| (key.clone(), it.clone())).collect()
     }
 }
 
 fn anonymous(repo: &str) -> Lookup {
-    let remote = RemoteUrl::parse(repo)
-        .map_err(|error| error.to_string())
-        .and_then(|url| {
-            let remote = Remote::new(url);
-            remote.validate().map_err(|error| error.to_string())?;
-            Ok(remote)
-        });
+    let remote = RemoteUrl::parse(repo).map_err(|error| error.to_string()).and_then(|url| {
+        let remote = Remote::new(url);
+        remote.validate().map_err(|error| error.to_string())?;
+        Ok(remote)
+    });
     match remote {
-        Ok(remote) => Lookup::Found {
-            remote: Arc::new(remote),
-            repository: None,
-        },
+        Ok(remote) => Lookup::Found { remote: Arc::new(remote), repository: None },
         Err(problem) => Lookup::Unusable(format!("spec.source.repo: {problem}")),
     }
 }
@@ -169,18 +153,14 @@ pub async fn remote_of(client: &Client, repository: &Repository) -> Result<Arc<R
 pub async fn read_key(client: &Client, namespace: &str, name: &str, key: &str) -> Result<Vec<u8>, String> {
     let secret = read_secret(client, namespace, name).await?;
     let value = secret.data.and_then(|mut data| data.remove(key));
-    value
-        .map(|it| it.0)
-        .ok_or_else(|| format!("Secret {name} has no key {key}"))
+    value.map(|it| it.0).ok_or_else(|| format!("Secret {name} has no key {key}"))
 }
 
 async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Secret, String> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     match secrets.get_opt(name).await {
         Ok(Some(secret)) => Ok(secret),
-        Ok(None) => Err(format!(
-            "Secret {name} does not exist in namespace {namespace}: create it"
-        )),
+        Ok(None) => Err(format!("Secret {name} does not exist in namespace {namespace}: create it")),
         Err(error) => Err(format!("Secret {name} cannot be read: {error}")),
     }
 }
@@ -190,19 +170,13 @@ fn assemble(spec: &RepositorySpec, secret: Option<&Secret>) -> Result<Remote, St
     let text = |key: &str| -> Result<Option<String>, String> {
         let bytes = secret.and_then(|it| it.data.as_ref()).and_then(|it| it.get(key));
         let text = bytes.map(|it| String::from_utf8(it.0.clone()));
-        text.transpose()
-            .map_err(|_| format!("key {key} of its Secret is not text"))
+        text.transpose().map_err(|_| format!("key {key} of its Secret is not text"))
     };
     let credentials = if let Some(private_key) = text("sshPrivateKey")? {
         let passphrase = text("sshPassphrase")?.map(SecretText::new);
-        Credentials::SshKey {
-            private_key: SecretText::new(private_key),
-            passphrase,
-        }
+        Credentials::SshKey { private_key: SecretText::new(private_key), passphrase }
     } else if let Some(token) = text("bearerToken")? {
-        Credentials::Bearer {
-            token: SecretText::new(token.trim_end()),
-        }
+        Credentials::Bearer { token: SecretText::new(token.trim_end()) }
     } else if let Some(password) = text("password")? {
         let username = text("username")?.unwrap_or_default();
         Credentials::Basic {
@@ -214,18 +188,10 @@ fn assemble(spec: &RepositorySpec, secret: Option<&Secret>) -> Result<Remote, St
     };
     Ok(Remote {
         credentials,
-        transport: if spec.insecure {
-            Transport::Insecure
-        } else {
-            Transport::Encrypted
-        },
+        transport: if spec.insecure { Transport::Insecure } else { Transport::Encrypted },
         known_hosts: text("knownHosts")?,
         certificate_authority: text("ca.crt")?,
-        submodules: if spec.submodules {
-            Submodules::Fetch
-        } else {
-            Submodules::Refuse
-        },
+        submodules: if spec.submodules { Submodules::Fetch } else { Submodules::Refuse },
         max_bytes: u64::from(spec.limits.repository_mib) << 20,
         interval: spec.interval.get().max(Duration::from_secs(1)),
         timeout: spec.timeout.get(),

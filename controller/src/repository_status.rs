@@ -17,11 +17,7 @@ pub async fn report_all(ctx: &Context) {
 
 /// Writes the status of a Repository if it changed.
 pub async fn report(ctx: &Context, key: &RepositoryKey, entry: &Entry) {
-    let known = entry
-        .remote
-        .as_ref()
-        .ok()
-        .and_then(|it| ctx.mirrors.status(ctx.mirrors.key(it)));
+    let known = entry.remote.as_ref().ok().and_then(|it| ctx.mirrors.status(ctx.mirrors.key(it)));
     let after = status(entry, known.as_ref());
     if after == entry.status {
         return;
@@ -30,7 +26,7 @@ pub async fn report(ctx: &Context, key: &RepositoryKey, entry: &Entry) {
         Ok(_) => ctx.repositories.note_status(key, after),
         Err(kube::Error::Api(status)) if status.is_not_found() => {}
         Err(error) => {
-            tracing::warn!(%error, repository = key.1, "the status of a repository could not be written")
+            tracing::warn!(%error, repository = key.1, "the status of a repository could not be written");
         }
     }
 }
@@ -39,38 +35,19 @@ pub async fn report(ctx: &Context, key: &RepositoryKey, entry: &Entry) {
 fn status(entry: &Entry, known: Option<&Status>) -> RepositoryStatus {
     let mut after = entry.status.clone();
     after.observed_generation = Some(entry.generation);
-    let fetched = known
-        .and_then(|it| it.fetched_at)
-        .and_then(|it| Timestamp::try_from(it).ok());
+    let fetched = known.and_then(|it| it.fetched_at).and_then(|it| Timestamp::try_from(it).ok());
     // Whole seconds, as the API server keeps them.
     let fetched = fetched.and_then(|it| Timestamp::from_second(it.as_second()).ok());
     after.fetched_at = fetched.map(Time).or(after.fetched_at);
     let (ready, companion, reason, message) = match (&entry.remote, known) {
         (Err(problem), _) => (ConditionStatus::False, Some(STALLED), "Invalid", problem.clone()),
-        (
-            Ok(_),
-            Some(Status {
-                error: Some(error), ..
-            }),
-        ) => {
-            let companion = if error.class() == Class::Transient {
-                RECONCILING
-            } else {
-                STALLED
-            };
-            (
-                ConditionStatus::False,
-                Some(companion),
-                reason(error.class()),
-                crate::error::chain(error),
-            )
+        (Ok(_), Some(Status { error: Some(error), .. })) => {
+            let companion = if error.class() == Class::Transient { RECONCILING } else { STALLED };
+            (ConditionStatus::False, Some(companion), reason(error.class()), crate::error::chain(error))
         }
-        (Ok(_), Some(known)) if known.checked_at.is_some() => (
-            ConditionStatus::True,
-            None,
-            "Reachable",
-            "the repository can be read".to_owned(),
-        ),
+        (Ok(_), Some(known)) if known.checked_at.is_some() => {
+            (ConditionStatus::True, None, "Reachable", "the repository can be read".to_owned())
+        }
         (Ok(_), Some(_)) => (
             ConditionStatus::Unknown,
             Some(RECONCILING),

@@ -21,12 +21,7 @@ pub fn start(
     leader: Arc<Leader>,
 ) -> (impl Future<Output = ()> + Send + 'static, watch::Receiver<bool>) {
     let (listed, receiver) = watch::channel(false);
-    let follower = Follower {
-        client,
-        repositories,
-        leader,
-        seen: Vec::new(),
-    };
+    let follower = Follower { client, repositories, leader, seen: Vec::new() };
     (follower.run(listed), receiver)
 }
 
@@ -73,13 +68,7 @@ impl Follower {
         let known = self.repositories.get(&key);
         if let Some(known) = known.filter(|it| it.uid == uid && it.generation == generation) {
             if known.refresh_requested != requested {
-                self.repositories.insert(
-                    key,
-                    Entry {
-                        refresh_requested: requested,
-                        ..known.clone()
-                    },
-                );
+                self.repositories.insert(key, Entry { refresh_requested: requested, ..known.clone() });
                 self.leader.get().iter().for_each(|ctx| refresh(ctx, &known));
             }
             return;
@@ -87,14 +76,7 @@ impl Follower {
         let remote = remote_of(&self.client, repository).await;
         let status = repository.status.clone().unwrap_or_default();
         let spec = repository.spec.clone();
-        let entry = Entry {
-            uid,
-            generation,
-            spec,
-            remote,
-            refresh_requested: requested,
-            status,
-        };
+        let entry = Entry { uid, generation, spec, remote, refresh_requested: requested, status };
         self.repositories.insert(key.clone(), entry.clone());
         self.tell_users(&key);
         if let Some(ctx) = self.leader.get() {

@@ -38,16 +38,12 @@ pub fn health(metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Router {
 
 /// Binds `address`, so that a port that is taken is an error at the start and not a log line later.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::Bind { address, source })
+    TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
 }
 
 /// Serves until `stop`.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let served = axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await;
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(%error, "a server ended");
     }

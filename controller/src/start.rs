@@ -22,9 +22,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), Error> {
     logging::start(&arguments);
     // A second installation in one process (in tests) finds a provider in place, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = Config::infer()
-        .await
-        .map_err(|error| Error::Config(Box::new(error)))?;
+    let config = Config::infer().await.map_err(|error| Error::Config(Box::new(error)))?;
     let client = tiphys_engine::client(config)?;
     let stop = stop_on_signal();
     let metrics = Arc::new(Metrics::new());
@@ -45,15 +43,8 @@ pub async fn run(arguments: RunArguments) -> Result<(), Error> {
     let (watching, repositories_listed) =
         repository_watch::start(client.clone(), Arc::clone(&repositories), Arc::clone(&leader));
     servers.spawn(watching);
-    let parts = lead::Parts {
-        client,
-        settings,
-        metrics,
-        readiness,
-        repositories,
-        repositories_listed,
-        leader,
-    };
+    let parts =
+        lead::Parts { client, settings, metrics, readiness, repositories, repositories_listed, leader };
     let led = if arguments.no_leader_election {
         lead::lead(&arguments, parts, stop.clone()).await
     } else {
@@ -114,20 +105,15 @@ async fn lead_in_turn(
 }
 
 async fn settings(client: &Client, arguments: &RunArguments) -> Result<Settings, Error> {
-    let installation = match &arguments.installation {
-        Some(installation) => installation.clone(),
-        None => {
-            let namespaces: Api<Namespace> = Api::all(client.clone());
-            let namespace =
-                namespaces
-                    .get(&arguments.namespace)
-                    .await
-                    .map_err(|source| Error::Namespace {
-                        namespace: arguments.namespace.clone(),
-                        source: Box::new(source),
-                    })?;
-            namespace.uid().unwrap_or_default()
-        }
+    let installation = if let Some(installation) = &arguments.installation {
+        installation.clone()
+    } else {
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let namespace = namespaces.get(&arguments.namespace).await.map_err(|source| Error::Namespace {
+            namespace: arguments.namespace.clone(),
+            source: Box::new(source),
+        })?;
+        namespace.uid().unwrap_or_default()
     };
     Ok(Settings {
         namespace: arguments.namespace.clone(),

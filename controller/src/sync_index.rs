@@ -57,13 +57,8 @@ impl SyncRecord {
         Self {
             name: sync.name_any(),
             uid: sync.uid().unwrap_or_default(),
-            created_at: sync
-                .creation_timestamp()
-                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-            resource_version: sync
-                .resource_version()
-                .and_then(|it| it.parse().ok())
-                .unwrap_or_default(),
+            created_at: sync.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            resource_version: sync.resource_version().and_then(|it| it.parse().ok()).unwrap_or_default(),
             spec: sync.spec.clone(),
             owned: !sync.owner_references().is_empty(),
             deleting: sync.meta().deletion_timestamp.is_some(),
@@ -104,10 +99,7 @@ impl SyncIndex {
             Event::InitApply(sync) => {
                 let record = SyncRecord::new(sync);
                 if let Some(listed) = &mut state.listed {
-                    listed
-                        .entry(key(sync))
-                        .or_default()
-                        .insert(record.name.clone(), record);
+                    listed.entry(key(sync)).or_default().insert(record.name.clone(), record);
                 }
                 Vec::new()
             }
@@ -199,8 +191,5 @@ impl State {
 }
 
 fn key(sync: &Sync) -> ApplicationKey {
-    (
-        sync.namespace().unwrap_or_default(),
-        sync.spec.application.clone(),
-    )
+    (sync.namespace().unwrap_or_default(), sync.spec.application.clone())
 }

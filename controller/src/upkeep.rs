@@ -56,31 +56,17 @@ async fn tidy(
     let in_use = state.applied.iter().map(|it| it.sync.as_str());
     let in_use = in_use.chain(state.status.hold.iter().map(|it| it.rolled_back_to.as_str()));
     let in_use = in_use.chain(
-        syncs
-            .iter()
-            .filter(|it| !it.phase.is_finished())
-            .filter_map(|it| it.spec.rollback_to.as_deref()),
+        syncs.iter().filter(|it| !it.phase.is_finished()).filter_map(|it| it.spec.rollback_to.as_deref()),
     );
     let in_use: Vec<_> = in_use.collect();
     let (questions, records): (Vec<_>, Vec<_>) = syncs.iter().partition(|it| it.spec.dry_run);
-    let records: Vec<_> = records
-        .iter()
-        .map(|it| Record {
-            name: &it.name,
-            number: it.number,
-            phase: it.phase,
-        })
-        .collect();
+    let records: Vec<_> =
+        records.iter().map(|it| Record { name: &it.name, number: it.number, phase: it.phase }).collect();
     let old = Timestamp::now() - ANSWER_LIFE;
-    let questions = questions
-        .iter()
-        .filter(|it| it.phase.is_finished() && it.created_at < old);
+    let questions = questions.iter().filter(|it| it.phase.is_finished() && it.created_at < old);
     let doomed = expired(&records, application.spec.history.limit, &in_use);
-    let doomed: Vec<String> = doomed
-        .into_iter()
-        .chain(questions.map(|it| it.name.as_str()))
-        .map(str::to_owned)
-        .collect();
+    let doomed: Vec<String> =
+        doomed.into_iter().chain(questions.map(|it| it.name.as_str())).map(str::to_owned).collect();
     drop(state);
     for name in doomed {
         ctx.records.delete_sync(&key.0, &name).await?;
@@ -92,8 +78,5 @@ async fn tidy(
 fn forget_gone(ctx: &Context, applications: &[Arc<Application>]) {
     let there: BTreeSet<_> = applications.iter().map(|it| key_of(it)).collect();
     let known: Vec<_> = ctx.states.lock().keys().cloned().collect();
-    known
-        .iter()
-        .filter(|it| !there.contains(*it))
-        .for_each(|it| ctx.forget(it));
+    known.iter().filter(|it| !there.contains(*it)).for_each(|it| ctx.forget(it));
 }

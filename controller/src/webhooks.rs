@@ -53,12 +53,7 @@ impl Leader {
 impl Deliveries {
     /// Checks against the Secrets of `repositories`.
     pub fn new(client: Client, repositories: Arc<Repositories>, leader: Arc<Leader>) -> Self {
-        Self {
-            client,
-            repositories,
-            tokens: Mutex::default(),
-            leader,
-        }
+        Self { client, repositories, tokens: Mutex::default(), leader }
     }
 
     async fn token(&self, key: &RepositoryKey, entry: &Entry) -> Option<Vec<u8>> {
@@ -71,18 +66,11 @@ impl Deliveries {
         match read_key(&self.client, &key.0, secret, TOKEN_KEY).await {
             Ok(token) => {
                 let token = token.trim_ascii_end().to_vec();
-                self.tokens
-                    .lock()
-                    .insert(key.clone(), (Instant::now(), token.clone()));
+                self.tokens.lock().insert(key.clone(), (Instant::now(), token.clone()));
                 Some(token)
             }
             Err(problem) => {
-                tracing::warn!(
-                    repository = key.1,
-                    namespace = key.0,
-                    problem,
-                    "a webhook cannot be checked"
-                );
+                tracing::warn!(repository = key.1, namespace = key.0, problem, "a webhook cannot be checked");
                 None
             }
         }
@@ -114,10 +102,7 @@ pub fn refresh(ctx: &Context, entry: &Entry) {
 impl Receiver for Arc<Deliveries> {
     async fn receive(&self, push: Push, body: Bytes) -> Verdict {
         let candidates = self.repositories.by_address(&push.urls);
-        let candidates: Vec<_> = candidates
-            .into_iter()
-            .filter(|(_, it)| it.spec.webhook.is_some())
-            .collect();
+        let candidates: Vec<_> = candidates.into_iter().filter(|(_, it)| it.spec.webhook.is_some()).collect();
         if candidates.is_empty() {
             return Verdict::Unknown;
         }

@@ -150,9 +150,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     requested(facts)
         .or_else(|| awaited(facts))
         .or_else(|| automatic(facts))
-        .unwrap_or_else(|| Decision::Idle {
-            until: next_look(facts),
-        })
+        .unwrap_or_else(|| Decision::Idle { until: next_look(facts) })
 }
 
 /// What somebody asked for, or an interrupted start of ours.
@@ -161,38 +159,25 @@ fn requested(facts: &Facts<'_>) -> Option<Decision> {
     let suspended = is_suspended(facts);
     let automatic = |it: &&SyncRecord| it.spec.initiated_by.trigger != Trigger::User;
     let open = || {
-        let rest = facts
-            .syncs
-            .iter()
-            .filter(|it| !it.phase.is_finished() && Some(it.name.as_str()) != waiting);
+        let rest =
+            facts.syncs.iter().filter(|it| !it.phase.is_finished() && Some(it.name.as_str()) != waiting);
         rest.filter(move |it| !(suspended && automatic(it)))
     };
     if let Some(question) = open().find(|it| it.spec.dry_run) {
-        return Some(Decision::Run {
-            name: question.name.clone(),
-        });
+        return Some(Decision::Run { name: question.name.clone() });
     }
-    let newest_automatic = open().filter(automatic).last();
+    let newest_automatic = open().rfind(automatic);
     if let Some(newest) = newest_automatic
-        && let Some(older) = open()
-            .filter(automatic)
-            .find(|it| it.name != newest.name && it.phase == Phase::Pending)
+        && let Some(older) =
+            open().filter(automatic).find(|it| it.name != newest.name && it.phase == Phase::Pending)
     {
-        return Some(Decision::Supersede {
-            name: older.name.clone(),
-            by: newest.name.clone(),
-        });
+        return Some(Decision::Supersede { name: older.name.clone(), by: newest.name.clone() });
     }
     let next = open().next()?;
     if let Some(waiting) = facts.waiting {
-        return Some(Decision::Supersede {
-            name: waiting.name.to_owned(),
-            by: next.name.clone(),
-        });
+        return Some(Decision::Supersede { name: waiting.name.to_owned(), by: next.name.clone() });
     }
-    Some(Decision::Run {
-        name: next.name.clone(),
-    })
+    Some(Decision::Run { name: next.name.clone() })
 }
 
 /// The end of the waiting Sync.
@@ -212,9 +197,7 @@ fn awaited(facts: &Facts<'_>) -> Option<Decision> {
         Verdict::Degraded => End::Degraded,
         Verdict::Progressing(_) if facts.now >= waiting.deadline => End::TimedOut,
         Verdict::Progressing(_) => {
-            return Some(Decision::Idle {
-                until: next_look(facts),
-            });
+            return Some(Decision::Idle { until: next_look(facts) });
         }
     };
     Some(Decision::Finish { end })
@@ -253,7 +236,7 @@ pub fn is_new(facts: &Facts<'_>) -> bool {
         Candidate::Rendered { digest, .. } => {
             let live = facts.status.rendering.as_ref() == Some(digest);
             let tried = last.is_some_and(|it| it.rendering.as_ref() == Some(digest));
-            !live && !(tried && same_spec)
+            !(live || tried && same_spec)
         }
     }
 }
@@ -302,12 +285,7 @@ fn next_look(facts: &Facts<'_>) -> Option<Timestamp> {
         waited_out,
         slowed,
         facts.status.retry.as_ref().map(|it| it.next_at.0),
-        facts
-            .spec
-            .suspend
-            .as_ref()
-            .and_then(|it| it.until.as_ref())
-            .map(|it| it.0),
+        facts.spec.suspend.as_ref().and_then(|it| it.until.as_ref()).map(|it| it.0),
     ]
     .into_iter()
     .flatten()

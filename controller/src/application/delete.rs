@@ -59,11 +59,7 @@ async fn prune(ctx: &Context, application: &Application, state: &State) -> Resul
         return Ok(Gone::Yes);
     }
     let count = deletion.remaining.len();
-    let first = deletion
-        .remaining
-        .first()
-        .map(|(id, why)| format!("{id}: {why}"))
-        .unwrap_or_default();
+    let first = deletion.remaining.first().map(|(id, why)| format!("{id}: {why}")).unwrap_or_default();
     Ok(Gone::NotYet(format!(
         "{count} objects are still there, first {first}; to let go of them set spec.deletion: Orphan"
     )))
@@ -75,10 +71,7 @@ async fn orphan(ctx: &Context, application: &Application, state: &State) -> Resu
     let Some(applied) = &state.applied else {
         return Ok(Gone::Yes);
     };
-    if let Err(error) = ctx
-        .cluster
-        .watch(applied.inventory.kinds().iter(), deadline(super::WATCH_TIME))
-        .await
+    if let Err(error) = ctx.cluster.watch(applied.inventory.kinds().iter(), deadline(super::WATCH_TIME)).await
     {
         tracing::warn!(%error, "objects of a deleted application cannot be seen and keep their mark");
     }
@@ -102,16 +95,9 @@ async fn unmark(ctx: &Context, live: &LiveObject) -> Result<(), tiphys_engine::E
     let object = live.object()?;
     let mut patch = vec![json!({ "op": "test", "path": "/metadata/uid", "value": live.uid })];
     for (field, key) in [("labels", APPLICATION_LABEL), ("annotations", OWNER_ANNOTATION)] {
-        if object
-            .pointer(&format!("/metadata/{field}/{}", pointer(key)))
-            .is_some()
-        {
+        if object.pointer(&format!("/metadata/{field}/{}", pointer(key))).is_some() {
             patch.push(json!({ "op": "remove", "path": format!("/metadata/{field}/{}", pointer(key)) }));
         }
     }
-    ctx.cluster
-        .requests
-        .json_patch(&kind, &live.id, &patch, deadline(ATTEMPT))
-        .await
-        .map(drop)
+    ctx.cluster.requests.json_patch(&kind, &live.id, &patch, deadline(ATTEMPT)).await.map(drop)
 }

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use tiphys_api::{Application, ApplicationSpec};
+use tiphys_api::{Application, ApplicationSpec, Trigger};
 use tiphys_engine::discovery::{Kinds, Lookup, Scope};
 use tiphys_engine::plan::Refusal;
+use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::{Class, scope};
 use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId, Origin, stream};
 
-use super::namespace_of;
+use super::current::set_status;
+use super::report::SourceReport;
+use super::run::Stop;
+use super::state::State;
+use super::{CHECK_TIME, Error, deadline, gather, key_of, namespace_of};
 use crate::context::Context;
+use crate::sync_index::SyncRecord;
 
 /// Manifests with everything that is said about them.
 #[derive(Clone, Debug)]
@@ -20,6 +26,89 @@ pub struct Desired {
     pub revision: String,
     /// Digest of the rendering.
     pub rendering: String,
+}
+
+/// What a Sync wants: a snapshot, or a rendering.
+pub async fn desire(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    record: &SyncRecord,
+) -> Result<Desired, Stop> {
+    if let Some(earlier) = &record.spec.rollback_to {
+        return desired_of_snapshot(ctx, application, earlier).await;
+    }
+    if record.spec.initiated_by.trigger == Trigger::SelfHeal {
+        let Some(applied) = &state.applied else {
+            return Err(Stop::failed("nothing was applied yet that could be healed".to_owned()));
+        };
+        let snapshot = applied.snapshot()?;
+        return Ok(of_snapshot(snapshot));
+    }
+    let Some(source) = &state.source else {
+        let message = match state.rendered.as_ref().map(|it| &it.report) {
+            Some(SourceReport::Failed { message, .. }) => message.clone(),
+            _ => "the source is not known".to_owned(),
+        };
+        return Err(Stop::failed(message));
+    };
+    let asked_by_person = record.spec.initiated_by.trigger == Trigger::User;
+    let revision = match &record.spec.revision {
+        Some(revision) => {
+            let spec = tiphys_source::RevisionSpec::parse(revision);
+            let tracked = ctx
+                .mirrors
+                .track(&source.remote, &spec)
+                .map_err(|it| Stop::failed(crate::error::chain(&it)))?;
+            tracked.resolve().await
+        }
+        // A person means what the server has now, not what we saw some minutes ago.
+        None if asked_by_person => source.tracked.refresh().await,
+        None => source.tracked.resolve().await,
+    };
+    let revision = revision.map_err(|error| Stop::failed(crate::error::chain(&error)))?;
+    set_status(state, |status| status.revision = Some(revision.to_string()));
+    let Some(source) = &state.source else {
+        return Err(Stop::failed("the source is not known".to_owned()));
+    };
+    match gather::render(ctx, application, source, &revision).await {
+        Ok(rendering) => Ok(Desired {
+            manifests: rendering.manifests.clone(),
+            revision: revision.to_string(),
+            rendering: rendering.digest.to_string(),
+        }),
+        Err(failure) if failure.is_transient() => Err(Stop::Again(Error::Render(Box::new(failure)))),
+        Err(failure) => Err(Stop::failed(failure.text())),
+    }
+}
+
+async fn desired_of_snapshot(
+    ctx: &Context,
+    application: &Application,
+    earlier: &str,
+) -> Result<Desired, Stop> {
+    let syncs = ctx.syncs.of(&key_of(application));
+    let Some(record) = syncs.iter().find(|it| it.name == earlier) else {
+        return Err(Stop::failed(format!(
+            "there is no Sync {earlier} of this Application any more: see `tiphys history` for those that are kept"
+        )));
+    };
+    let Some(name) = &record.snapshot else {
+        return Err(Stop::failed(format!(
+            "Sync {earlier} applied nothing ({:?}), so there is nothing to go back to: choose one that succeeded",
+            record.phase
+        )));
+    };
+    match ctx.snapshots.read(&namespace_of(application), name, deadline(CHECK_TIME)).await? {
+        Some(pages) => Ok(of_snapshot(Snapshot::unpack(&pages)?)),
+        None => Err(Stop::failed(format!(
+            "the snapshot of {earlier} (Secret {name}) is gone: choose another Sync"
+        ))),
+    }
+}
+
+fn of_snapshot(snapshot: Snapshot) -> Desired {
+    Desired { manifests: snapshot.manifests, revision: snapshot.revision, rendering: snapshot.rendering }
 }
 
 /// Gives every namespaced object its namespace, and says what cannot be applied at all: kinds that nobody serves,
@@ -51,7 +140,7 @@ pub async fn place(
         };
         match manifest {
             Ok(manifest) => placed.push(manifest),
-            Err((manifest, message)) => refusals.push(refusal(&manifest, Class::Invalid, message)),
+            Err(refused) => refusals.push(*refused),
         }
     }
     refusals.extend(violations(ctx, application, &namespace, &placed));
@@ -74,14 +163,8 @@ pub fn namespace_to_ensure(spec: &ApplicationSpec, namespace: &str) -> Option<Ma
     let object = serde_json::json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace },
     });
-    let origin = Origin {
-        file: "spec.destination.createNamespace".into(),
-        line: 0,
-    };
-    spec.destination
-        .create_namespace
-        .then(|| Manifest::from_value(object, origin).ok())
-        .flatten()
+    let origin = Origin { file: "spec.destination.createNamespace".into(), line: 0 };
+    spec.destination.create_namespace.then(|| Manifest::from_value(object, origin).ok()).flatten()
 }
 
 /// The namespaced kinds and cluster-wide kinds that come with the rendering itself.
@@ -116,10 +199,9 @@ async fn kind_scope(
     }
     Ok(match kinds.resolve(gvk).await? {
         Lookup::Served(kind) => Ok(kind.scope),
-        Lookup::Unknown => Err(format!(
-            "the server behind {} does not answer: try again later",
-            gvk.api_version()
-        )),
+        Lookup::Unknown => {
+            Err(format!("the server behind {} does not answer: try again later", gvk.api_version()))
+        }
         Lookup::NotServed => Err(format!(
             "the cluster does not know the kind {} in {}: correct apiVersion and kind, or apply its \
              CustomResourceDefinition first or in the same source",
@@ -129,7 +211,7 @@ async fn kind_scope(
     })
 }
 
-fn without_namespace(manifest: Manifest) -> Result<Manifest, (Manifest, String)> {
+fn without_namespace(manifest: Manifest) -> Result<Manifest, Box<Refusal>> {
     // kubectl drops the namespace of a cluster-wide object silently, and so do the charts that rely on it.
     let before = manifest.clone();
     let edited = manifest.edit(|object| {
@@ -137,7 +219,7 @@ fn without_namespace(manifest: Manifest) -> Result<Manifest, (Manifest, String)>
             metadata.remove("namespace");
         }
     });
-    edited.map_err(|error| (before, error.to_string()))
+    edited.map_err(|error| Box::new(refusal(&before, Class::Invalid, error.to_string())))
 }
 
 fn violations(
@@ -165,28 +247,16 @@ fn violations(
         name: super::name_of(application),
     };
     let refusal = |violation: scope::Violation| {
-        let manifest = violation
-            .object()
-            .and_then(|id| placed.iter().find(|it| it.id() == *id));
+        let manifest = violation.object().and_then(|id| placed.iter().find(|it| it.id() == *id));
         let id = violation.object().unwrap_or(&itself).clone();
         let origin = manifest.map(|it| it.origin().clone());
-        Refusal {
-            id,
-            origin,
-            class: Class::Forbidden,
-            message: violation.to_string(),
-        }
+        Refusal { id, origin, class: Class::Forbidden, message: violation.to_string() }
     };
     violations.into_iter().map(refusal).collect()
 }
 
 fn refusal(manifest: &Manifest, class: Class, message: String) -> Refusal {
-    Refusal {
-        id: manifest.id(),
-        origin: Some(manifest.origin().clone()),
-        class,
-        message,
-    }
+    Refusal { id: manifest.id(), origin: Some(manifest.origin().clone()), class, message }
 }
 
 /// The kinds of these manifests, each once.

@@ -9,9 +9,10 @@ use tiphys_api::{
     READY, RECONCILING, RetryState, STALLED, SyncSpec, SyncStatus, Trigger, set_conditions,
 };
 
+use super::current::set_status;
 use super::decide::Candidate;
 use super::report::{MAX_MESSAGE, shorten};
-use super::run::{Stop, set_status};
+use super::run::Stop;
 use super::state::{Current, State};
 use super::{Error, key_of, namespace_of};
 use crate::context::Context;
@@ -54,9 +55,7 @@ pub async fn finish(
     ending: Ending,
 ) -> Result<Option<SyncSpec>, Error> {
     if let Ending::Failed { message, .. } = &ending {
-        set_status(state, |status| {
-            status.message = Some(shorten(message, MAX_MESSAGE))
-        });
+        set_status(state, |status| status.message = Some(shorten(message, MAX_MESSAGE)));
     }
     let Some(current) = &mut state.current else {
         return Ok(None);
@@ -66,10 +65,7 @@ pub async fn finish(
     let status = status.clone();
     let name = current.sync.metadata.name.clone().unwrap_or_default();
     // Nothing is forgotten before the record is written: a failure here is tried again from this point.
-    let written = ctx
-        .records
-        .sync_status(&namespace_of(application), &name, &status)
-        .await;
+    let written = ctx.records.sync_status(&namespace_of(application), &name, &status).await;
     match written {
         Ok(sync) => ctx.syncs.observe_written(&sync),
         // The Sync was deleted while it ran: what it did stays, and there is no record to write.
@@ -79,11 +75,7 @@ pub async fn finish(
     let Some(current) = state.current.take() else {
         return Ok(None);
     };
-    let ended = Ended {
-        spec: current.sync.spec.clone(),
-        current,
-        status,
-    };
+    let ended = Ended { spec: current.sync.spec.clone(), current, status };
     measure(ctx, application, &ended);
     if ended.spec.dry_run {
         return Ok(None);
@@ -100,15 +92,9 @@ pub async fn supersede_unrun(
     record: &SyncRecord,
     by: &str,
 ) -> Result<(), Error> {
-    let mut status = SyncStatus {
-        by: Some(record.spec.initiated_by.text()),
-        ..SyncStatus::default()
-    };
+    let mut status = SyncStatus { by: Some(record.spec.initiated_by.text()), ..SyncStatus::default() };
     conclude(&mut status, &Ending::Superseded { by: by.to_owned() });
-    let written = ctx
-        .records
-        .sync_status(&namespace_of(application), &record.name, &status)
-        .await;
+    let written = ctx.records.sync_status(&namespace_of(application), &record.name, &status).await;
     let sync = written.map_err(Error::write("record", &record.name))?;
     ctx.syncs.observe_written(&sync);
     Ok(())
@@ -138,20 +124,10 @@ fn conclude(status: &mut SyncStatus, ending: &Ending) {
     }
     status.message = Some(message.clone());
     status.observed_generation = Some(1);
-    let ready = if phase == Phase::Succeeded {
-        ConditionStatus::True
-    } else {
-        ConditionStatus::False
-    };
+    let ready = if phase == Phase::Succeeded { ConditionStatus::True } else { ConditionStatus::False };
     let mut conditions = vec![Condition::new(READY, ready, reason, message.clone(), Some(1))];
     if phase != Phase::Succeeded {
-        conditions.push(Condition::new(
-            STALLED,
-            ConditionStatus::True,
-            reason,
-            message,
-            Some(1),
-        ));
+        conditions.push(Condition::new(STALLED, ConditionStatus::True, reason, message, Some(1)));
     }
     set_conditions(&mut status.conditions, conditions);
 }
@@ -177,16 +153,9 @@ fn counts(status: &SyncStatus) -> String {
         (plan.prune, "pruned"),
         (plan.unchanged, "unchanged"),
     ];
-    let parts: Vec<_> = parts
-        .iter()
-        .filter(|it| it.0 > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    if parts.is_empty() {
-        "no objects".to_owned()
-    } else {
-        parts.join(", ")
-    }
+    let parts: Vec<_> =
+        parts.iter().filter(|it| it.0 > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    if parts.is_empty() { "no objects".to_owned() } else { parts.join(", ") }
 }
 
 /// A duration for people: `0.4s`, `12s`, `3m5s`.
@@ -200,12 +169,7 @@ fn readable(duration: SignedDuration) -> String {
 
 fn measure(ctx: &Context, application: &Application, ended: &Ended) {
     let trigger = ended.spec.initiated_by.trigger;
-    ctx.metrics.sync(
-        &key_of(application),
-        ended.status.phase,
-        trigger,
-        ended.current.since.elapsed(),
-    );
+    ctx.metrics.sync(&key_of(application), ended.status.phase, trigger, ended.current.since.elapsed());
     tracing::info!(
         application = %super::name_of(application),
         namespace = %namespace_of(application),
@@ -295,21 +259,13 @@ fn note_retry(application: &Application, state: &mut State, ended: &Ended, endin
         state.status.retry = None;
         return;
     }
-    let same = state
-        .status
-        .retry
-        .as_ref()
-        .filter(|it| it.revision == ended.status.revision);
+    let same = state.status.retry.as_ref().filter(|it| it.revision == ended.status.revision);
     let attempt = same.map_or(0, |it| it.attempt) + 1;
     state.status.retry = (attempt <= sync.retry.limit).then(|| {
         let delay =
             SignedDuration::try_from(sync.retry.backoff.delay(attempt)).unwrap_or(SignedDuration::MAX);
         let next_at = Timestamp::now().saturating_add(delay).unwrap_or(Timestamp::MAX);
-        RetryState {
-            attempt,
-            next_at: Time(next_at),
-            revision: ended.status.revision.clone(),
-        }
+        RetryState { attempt, next_at: Time(next_at), revision: ended.status.revision.clone() }
     });
 }
 
@@ -338,10 +294,7 @@ fn rollback_after(
     Some(SyncSpec {
         application: super::name_of(application),
         rollback_to: Some(good.name.clone()),
-        initiated_by: InitiatedBy {
-            user: None,
-            trigger: Trigger::Rollback,
-        },
+        initiated_by: InitiatedBy { user: None, trigger: Trigger::Rollback },
         ..SyncSpec::default()
     })
 }
@@ -360,21 +313,13 @@ async fn tell(ctx: &Context, application: &Application, ended: &Ended, ending: &
                 "{name} (by {by}) went back to {}",
                 ended.spec.rollback_to.clone().unwrap_or_default()
             );
-            ctx.events
-                .note(application, "RolledBack", "Rollback", &note)
-                .await;
+            ctx.events.note(application, "RolledBack", "Rollback", &note).await;
         }
         Ending::Succeeded if ended.spec.initiated_by.trigger == Trigger::SelfHeal => {
-            let objects: Vec<_> = ended
-                .status
-                .objects
-                .iter()
-                .map(|it| format!("{} {}", it.kind, it.name))
-                .collect();
+            let objects: Vec<_> =
+                ended.status.objects.iter().map(|it| format!("{} {}", it.kind, it.name)).collect();
             let note = format!("{name} corrected drift of {}", objects.join(", "));
-            ctx.events
-                .note(application, "DriftCorrected", "SelfHeal", &note)
-                .await;
+            ctx.events.note(application, "DriftCorrected", "SelfHeal", &note).await;
         }
         Ending::Succeeded | Ending::Planned | Ending::Superseded { .. } => {}
     }
@@ -384,10 +329,7 @@ impl From<Stop> for Ending {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Failed { message, written, .. } => Self::Failed { message, written },
-            Stop::Again(error) => Self::Failed {
-                message: crate::error::chain(&error),
-                written: false,
-            },
+            Stop::Again(error) => Self::Failed { message: crate::error::chain(&error), written: false },
         }
     }
 }

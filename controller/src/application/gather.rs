@@ -43,34 +43,21 @@ pub fn objects(ctx: &Context, application: &Application, state: &State) -> Vec<O
     let Some(applied) = &state.applied else {
         return Vec::new();
     };
-    let entries = applied
-        .inventory
-        .iter()
-        .filter(|(id, _)| applied.rendered.contains(id));
+    let entries = applied.inventory.iter().filter(|(id, _)| applied.rendered.contains(id));
     entries
         .map(|(id, entry)| {
             let live = ctx.cluster.live(id);
             let drift = drift::assess(&owner, entry, &live);
             let (health, message, resource_version) = match &live {
-                Live::Present(live) => (
-                    live.health.health,
-                    live.health.message.clone(),
-                    Some(live.resource_version.clone()),
-                ),
+                Live::Present(live) => {
+                    (live.health.health, live.health.message.clone(), Some(live.resource_version.clone()))
+                }
                 Live::Absent => (Health::Missing, "it does not exist".to_owned(), None),
-                Live::Unknown => (
-                    Health::Unknown,
-                    "the server behind its kind does not answer".to_owned(),
-                    None,
-                ),
+                Live::Unknown => {
+                    (Health::Unknown, "the server behind its kind does not answer".to_owned(), None)
+                }
             };
-            ObjectState {
-                id: id.clone(),
-                drift,
-                health,
-                message,
-                resource_version,
-            }
+            ObjectState { id: id.clone(), drift, health, message, resource_version }
         })
         .collect()
 }
@@ -86,20 +73,15 @@ pub fn resources(ctx: &Context, objects: &[ObjectState], state: &State) -> Vec<R
             });
             let drifted =
                 matches!(it.drift, ObjectDrift::Drifted | ObjectDrift::Missing) && confirmed.is_some();
-            let health = (it.health != Health::Healthy)
-                .then(|| it.message.clone())
-                .filter(|it| !it.is_empty());
+            let health =
+                (it.health != Health::Healthy).then(|| it.message.clone()).filter(|it| !it.is_empty());
             let message = if drifted { confirmed } else { health };
             ResourceStatus {
                 group: it.id.group.clone(),
                 kind: it.id.kind.clone(),
                 namespace: it.id.namespace.clone(),
                 name: it.id.name.clone(),
-                sync: if drifted {
-                    SyncState::OutOfSync
-                } else {
-                    SyncState::Synced
-                },
+                sync: if drifted { SyncState::OutOfSync } else { SyncState::Synced },
                 health: it.health,
                 message: message.map(|it| super::report::shorten(&it, 512)),
             }
@@ -109,21 +91,13 @@ pub fn resources(ctx: &Context, objects: &[ObjectState], state: &State) -> Vec<R
 
 /// What the objects of a waiting Sync say together.
 pub fn verdict(objects: &[ObjectState], state: &mut State, now: Timestamp) -> Verdict {
-    let worst = objects
-        .iter()
-        .map(|it| it.health)
-        .max()
-        .unwrap_or(Health::Healthy);
+    let worst = objects.iter().map(|it| it.health).max().unwrap_or(Health::Healthy);
     match worst {
         Health::Healthy | Health::Suspended => Verdict::Healthy,
         Health::Degraded => {
             let since = *state.degraded_since.get_or_insert(now);
             let end = since + GRACE;
-            if now >= end {
-                Verdict::Degraded
-            } else {
-                Verdict::Progressing(Some(end))
-            }
+            if now >= end { Verdict::Degraded } else { Verdict::Progressing(Some(end)) }
         }
         Health::Progressing | Health::Unknown | Health::Missing => {
             state.degraded_since = None;
@@ -141,11 +115,7 @@ pub async fn look(ctx: &Context, application: &Application, state: &mut State) -
         set_unknown(
             state,
             application,
-            SourceReport::Failed {
-                stalled: true,
-                reason: "InvalidSource",
-                message: problem,
-            },
+            SourceReport::Failed { stalled: true, reason: "InvalidSource", message: problem },
         );
         return Ok(());
     }
@@ -182,11 +152,7 @@ pub async fn render(
     source: &Source,
     revision: &Revision,
 ) -> Result<Arc<tiphys_render::Rendering>, RenderFailure> {
-    let tree = source
-        .tracked
-        .tree(revision)
-        .await
-        .map_err(RenderFailure::Source)?;
+    let tree = source.tracked.tree(revision).await.map_err(RenderFailure::Source)?;
     let spec = &application.spec.source;
     let path = TreePath::parse(&spec.path)
         .map_err(|error| RenderFailure::Path(format!("spec.source.path: {error}")))?;
@@ -195,10 +161,7 @@ pub async fn render(
         tree,
         path,
         options: Options::from(spec),
-        release: Release {
-            name: name_of(application),
-            namespace: destination(application),
-        },
+        release: Release { name: name_of(application), namespace: destination(application) },
         capabilities: tiphys_render::Capabilities {
             kube_version: capabilities.kube_version.clone(),
             api_versions: capabilities.api_versions.iter().cloned().collect(),
@@ -245,32 +208,20 @@ fn track(ctx: &Context, application: &Application, state: &mut State) -> Result<
         Lookup::Found { remote, .. } => remote,
         Lookup::Unusable(problem) => return Err(problem),
     };
-    if state
-        .source
-        .as_ref()
-        .is_some_and(|it| it.asked == asked && it.remote == remote)
-    {
+    if state.source.as_ref().is_some_and(|it| it.asked == asked && it.remote == remote) {
         return Ok(());
     }
-    let revision = spec
-        .revision
-        .as_deref()
-        .map_or_else(RevisionSpec::default, RevisionSpec::parse);
-    let tracked = ctx
-        .mirrors
-        .track(&remote, &revision)
-        .map_err(|error| error.to_string())?;
+    let revision = spec.revision.as_deref().map_or_else(RevisionSpec::default, RevisionSpec::parse);
+    let tracked = ctx.mirrors.track(&remote, &revision).map_err(|error| error.to_string())?;
     let key = key_of(application);
     let mut readers = ctx.readers.lock();
-    readers.values_mut().for_each(|it| drop(it.remove(&key)));
+    for others in readers.values_mut() {
+        others.remove(&key);
+    }
     readers.entry(tracked.key()).or_default().insert(key);
     drop(readers);
     state.rendered = None;
-    state.source = Some(Source {
-        asked,
-        remote,
-        tracked,
-    });
+    state.source = Some(Source { asked, remote, tracked });
     Ok(())
 }
 
@@ -292,15 +243,8 @@ async fn render_candidate(
         Ok(rendering) => {
             ctx.metrics.rendered(if hit { "hit" } else { "rendered" });
             let digest = rendering.digest.to_string();
-            let report = SourceReport::Rendered {
-                digest: digest.clone(),
-                held: false,
-            };
-            Ok(Rendered {
-                key,
-                candidate: Candidate::Rendered { revision, digest },
-                report,
-            })
+            let report = SourceReport::Rendered { digest: digest.clone(), held: false };
+            Ok(Rendered { key, candidate: Candidate::Rendered { revision, digest }, report })
         }
         Err(failure) if failure.is_transient() => {
             ctx.metrics.rendered("error");
@@ -309,16 +253,9 @@ async fn render_candidate(
         Err(failure) => {
             ctx.metrics.rendered("error");
             let message = failure.text();
-            let report = SourceReport::Failed {
-                stalled: true,
-                reason: "RenderFailed",
-                message: message.clone(),
-            };
-            Ok(Rendered {
-                key,
-                candidate: Candidate::Broken { revision, message },
-                report,
-            })
+            let report =
+                SourceReport::Failed { stalled: true, reason: "RenderFailed", message: message.clone() };
+            Ok(Rendered { key, candidate: Candidate::Broken { revision, message }, report })
         }
     }
 }
@@ -326,16 +263,8 @@ async fn render_candidate(
 fn set_unknown(state: &mut State, application: &Application, report: SourceReport) {
     let generation = application.metadata.generation.unwrap_or_default();
     // What was seen of the source stays as the candidate of decisions only while it can be seen.
-    let key = RenderKey {
-        generation,
-        revision: String::new(),
-        kinds: u64::MAX,
-    };
-    state.rendered = Some(Rendered {
-        key,
-        candidate: Candidate::Unknown,
-        report,
-    });
+    let key = RenderKey { generation, revision: String::new(), kinds: u64::MAX };
+    state.rendered = Some(Rendered { key, candidate: Candidate::Unknown, report });
 }
 
 fn source_failure(error: &tiphys_source::Error) -> SourceReport {
@@ -345,9 +274,5 @@ fn source_failure(error: &tiphys_source::Error) -> SourceReport {
         SourceClass::NotFound => (true, "RevisionNotFound"),
         SourceClass::Invalid => (true, "InvalidSource"),
     };
-    SourceReport::Failed {
-        stalled,
-        reason,
-        message: crate::error::chain(error),
-    }
+    SourceReport::Failed { stalled, reason, message: crate::error::chain(error) }
 }

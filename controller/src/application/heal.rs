@@ -68,10 +68,7 @@ pub async fn note_correction(
     let mut fights = Vec::new();
     for step in &found.plan.steps {
         for (manager, fields) in culprits(ctx, &found.draft, step) {
-            if let Some(fight) = state
-                .oscillation
-                .correct(&step.id, &manager, &fields, Instant::now())
-            {
+            if let Some(fight) = state.oscillation.correct(&step.id, &manager, &fields, Instant::now()) {
                 fights.push((step.id.clone(), fight));
             }
         }
@@ -115,13 +112,8 @@ fn culprits(ctx: &Context, draft: &Draft, step: &Step) -> Vec<(String, Vec<Strin
     };
     let wanted = Value::Object(wanted.object().clone());
     let mut culprits: Vec<(String, Vec<String>)> = Vec::new();
-    for change in changed_since(&wanted, &live, FIELD_MANAGER)
-        .into_iter()
-        .take(MAX_FIELDS)
-    {
-        let manager = change
-            .manager
-            .map_or_else(|| NOBODY_KNOWN.to_owned(), |it| it.name);
+    for change in changed_since(&wanted, &live, FIELD_MANAGER).into_iter().take(MAX_FIELDS) {
+        let manager = change.manager.map_or_else(|| NOBODY_KNOWN.to_owned(), |it| it.name);
         match culprits.iter_mut().find(|(it, _)| *it == manager) {
             Some((_, fields)) => fields.push(change.path),
             None => culprits.push((manager, vec![change.path])),
@@ -142,11 +134,8 @@ async fn examine(
     };
     let manifests = applied.snapshot()?.manifests;
     let references = suspects.iter().map(|(id, _)| reference(id)).collect();
-    let policy = Policy {
-        selection: Selection::Only(references),
-        recreate: Recreate::Annotated,
-        ..Policy::default()
-    };
+    let policy =
+        Policy { selection: Selection::Only(references), recreate: Recreate::Annotated, ..Policy::default() };
     let owner = ctx.owner(&key_of(application));
     let draft = Draft::new(DraftInput {
         owner: &owner,
@@ -164,9 +153,7 @@ async fn examine(
     };
     let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
     if let Some(refusal) = plan.refusals.iter().find(|it| it.class == Class::Transient) {
-        return Err(Error::Check {
-            message: refusal.message.clone(),
-        });
+        return Err(Error::Check { message: refusal.message.clone() });
     }
     settle(state, &plan);
     if plan.steps.is_empty() && plan.refusals.is_empty() {
@@ -174,11 +161,7 @@ async fn examine(
     }
     let key = key_of(application);
     plan.steps.iter().for_each(|_| ctx.metrics.drifted(&key));
-    Ok(Some(DriftFound {
-        seen: suspects,
-        draft,
-        plan,
-    }))
+    Ok(Some(DriftFound { seen: suspects, draft, plan }))
 }
 
 /// What the dry run found unchanged is as it should be: its hash is the one to compare with from now on.

@@ -27,25 +27,16 @@ impl SnapshotNames {
     /// Lists them, once, for all Applications.
     pub async fn list(client: &Client) -> Result<Self, kube::Error> {
         let secrets: Api<Secret> = Api::all(client.clone());
-        let params = ListParams::default()
-            .labels(SNAPSHOT_LABEL)
-            .fields(&format!("type={SNAPSHOT_TYPE}"))
-            .limit(1000);
+        let params =
+            ListParams::default().labels(SNAPSHOT_LABEL).fields(&format!("type={SNAPSHOT_TYPE}")).limit(1000);
         let mut names: HashMap<ApplicationKey, HashMap<String, Vec<String>>> = HashMap::new();
         let mut token: Option<String> = None;
         loop {
-            let page = secrets
-                .list_metadata(&ListParams {
-                    continue_token: token,
-                    ..params.clone()
-                })
-                .await?;
+            let page = secrets.list_metadata(&ListParams { continue_token: token, ..params.clone() }).await?;
             page.items.iter().for_each(|it| note(&mut names, it));
             token = page.metadata.continue_.filter(|it| !it.is_empty());
             if token.is_none() {
-                return Ok(Self {
-                    names: Mutex::new(names),
-                });
+                return Ok(Self { names: Mutex::new(names) });
             }
         }
     }
@@ -65,12 +56,7 @@ fn note(
         return;
     };
     let key = (secret.namespace().unwrap_or_default(), application);
-    names
-        .entry(key)
-        .or_default()
-        .entry(sync)
-        .or_default()
-        .push(secret.name_any());
+    names.entry(key).or_default().entry(sync).or_default().push(secret.name_any());
 }
 
 /// Finds out what was applied, when that is not known: by the newest Sync that wrote a snapshot.
@@ -81,48 +67,27 @@ pub async fn load(ctx: &Context, application: &Application, state: &mut State) -
     let key = key_of(application);
     let by_sync = ctx.snapshot_names.take(&key);
     let syncs = ctx.syncs.of(&key);
-    let newest = syncs
-        .iter()
-        .rev()
-        .filter(|it| !it.spec.dry_run)
-        .find(|it| by_sync.contains_key(&it.name));
+    let newest = syncs.iter().rev().filter(|it| !it.spec.dry_run).find(|it| by_sync.contains_key(&it.name));
     let Some(newest) = newest else { return Ok(()) };
     let mut applied: Option<Applied> = None;
     for name in first_pages(&by_sync[&newest.name]) {
-        let read = ctx
-            .snapshots
-            .read(&namespace_of(application), name, deadline(super::CHECK_TIME))
-            .await?;
+        let read = ctx.snapshots.read(&namespace_of(application), name, deadline(super::CHECK_TIME)).await?;
         let Some(pages) = read else { continue };
         let snapshot = Snapshot::unpack(&pages)?;
         let noted = newest.snapshot.as_deref() == Some(name);
         let rendered = snapshot.manifests.iter().map(Manifest::id).collect();
-        let inventory = merged(
-            applied.as_ref().map(|it| &it.inventory),
-            snapshot.inventory,
-            noted,
-        );
+        let inventory = merged(applied.as_ref().map(|it| &it.inventory), snapshot.inventory, noted);
         match &mut applied {
             Some(applied) if !noted => applied.inventory = inventory,
             _ => {
                 let (name, sync) = (name.clone(), newest.name.clone());
-                applied = Some(Applied {
-                    name,
-                    sync,
-                    pages,
-                    inventory,
-                    rendered,
-                });
+                applied = Some(Applied { name, sync, pages, inventory, rendered });
             }
         }
     }
     ctx.cluster
         .watch(
-            applied
-                .iter()
-                .flat_map(|it| it.inventory.kinds())
-                .collect::<Vec<_>>()
-                .iter(),
+            applied.iter().flat_map(|it| it.inventory.kinds()).collect::<Vec<_>>().iter(),
             deadline(super::WATCH_TIME),
         )
         .await?;

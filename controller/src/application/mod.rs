@@ -1,5 +1,6 @@
 //! One Application, from event to record: gather, decide, execute, report.
 
+mod current;
 pub mod decide;
 mod delete;
 mod desired;
@@ -26,11 +27,12 @@ use kube::runtime::controller::Action;
 use tiphys_api::{Application, FINALIZER, LastSync, Phase, SyncSpec};
 use tokio::time::Instant;
 
+use self::current::{begin, note_stop, note_waiting, resume, set_status, write_progress};
 use self::decide::{Candidate, Decision, Drift, End, Facts, Waiting, decide, is_held, is_suspended};
 use self::finish::{Ending, conditions_while_running, finish, supersede_unrun};
 use self::gather::ObjectState;
 use self::report::{Report, SourceReport};
-use self::run::{Ran, Stop, begin, run, set_status};
+use self::run::{Ran, Stop, run};
 use crate::context::Context;
 use crate::sync_index::{ApplicationKey, SyncRecord};
 
@@ -39,13 +41,13 @@ pub use crate::error::Error;
 /// How long a kind may take until it is watched.
 const WATCH_TIME: Duration = Duration::from_secs(30);
 /// How long the dry runs of one plan may take.
-const CHECK_TIME: Duration = Duration::from_secs(60);
+const CHECK_TIME: Duration = Duration::from_mins(1);
 /// A Sync that is done sooner than this is written once, when it ends.
 const QUIET: Duration = progress::PERIOD;
 /// Decisions in one reconciliation; more would be a loop.
 const MAX_STEPS: usize = 32;
 /// An unchanged Application is looked at this often even when nothing happens, from memory alone.
-const REST: Duration = Duration::from_secs(3600);
+const REST: Duration = Duration::from_hours(1);
 
 /// Namespace and name of an Application.
 pub fn key_of(application: &Application) -> ApplicationKey {
@@ -87,11 +89,7 @@ async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Resu
         }
         Err(error) => {
             state.failures = state.failures.saturating_add(1);
-            ctx.metrics.reconcile_failed(if error.is_transient() {
-                "transient"
-            } else {
-                "permanent"
-            });
+            ctx.metrics.reconcile_failed(if error.is_transient() { "transient" } else { "permanent" });
             let pause = pause(state.failures);
             tracing::warn!(
                 application = key.1,
@@ -108,9 +106,7 @@ async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Resu
 /// 0.25 s, then twice as long each time, up to a minute.
 fn pause(failures: u32) -> Duration {
     let factor = 2_u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-    Duration::from_millis(250)
-        .saturating_mul(factor)
-        .min(Duration::from_mins(1))
+    Duration::from_millis(250).saturating_mul(factor).min(Duration::from_mins(1))
 }
 
 async fn advance(ctx: &Context, application: &Application, state: &mut State) -> Result<Action, Error> {
@@ -137,10 +133,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
             status: &state.status,
             syncs: &syncs,
             candidate: state.rendered.as_ref().map_or(&unknown, |it| &it.candidate),
-            cause: state
-                .source
-                .as_ref()
-                .map_or(tiphys_api::Trigger::Auto, |it| ctx.cause(it.tracked.key())),
+            cause: state.source.as_ref().map_or(tiphys_api::Trigger::Auto, |it| ctx.cause(it.tracked.key())),
             waiting: waiting.as_ref().map(WaitingFor::view),
             drift,
         };
@@ -148,16 +141,8 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
         let held = is_held(&facts);
         let suspended = is_suspended(&facts);
         tracing::debug!(application = %name_of(&application), ?decision, "decided");
-        if let Some(action) = execute(
-            ctx,
-            &application,
-            state,
-            &syncs,
-            decision,
-            &objects,
-            (held, suspended),
-        )
-        .await?
+        if let Some(action) =
+            execute(ctx, &application, state, &syncs, decision, &objects, (held, suspended)).await?
         {
             return Ok(action);
         }
@@ -169,10 +154,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
 async fn prepare(ctx: &Context, application: &mut Application, state: &mut State) -> Result<(), Error> {
     let uid = application.uid().unwrap_or_default();
     if state.uid != uid {
-        *state = State {
-            uid,
-            ..State::default()
-        };
+        *state = State { uid, ..State::default() };
     }
     let key = key_of(application);
     if !state.loaded {
@@ -223,27 +205,18 @@ fn waiting(
     let syncs = ctx.syncs.of(&key_of(application));
     let Some(record) = syncs.into_iter().rev().find(|it| it.phase == Phase::Waiting) else {
         // The Sync was deleted while it waited: there is no record any more that could be finished.
-        state.current.take_if(|it| {
-            it.sync
-                .status
-                .as_ref()
-                .is_some_and(|it| it.phase == Phase::Waiting)
-        });
+        state.current.take_if(|it| it.sync.status.as_ref().is_some_and(|it| it.phase == Phase::Waiting));
         return None;
     };
     if state.current.is_none() {
-        state.current = Some(run::resume(application, &record));
+        state.current = Some(resume(application, &record));
     }
     let timeout =
         SignedDuration::try_from(application.spec.sync.timeout.get()).unwrap_or(SignedDuration::MAX);
     let started = record.started_at.as_ref().map_or(record.created_at, |it| it.0);
     let deadline = started.saturating_add(timeout).unwrap_or(Timestamp::MAX);
     let verdict = gather::verdict(objects, state, now);
-    Some(WaitingFor {
-        record,
-        deadline,
-        verdict,
-    })
+    Some(WaitingFor { record, deadline, verdict })
 }
 
 /// Does what was decided. `None`: decide again, for the world is another one now.
@@ -277,29 +250,18 @@ fn next_look(until: Option<Timestamp>, again: Option<Duration>) -> Duration {
     let until = until.map(|at| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default());
     // A moment more, so that the time has really come when we look.
     let until = until.map(|it| it + Duration::from_millis(5));
-    [until, again, Some(REST)]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(REST)
+    [until, again, Some(REST)].into_iter().flatten().min().unwrap_or(REST)
 }
 
 async fn end(ctx: &Context, application: &Application, state: &mut State) -> Result<Action, Error> {
     match delete::delete(ctx, application, state).await? {
         delete::Gone::Yes => {
-            ctx.metrics
-                .forget(&key_of(application), &application.spec.project, &state.status);
+            ctx.metrics.forget(&key_of(application), &application.spec.project, &state.status);
             Ok(Action::await_change())
         }
         delete::Gone::NotYet(message) => {
-            ctx.events
-                .warn(application, "DeletionWaits", "Delete", &message)
-                .await;
-            let source = SourceReport::Failed {
-                stalled: false,
-                reason: "Deleting",
-                message,
-            };
+            ctx.events.warn(application, "DeletionWaits", "Delete", &message).await;
+            let source = SourceReport::Failed { stalled: false, reason: "Deleting", message };
             publish(ctx, application, state, source, Vec::new(), false).await?;
             Ok(Action::requeue(Duration::from_secs(5)))
         }
@@ -317,15 +279,8 @@ async fn run_named(
         return Ok(());
     };
     // A question may be asked while another Sync waits for health: that one is taken up again afterwards.
-    let put_aside = if record.spec.dry_run {
-        state.current.take()
-    } else {
-        None
-    };
-    let is_current = state
-        .current
-        .as_ref()
-        .is_some_and(|it| it.sync.metadata.name.as_deref() == Some(name));
+    let put_aside = if record.spec.dry_run { state.current.take() } else { None };
+    let is_current = state.current.as_ref().is_some_and(|it| it.sync.metadata.name.as_deref() == Some(name));
     if !is_current {
         begin(ctx, application, state, record).await?;
     }
@@ -344,18 +299,18 @@ async fn run_to_wait(
 ) -> Result<(), Error> {
     match run(ctx, application, state, record).await {
         Ran::Waiting => {
-            run::note_waiting(ctx, state);
+            note_waiting(ctx, state);
             Ok(())
         }
         Ran::Planned => conclude(ctx, application, state, Ending::Planned).await,
         Ran::Stopped(Stop::Again(error)) if !is_overdue(application, state) => {
             let text = format!("{}; trying again", crate::error::chain(&error));
             set_status(state, |status| conditions_while_running(status, &text));
-            run::write_progress(ctx, state).await?;
+            write_progress(ctx, state).await?;
             Err(error)
         }
         Ran::Stopped(stop) => {
-            run::note_stop(state, &stop);
+            note_stop(state, &stop);
             conclude(ctx, application, state, stop.into()).await
         }
     }
@@ -363,10 +318,7 @@ async fn run_to_wait(
 
 /// Whether the current Sync has been tried for as long as a Sync may take.
 fn is_overdue(application: &Application, state: &State) -> bool {
-    state
-        .current
-        .as_ref()
-        .is_some_and(|it| it.since.elapsed() >= application.spec.sync.timeout.get())
+    state.current.as_ref().is_some_and(|it| it.since.elapsed() >= application.spec.sync.timeout.get())
 }
 
 /// Creates a Sync; it is run by the next decision.
@@ -378,22 +330,15 @@ async fn request(
 ) -> Result<(), Error> {
     let syncs = ctx.syncs.of(&key_of(application));
     let last = state.status.last_sync.as_ref().map_or(0, |it| it.number);
-    let mut number = syncs
-        .iter()
-        .filter_map(|it| it.number)
-        .chain([last])
-        .max()
-        .unwrap_or(0)
-        + 1;
+    let next = syncs.iter().filter_map(|it| it.number).chain([last]).max().unwrap_or(0) + 1;
     // A person may have given a Sync this name.
-    for _ in 0..100 {
+    for number in next..next + 100 {
         let name = format!("{}-{number}", name_of(application));
         let created = ctx.records.create_sync(application, &name, spec.clone()).await;
         if let Some(sync) = created.map_err(Error::write("create", &name))? {
             ctx.syncs.observe_written(&sync);
             return Ok(());
         }
-        number += 1;
     }
     Err(Error::NoName)
 }
@@ -406,10 +351,7 @@ async fn supersede(
     name: &str,
     by: String,
 ) -> Result<(), Error> {
-    let is_current = state
-        .current
-        .as_ref()
-        .is_some_and(|it| it.sync.metadata.name.as_deref() == Some(name));
+    let is_current = state.current.as_ref().is_some_and(|it| it.sync.metadata.name.as_deref() == Some(name));
     if is_current {
         return conclude(ctx, application, state, Ending::Superseded { by }).await;
     }
@@ -421,14 +363,9 @@ async fn supersede(
 
 fn ending(state: &State, objects: &[ObjectState], end: End) -> Ending {
     let worst = objects.iter().max_by_key(|it| it.health);
-    let culprit = worst
-        .map(|it| format!("{} is {:?}: {}", it.id, it.health, it.message))
-        .unwrap_or_default();
-    let revision = state
-        .current
-        .as_ref()
-        .and_then(|it| it.sync.status.as_ref()?.revision.clone())
-        .unwrap_or_default();
+    let culprit = worst.map(|it| format!("{} is {:?}: {}", it.id, it.health, it.message)).unwrap_or_default();
+    let revision =
+        state.current.as_ref().and_then(|it| it.sync.status.as_ref()?.revision.clone()).unwrap_or_default();
     match end {
         End::Healthy => Ending::Succeeded,
         End::Degraded => Ending::Failed {
@@ -470,7 +407,7 @@ async fn report(
     if let Some(left) = age.and_then(|it| QUIET.checked_sub(it)) {
         return Ok(Some(left));
     }
-    run::write_progress(ctx, state).await?;
+    write_progress(ctx, state).await?;
     let source = match state.rendered.as_ref().map(|it| it.report.clone()) {
         Some(SourceReport::Rendered { digest, .. }) => SourceReport::Rendered { digest, held },
         Some(other) => other,
@@ -514,21 +451,14 @@ async fn publish(
     if state.published.as_ref() == Some(&after) {
         return Ok(());
     }
-    let written = ctx
-        .records
-        .application_status(&namespace_of(application), &name_of(application), &after)
-        .await;
+    let written =
+        ctx.records.application_status(&namespace_of(application), &name_of(application), &after).await;
     match written {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
         Err(error) => return Err(Error::write("report", &name_of(application))(error)),
     }
-    ctx.metrics.application(
-        &key_of(application),
-        &application.spec.project,
-        &state.status,
-        &after,
-    );
+    ctx.metrics.application(&key_of(application), &application.spec.project, &state.status, &after);
     let last_sync = state.status.last_sync.take();
     state.status = after.clone();
     if state.current.is_some() {

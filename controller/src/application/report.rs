@@ -57,10 +57,7 @@ pub struct Report<'a> {
 pub fn status(before: &ApplicationStatus, report: Report<'_>) -> ApplicationStatus {
     let mut after = before.clone();
     after.observed_generation = Some(report.generation);
-    after.destination = Some(format!(
-        "{}/{}",
-        report.spec.destination.cluster, report.namespace
-    ));
+    after.destination = Some(format!("{}/{}", report.spec.destination.cluster, report.namespace));
     let health = report.resources.iter().map(|it| it.health).max();
     after.health = health.or_else(|| after.rendering.is_some().then_some(Health::Healthy));
     after.sync = Some(sync_state(&after, &report));
@@ -132,50 +129,26 @@ struct Verdict {
 impl Verdict {
     fn conditions(self, generation: i64) -> Vec<Condition> {
         let message = shorten(&self.message, MAX_MESSAGE);
-        let mut conditions = vec![Condition::new(
-            READY,
-            self.ready,
-            self.reason,
-            message.clone(),
-            Some(generation),
-        )];
+        let mut conditions =
+            vec![Condition::new(READY, self.ready, self.reason, message.clone(), Some(generation))];
         if let Some(companion) = self.companion {
             let status = ConditionStatus::True;
-            conditions.push(Condition::new(
-                companion,
-                status,
-                self.reason,
-                message,
-                Some(generation),
-            ));
+            conditions.push(Condition::new(companion, status, self.reason, message, Some(generation)));
         }
         conditions
     }
 
     fn not_ready(companion: Option<&'static str>, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            ready: ConditionStatus::False,
-            companion,
-            reason,
-            message: message.into(),
-        }
+        Self { ready: ConditionStatus::False, companion, reason, message: message.into() }
     }
 }
 
 fn verdict(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
     if let Some(last) = status.last_sync.as_ref().filter(|it| !it.phase.is_finished()) {
-        let message = last
-            .message
-            .clone()
-            .unwrap_or_else(|| format!("{} runs", last.name));
+        let message = last.message.clone().unwrap_or_else(|| format!("{} runs", last.name));
         return Verdict::not_ready(Some(RECONCILING), "Syncing", message);
     }
-    if let SourceReport::Failed {
-        stalled,
-        reason,
-        message,
-    } = &report.source
-    {
+    if let SourceReport::Failed { stalled, reason, message } = &report.source {
         let companion = if *stalled { STALLED } else { RECONCILING };
         return Verdict::not_ready(Some(companion), reason, message.clone());
     }
@@ -186,10 +159,7 @@ fn verdict(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
 }
 
 fn failed(status: &ApplicationStatus, last: &LastSync) -> Verdict {
-    let message = last
-        .message
-        .clone()
-        .unwrap_or_else(|| format!("{} failed", last.name));
+    let message = last.message.clone().unwrap_or_else(|| format!("{} failed", last.name));
     match &status.retry {
         Some(retry) => {
             let message = format!("{message} (further try {} at {})", retry.attempt, retry.next_at.0);
@@ -219,48 +189,29 @@ fn settled(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
                 "until a newer revision changes what is rendered"
             }
         };
-        let message = format!(
-            "held at {revision} by {} {until}; {count} objects are healthy",
-            hold.by
-        );
-        return Verdict {
-            ready: ConditionStatus::True,
-            companion: None,
-            reason: "Held",
-            message,
-        };
+        let message = format!("held at {revision} by {} {until}; {count} objects are healthy", hold.by);
+        return Verdict { ready: ConditionStatus::True, companion: None, reason: "Held", message };
     }
     match (status.sync, &status.last_sync) {
         (Some(SyncState::Synced), _) => {
             let message = format!("{revision} is live; {count} objects are healthy");
-            Verdict {
-                ready: ConditionStatus::True,
-                companion: None,
-                reason: "Synced",
-                message,
-            }
+            Verdict { ready: ConditionStatus::True, companion: None, reason: "Synced", message }
         }
         (_, None) if report.source == SourceReport::Pending => {
             Verdict::not_ready(Some(RECONCILING), "Fetching", "the source is being fetched")
         }
         _ if report.suspended => {
-            let why = report
-                .spec
-                .suspend
-                .as_ref()
-                .and_then(|it| it.reason.as_deref())
-                .unwrap_or("no reason given");
+            let why =
+                report.spec.suspend.as_ref().and_then(|it| it.reason.as_deref()).unwrap_or("no reason given");
             Verdict::not_ready(
                 None,
                 "Suspended",
                 format!("suspended ({why}) while out of sync; resume with `tiphys resume`"),
             )
         }
-        _ if report.spec.sync.auto => Verdict::not_ready(
-            Some(RECONCILING),
-            "OutOfSync",
-            out_of_sync(report, "it will be synced"),
-        ),
+        _ if report.spec.sync.auto => {
+            Verdict::not_ready(Some(RECONCILING), "OutOfSync", out_of_sync(report, "it will be synced"))
+        }
         _ => Verdict::not_ready(
             None,
             "OutOfSync",
@@ -273,21 +224,14 @@ fn out_of_sync(report: &Report<'_>, next: &str) -> String {
     if let Some(fight) = &report.fight {
         return fight.clone();
     }
-    let drifted = report
-        .resources
-        .iter()
-        .filter(|it| it.sync == SyncState::OutOfSync);
+    let drifted = report.resources.iter().filter(|it| it.sync == SyncState::OutOfSync);
     match drifted.clone().next() {
         Some(first) => format!(
             "{} objects drifted, first {} {}{}; {next}",
             drifted.count(),
             first.kind,
             first.name,
-            first
-                .message
-                .as_ref()
-                .map(|it| format!(": {it}"))
-                .unwrap_or_default(),
+            first.message.as_ref().map(|it| format!(": {it}")).unwrap_or_default(),
         ),
         None => format!("the source has moved on; {next}"),
     }
@@ -297,15 +241,7 @@ fn worst(report: &Report<'_>) -> String {
     let Some(worst) = report.resources.iter().max_by_key(|it| it.health) else {
         return "nothing is known of the objects yet".to_owned();
     };
-    let place = worst
-        .namespace
-        .as_ref()
-        .map(|ns| format!("{ns}/"))
-        .unwrap_or_default();
-    let why = worst
-        .message
-        .as_ref()
-        .map(|it| format!(": {it}"))
-        .unwrap_or_default();
+    let place = worst.namespace.as_ref().map(|ns| format!("{ns}/")).unwrap_or_default();
+    let why = worst.message.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
     format!("{} {place}{} is {:?}{why}", worst.kind, worst.name, worst.health)
 }

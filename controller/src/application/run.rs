@@ -1,13 +1,12 @@
 //! Running one Sync: from what is desired to objects that are applied and wait for health.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
-use tiphys_api::{Action, Application, ObjectResult, Outcome, Phase, Sync, SyncStatus, Trigger};
+use tiphys_api::{Action, Application, ObjectResult, Outcome, Phase, SyncStatus, Trigger};
 use tiphys_engine::apply::{ApplyOptions, ApplyReport, Deletions, apply, planned_inventory};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Prune, Recreate, Refusal, Selection};
@@ -16,11 +15,11 @@ use tiphys_engine::snapshots::KeptFor;
 use tiphys_engine::{Class, Inventory};
 use tiphys_manifest::{Manifest, ObjectId};
 
+use super::current::set_status;
 use super::desired::{self, Desired, kinds_of};
-use super::finish::conditions_while_running;
 use super::progress::Progress;
 use super::state::{Applied, Current, State};
-use super::{Error, deadline, gather, heal, key_of, namespace_of};
+use super::{Error, deadline, heal, key_of};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -44,11 +43,7 @@ pub enum Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        if error.is_transient() {
-            Self::Again(error)
-        } else {
-            Self::failed(crate::error::chain(&error))
-        }
+        if error.is_transient() { Self::Again(error) } else { Self::failed(crate::error::chain(&error)) }
     }
 }
 
@@ -59,13 +54,9 @@ impl From<tiphys_engine::Error> for Stop {
 }
 
 impl Stop {
-    fn failed(message: String) -> Self {
-        Self::Failed {
-            message,
-            objects: Vec::new(),
-            plan: None,
-            written: false,
-        }
+    /// A failure before anything was planned or written.
+    pub fn failed(message: String) -> Self {
+        Self::Failed { message, objects: Vec::new(), plan: None, written: false }
     }
 }
 
@@ -78,62 +69,6 @@ pub enum Ran {
     Waiting,
     /// It is over.
     Stopped(Stop),
-}
-
-/// Makes the Sync the current one, before anything else is done for it.
-pub async fn begin(
-    ctx: &Context,
-    application: &Application,
-    state: &mut State,
-    record: &SyncRecord,
-) -> Result<(), Error> {
-    let namespace = namespace_of(application);
-    let mut sync = Sync::new(&record.name, record.spec.clone());
-    sync.metadata.namespace = Some(namespace.clone());
-    sync.metadata.uid = Some(record.uid.clone());
-    sync.metadata.resource_version = Some(record.resource_version.to_string());
-    if !record.owned {
-        let adopted = ctx
-            .records
-            .adopt_sync(application, &record.name)
-            .await
-            .map_err(Error::write("own", &record.name))?;
-        sync.metadata = adopted.metadata;
-    }
-    let started_at = record
-        .started_at
-        .clone()
-        .unwrap_or_else(|| Time(Timestamp::now()));
-    let number = record
-        .number
-        .unwrap_or_else(|| next_number(ctx, application, state, record));
-    let status = SyncStatus {
-        phase: Phase::Running,
-        number: Some(number),
-        started_at: Some(started_at),
-        by: Some(record.spec.initiated_by.text()),
-        ..SyncStatus::default()
-    };
-    sync.status = Some(status);
-    ctx.syncs.observe_written(&sync);
-    state.degraded_since = None;
-    state.current = Some(Current {
-        sync,
-        written: SyncStatus::default(),
-        since: Instant::now(),
-    });
-    Ok(())
-}
-
-/// The number that the next Sync of an Application gets.
-pub fn next_number(ctx: &Context, application: &Application, state: &State, itself: &SyncRecord) -> u64 {
-    let syncs = ctx.syncs.of(&key_of(application));
-    let known = syncs
-        .iter()
-        .filter(|it| it.name != itself.name)
-        .filter_map(|it| it.number);
-    let last = state.status.last_sync.as_ref().map(|it| it.number);
-    known.chain(last).max().unwrap_or(0) + 1
 }
 
 /// Runs the current Sync up to the point where it waits for health.
@@ -156,14 +91,14 @@ async fn attempt(
         heal::note_correction(ctx, application, state, &found).await;
         return heal_now(ctx, application, state, found).await;
     }
-    let desired = desire(ctx, application, state, record).await?;
+    let desired = desired::desire(ctx, application, state, record).await?;
     set_status(state, |status| {
         status.revision = Some(desired.revision.clone());
         status.rendering = Some(desired.rendering.clone());
     });
     let (manifests, refusals) = desired::place(ctx, application, desired.manifests).await?;
     if !refusals.is_empty() {
-        return Err(refused(refusals, None));
+        return Err(refused(&refusals, None));
     }
     let desired = Desired { manifests, ..desired };
     claim(ctx, application, state, &desired.manifests)?;
@@ -177,99 +112,6 @@ async fn attempt(
     may_run(&plan, record)?;
     write_ahead(ctx, application, state, &desired, &plan).await?;
     execute(ctx, application, state, &draft, &plan).await
-}
-
-/// What a Sync wants: a snapshot, or a rendering.
-async fn desire(
-    ctx: &Context,
-    application: &Application,
-    state: &mut State,
-    record: &SyncRecord,
-) -> Result<Desired, Stop> {
-    if let Some(earlier) = &record.spec.rollback_to {
-        return desired_of_snapshot(ctx, application, earlier).await;
-    }
-    if record.spec.initiated_by.trigger == Trigger::SelfHeal {
-        let Some(applied) = &state.applied else {
-            return Err(Stop::failed(
-                "nothing was applied yet that could be healed".to_owned(),
-            ));
-        };
-        let snapshot = applied.snapshot()?;
-        return Ok(of_snapshot(snapshot));
-    }
-    let Some(source) = &state.source else {
-        let message = match state.rendered.as_ref().map(|it| &it.report) {
-            Some(super::report::SourceReport::Failed { message, .. }) => message.clone(),
-            _ => "the source is not known".to_owned(),
-        };
-        return Err(Stop::failed(message));
-    };
-    let asked_by_person = record.spec.initiated_by.trigger == Trigger::User;
-    let revision = match &record.spec.revision {
-        Some(revision) => {
-            let spec = tiphys_source::RevisionSpec::parse(revision);
-            let tracked = ctx
-                .mirrors
-                .track(&source.remote, &spec)
-                .map_err(|it| Stop::failed(crate::error::chain(&it)))?;
-            tracked.resolve().await
-        }
-        // A person means what the server has now, not what we saw some minutes ago.
-        None if asked_by_person => source.tracked.refresh().await,
-        None => source.tracked.resolve().await,
-    };
-    let revision = revision.map_err(|error| Stop::failed(crate::error::chain(&error)))?;
-    set_status(state, |status| status.revision = Some(revision.to_string()));
-    let Some(source) = &state.source else {
-        return Err(Stop::failed("the source is not known".to_owned()));
-    };
-    match gather::render(ctx, application, source, &revision).await {
-        Ok(rendering) => Ok(Desired {
-            manifests: rendering.manifests.clone(),
-            revision: revision.to_string(),
-            rendering: rendering.digest.to_string(),
-        }),
-        Err(failure) if failure.is_transient() => Err(Stop::Again(Error::Render(Box::new(failure)))),
-        Err(failure) => Err(Stop::failed(failure.text())),
-    }
-}
-
-async fn desired_of_snapshot(
-    ctx: &Context,
-    application: &Application,
-    earlier: &str,
-) -> Result<Desired, Stop> {
-    let syncs = ctx.syncs.of(&key_of(application));
-    let Some(record) = syncs.iter().find(|it| it.name == earlier) else {
-        return Err(Stop::failed(format!(
-            "there is no Sync {earlier} of this Application any more: see `tiphys history` for those that are kept"
-        )));
-    };
-    let Some(name) = &record.snapshot else {
-        return Err(Stop::failed(format!(
-            "Sync {earlier} applied nothing ({:?}), so there is nothing to go back to: choose one that succeeded",
-            record.phase
-        )));
-    };
-    match ctx
-        .snapshots
-        .read(&namespace_of(application), name, deadline(super::CHECK_TIME))
-        .await?
-    {
-        Some(pages) => Ok(of_snapshot(Snapshot::unpack(&pages)?)),
-        None => Err(Stop::failed(format!(
-            "the snapshot of {earlier} (Secret {name}) is gone: choose another Sync"
-        ))),
-    }
-}
-
-fn of_snapshot(snapshot: Snapshot) -> Desired {
-    Desired {
-        manifests: snapshot.manifests,
-        revision: snapshot.revision,
-        rendering: snapshot.rendering,
-    }
 }
 
 /// Makes sure that no other Application of this controller works on these objects.
@@ -289,26 +131,18 @@ fn claim(
     let Err(conflicts) = claims.claim_all(&owner, &ids) else {
         return Ok(());
     };
-    let refusals = conflicts
+    let refusals: Vec<_> = conflicts
         .into_iter()
-        .map(|it| Refusal {
-            message: it.to_string(),
-            id: it.id,
-            origin: None,
-            class: Class::Conflict,
-        })
+        .map(|it| Refusal { message: it.to_string(), id: it.id, origin: None, class: Class::Conflict })
         .collect();
-    Err(refused(refusals, None))
+    Err(refused(&refusals, None))
 }
 
 /// Watches every kind that is applied or may be pruned.
 async fn watch(ctx: &Context, state: &State, manifests: &[Manifest]) -> Result<(), Stop> {
     let mut kinds = kinds_of(manifests);
     kinds.extend(state.applied.iter().flat_map(|it| it.inventory.kinds()));
-    ctx.cluster
-        .live
-        .ensure(kinds.iter(), deadline(super::WATCH_TIME))
-        .await?;
+    ctx.cluster.live.ensure(kinds.iter(), deadline(super::WATCH_TIME)).await?;
     Ok(())
 }
 
@@ -322,11 +156,7 @@ async fn plan(
     let prune = record.spec.prune.unwrap_or(application.spec.sync.prune);
     let policy = Policy {
         prune: if prune { Prune::Enabled } else { Prune::Disabled },
-        recreate: if record.spec.recreate {
-            Recreate::All
-        } else {
-            Recreate::Annotated
-        },
+        recreate: if record.spec.recreate { Recreate::All } else { Recreate::Annotated },
         selection: match record.spec.resources.as_slice() {
             [] => Selection::All,
             some => Selection::Only(some.to_vec()),
@@ -351,34 +181,27 @@ async fn plan(
     };
     let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
     if let Some(refusal) = plan.refusals.iter().find(|it| it.class == Class::Transient) {
-        return Err(Stop::Again(Error::Check {
-            message: format!("{}: {}", refusal.id, refusal.message),
-        }));
+        return Err(Stop::Again(Error::Check { message: format!("{}: {}", refusal.id, refusal.message) }));
     }
     Ok((draft, plan))
 }
 
 fn may_run(plan: &Plan, record: &SyncRecord) -> Result<(), Stop> {
     if !plan.refusals.is_empty() {
-        return Err(refused(plan.refusals.clone(), Some(plan)));
+        return Err(refused(&plan.refusals, Some(plan)));
     }
-    plan.may_run(record.spec.confirm.as_deref())
-        .map_err(|blocked| Stop::Failed {
-            message: blocked.to_string(),
-            objects: Vec::new(),
-            plan: Some(Box::new(plan.clone())),
-            written: false,
-        })
+    plan.may_run(record.spec.confirm.as_deref()).map_err(|blocked| Stop::Failed {
+        message: blocked.to_string(),
+        objects: Vec::new(),
+        plan: Some(Box::new(plan.clone())),
+        written: false,
+    })
 }
 
-fn refused(refusals: Vec<Refusal>, plan: Option<&Plan>) -> Stop {
+fn refused(refusals: &[Refusal], plan: Option<&Plan>) -> Stop {
     let objects: Vec<_> = refusals.iter().map(|it| refused_object(it, plan)).collect();
     let first = refusals.first().map(|it| {
-        let origin = it
-            .origin
-            .as_ref()
-            .map(|it| format!(" ({it})"))
-            .unwrap_or_default();
+        let origin = it.origin.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
         format!("{}{origin}: {}", it.id, it.message)
     });
     let more = match refusals.len() {
@@ -386,12 +209,7 @@ fn refused(refusals: Vec<Refusal>, plan: Option<&Plan>) -> Stop {
         count => format!(" (and {} more objects are refused)", count - 1),
     };
     let message = format!("nothing was written: {}{more}", first.unwrap_or_default());
-    Stop::Failed {
-        message,
-        objects,
-        plan: plan.cloned().map(Box::new),
-        written: false,
-    }
+    Stop::Failed { message, objects, plan: plan.cloned().map(Box::new), written: false }
 }
 
 fn refused_object(refusal: &Refusal, plan: Option<&Plan>) -> ObjectResult {
@@ -430,10 +248,7 @@ async fn keep_plan(ctx: &Context, state: &mut State, plan: &Plan) -> Result<(), 
     let Some(current) = &state.current else {
         return Ok(());
     };
-    let name = ctx
-        .snapshots
-        .write(&kept_for(current), &plan.pack()?, deadline(super::CHECK_TIME))
-        .await?;
+    let name = ctx.snapshots.write(&kept_for(current), &plan.pack()?, deadline(super::CHECK_TIME)).await?;
     set_status(state, |status| status.snapshot = Some(name));
     Ok(())
 }
@@ -467,12 +282,7 @@ async fn write_ahead(
     let capabilities = ctx.cluster.kinds.capabilities();
     let snapshot = Snapshot {
         application: super::name_of(application),
-        number: current
-            .sync
-            .status
-            .as_ref()
-            .and_then(|it| it.number)
-            .unwrap_or_default(),
+        number: current.sync.status.as_ref().and_then(|it| it.number).unwrap_or_default(),
         revision: desired.revision.clone(),
         rendering: desired.rendering.clone(),
         manifests: desired.manifests.clone(),
@@ -482,18 +292,10 @@ async fn write_ahead(
         },
     };
     let pages = snapshot.pack()?;
-    let name = ctx
-        .snapshots
-        .write(&kept_for(current), &pages, deadline(super::CHECK_TIME))
-        .await?;
+    let name = ctx.snapshots.write(&kept_for(current), &pages, deadline(super::CHECK_TIME)).await?;
     let sync = current.sync.metadata.name.clone().unwrap_or_default();
-    state.applied = Some(Applied {
-        name: name.clone(),
-        sync,
-        pages,
-        inventory: snapshot.inventory,
-        rendered,
-    });
+    state.applied =
+        Some(Applied { name: name.clone(), sync, pages, inventory: snapshot.inventory, rendered });
     set_status(state, |status| status.snapshot = Some(name));
     Ok(())
 }
@@ -515,7 +317,7 @@ async fn heal_now(
         status.plan = Some(found.plan.summary());
     });
     if !found.plan.refusals.is_empty() {
-        return Err(refused(found.plan.refusals.clone(), Some(&found.plan)));
+        return Err(refused(&found.plan.refusals, Some(&found.plan)));
     }
     execute(ctx, application, state, &found.draft, &found.plan).await
 }
@@ -531,15 +333,9 @@ async fn execute(
         return Err(Stop::failed("no Sync is current".to_owned()));
     };
     let status = current.sync.status.clone().unwrap_or_default();
-    let pending: Vec<_> = plan
-        .steps
-        .iter()
-        .map(|it| result(&it.id, it.action, Outcome::Pending, None))
-        .collect();
-    let shared = Arc::new(Mutex::new(SyncStatus {
-        objects: pending,
-        ..status
-    }));
+    let pending: Vec<_> =
+        plan.steps.iter().map(|it| result(&it.id, it.action, Outcome::Pending, None)).collect();
+    let shared = Arc::new(Mutex::new(SyncStatus { objects: pending, ..status }));
     let progress = Progress::start(ctx.records.clone(), &current.sync, Arc::clone(&shared));
     let told = Arc::clone(&shared);
     let note = move |done: &ObjectResult| note_result(&mut told.lock().objects, done);
@@ -548,11 +344,7 @@ async fn execute(
         deadline: deadline(application.spec.sync.timeout.get()),
         deletions: Deletions::InOrder,
     };
-    let before = state
-        .applied
-        .as_ref()
-        .map(|it| it.inventory.clone())
-        .unwrap_or_default();
+    let before = state.applied.as_ref().map(|it| it.inventory.clone()).unwrap_or_default();
     let report = apply(&ctx.cluster, plan, draft.manifests(), &before, &options, &note).await;
     progress.stop().await;
     if let Some(applied) = &mut state.applied {
@@ -596,111 +388,12 @@ fn listed(report: &ApplyReport) -> Vec<ObjectResult> {
 fn failures(report: &ApplyReport) -> String {
     let failed: Vec<_> = report.failures().collect();
     let first = failed.first().map(|it| {
-        let place = it
-            .namespace
-            .as_ref()
-            .map(|ns| format!("{ns}/"))
-            .unwrap_or_default();
-        format!(
-            "{} {place}{}: {}",
-            it.kind,
-            it.name,
-            it.message.clone().unwrap_or_default()
-        )
+        let place = it.namespace.as_ref().map(|ns| format!("{ns}/")).unwrap_or_default();
+        format!("{} {place}{}: {}", it.kind, it.name, it.message.clone().unwrap_or_default())
     });
     match failed.len() {
         0 => "not everything was applied".to_owned(),
         1 => format!("could not be applied: {}", first.unwrap_or_default()),
-        count => format!(
-            "{count} objects could not be applied, first {}",
-            first.unwrap_or_default()
-        ),
-    }
-}
-
-/// The current Sync of a process before this one, which waits for health.
-pub fn resume(application: &Application, record: &SyncRecord) -> Current {
-    let mut sync = Sync::new(&record.name, record.spec.clone());
-    sync.metadata.namespace = Some(namespace_of(application));
-    sync.metadata.uid = Some(record.uid.clone());
-    sync.metadata.resource_version = Some(record.resource_version.to_string());
-    let status = SyncStatus {
-        phase: record.phase,
-        number: record.number,
-        started_at: record.started_at.clone(),
-        applied_at: record.applied_at.clone(),
-        by: Some(record.spec.initiated_by.text()),
-        revision: record.revision.clone(),
-        rendering: record.rendering.clone(),
-        snapshot: record.snapshot.clone(),
-        plan: record.plan.clone(),
-        ..SyncStatus::default()
-    };
-    sync.status = Some(status.clone());
-    Current {
-        sync,
-        written: status,
-        since: Instant::now(),
-    }
-}
-
-/// Everything is applied: from now on events of the objects decide.
-pub fn note_waiting(ctx: &Context, state: &mut State) {
-    set_status(state, |status| {
-        conditions_while_running(status, "everything is applied; waiting until it is healthy")
-    });
-    if let Some(current) = &state.current {
-        ctx.syncs.observe_written(&current.sync);
-    }
-}
-
-/// Keeps what a Sync that stopped has to say about objects.
-pub fn note_stop(state: &mut State, stop: &Stop) {
-    let Stop::Failed { objects, plan, .. } = stop else {
-        return;
-    };
-    set_status(state, |status| {
-        if !objects.is_empty() {
-            status.objects = objects
-                .iter()
-                .take(super::report::MAX_RESOURCES)
-                .cloned()
-                .collect();
-        }
-        if let Some(plan) = plan {
-            status.plan = Some(plan.summary());
-        }
-    });
-}
-
-/// Writes the status of the current Sync, if it is not what was written last.
-pub async fn write_progress(ctx: &Context, state: &mut State) -> Result<(), Error> {
-    let Some(current) = &mut state.current else {
-        return Ok(());
-    };
-    let status = current.sync.status.clone().unwrap_or_default();
-    if status == current.written {
-        return Ok(());
-    }
-    let (namespace, name) = (
-        current.sync.namespace().unwrap_or_default(),
-        current.sync.name_any(),
-    );
-    match ctx.records.sync_status(&namespace, &name, &status).await {
-        Ok(sync) => {
-            ctx.syncs.observe_written(&sync);
-            current.written = status;
-            current.sync.metadata = sync.metadata;
-            Ok(())
-        }
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::write("report on", &name)(error)),
-    }
-}
-
-/// Changes the status of the current Sync, which is written when it is time.
-pub fn set_status(state: &mut State, change: impl FnOnce(&mut SyncStatus)) {
-    if let Some(current) = &mut state.current {
-        change(current.sync.status.get_or_insert_default());
+        count => format!("{count} objects could not be applied, first {}", first.unwrap_or_default()),
     }
 }

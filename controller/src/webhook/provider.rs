@@ -120,11 +120,7 @@ pub enum Unreadable {
 pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Push, Unreadable> {
     let provider = provider(headers).ok_or(Unreadable::UnknownSender)?;
     let body: Value = serde_json::from_slice(body).map_err(Unreadable::NotJson)?;
-    Ok(Push {
-        provider,
-        urls: urls(provider, &body),
-        proof: proof(provider, headers),
-    })
+    Ok(Push { provider, urls: urls(provider, &body), proof: proof(provider, headers) })
 }
 
 /// The part of a repository's URL that all its forms share: host and path, in lower case, without `.git`.
@@ -166,9 +162,7 @@ fn provider(headers: &HeaderMap) -> Option<Provider> {
 fn proof(provider: Provider, headers: &HeaderMap) -> Proof {
     let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
     let signature = |name: &str, prefix: &str| {
-        let hex = text(name)
-            .and_then(|it| it.strip_prefix(prefix))
-            .and_then(decode_hex);
+        let hex = text(name).and_then(|it| it.strip_prefix(prefix)).and_then(decode_hex);
         hex.map_or(Proof::Missing, Proof::Signature)
     };
     let token = |token: Option<&str>| token.map_or(Proof::Missing, |it| Proof::Token(it.to_owned()));
@@ -182,15 +176,9 @@ fn proof(provider: Provider, headers: &HeaderMap) -> Proof {
         Provider::GitLab => token(text("x-gitlab-token")),
         Provider::AzureDevOps => {
             let basic = text("authorization").and_then(|it| it.strip_prefix("Basic "));
-            let decoded = basic
-                .and_then(|it| STANDARD.decode(it).ok())
-                .and_then(|it| String::from_utf8(it).ok());
-            token(
-                decoded
-                    .as_deref()
-                    .and_then(|it| it.split_once(':'))
-                    .map(|(_, password)| password),
-            )
+            let decoded =
+                basic.and_then(|it| STANDARD.decode(it).ok()).and_then(|it| String::from_utf8(it).ok());
+            token(decoded.as_deref().and_then(|it| it.split_once(':')).map(|(_, password)| password))
         }
         Provider::Generic if headers.contains_key("x-tiphys-signature") => {
             signature("x-tiphys-signature", "sha256=")
@@ -201,32 +189,21 @@ fn proof(provider: Provider, headers: &HeaderMap) -> Proof {
 
 fn urls(provider: Provider, body: &Value) -> Vec<String> {
     let pointers: &[&str] = match provider {
-        Provider::GitHub | Provider::Gitea => &[
-            "/repository/clone_url",
-            "/repository/ssh_url",
-            "/repository/html_url",
-        ],
-        Provider::GitLab => &[
-            "/project/git_http_url",
-            "/project/git_ssh_url",
-            "/project/web_url",
-        ],
+        Provider::GitHub | Provider::Gitea => {
+            &["/repository/clone_url", "/repository/ssh_url", "/repository/html_url"]
+        }
+        Provider::GitLab => &["/project/git_http_url", "/project/git_ssh_url", "/project/web_url"],
         Provider::BitbucketCloud => &["/repository/links/html/href"],
         Provider::BitbucketServer => &[],
         Provider::AzureDevOps => &["/resource/repository/remoteUrl", "/resource/repository/sshUrl"],
         Provider::Generic => &["/repository"],
     };
-    let mut urls: Vec<String> = pointers
-        .iter()
-        .filter_map(|it| body.pointer(it)?.as_str().map(str::to_owned))
-        .collect();
+    let mut urls: Vec<String> =
+        pointers.iter().filter_map(|it| body.pointer(it)?.as_str().map(str::to_owned)).collect();
     if provider == Provider::BitbucketServer {
         let clones = body.pointer("/repository/links/clone").and_then(Value::as_array);
         urls.extend(
-            clones
-                .into_iter()
-                .flatten()
-                .filter_map(|it| it.get("href")?.as_str().map(str::to_owned)),
+            clones.into_iter().flatten().filter_map(|it| it.get("href")?.as_str().map(str::to_owned)),
         );
     }
     urls
@@ -238,10 +215,7 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
     if !bytes.len().is_multiple_of(2) {
         return None;
     }
-    bytes
-        .chunks_exact(2)
-        .map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?))
-        .collect()
+    bytes.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
 }
 
 #[cfg(test)]
@@ -257,19 +231,9 @@ mod tests {
             "git@git.example.com:acme/deploy.git",
             "https://GIT.example.com:8443/acme/deploy/",
         ] {
-            assert_eq!(
-                repository_name(url).as_deref(),
-                Some("git.example.com/acme/deploy"),
-                "{url}"
-            );
+            assert_eq!(repository_name(url).as_deref(), Some("git.example.com/acme/deploy"), "{url}");
         }
-        for url in [
-            "",
-            "deploy",
-            "https://",
-            "https://git.example.com",
-            "https://git.example.com/.git",
-        ] {
+        for url in ["", "deploy", "https://", "https://git.example.com", "https://git.example.com/.git"] {
             assert_eq!(repository_name(url), None, "{url}");
         }
     }
@@ -287,10 +251,7 @@ mod tests {
         assert!(!Proof::Signature(Vec::new()).holds(b"s", b"body"));
         assert!(Proof::Token("s".into()).holds(b"s", b"body"));
         assert!(!Proof::Token("S".into()).holds(b"s", b"body"));
-        assert!(
-            !Proof::Token(String::new()).holds(b"", b"body"),
-            "an empty secret opens nothing"
-        );
+        assert!(!Proof::Token(String::new()).holds(b"", b"body"), "an empty secret opens nothing");
         assert!(!Proof::Missing.holds(b"s", b"body"));
     }
 }

@@ -66,11 +66,7 @@ async fn receive<R: Receiver>(
         Verdict::Accepted => (StatusCode::ACCEPTED, "accepted", "accepted\n"),
         // The same answer as to a true one: a stranger learns nothing of what we watch.
         Verdict::Unknown => (StatusCode::ACCEPTED, "unknown", "accepted\n"),
-        Verdict::Forged => (
-            StatusCode::UNAUTHORIZED,
-            "forged",
-            "the signature or token is wrong\n",
-        ),
+        Verdict::Forged => (StatusCode::UNAUTHORIZED, "forged", "the signature or token is wrong\n"),
     };
     shared.metrics.webhook(provider, word);
     (status, text)

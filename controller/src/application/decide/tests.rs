@@ -25,17 +25,11 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn rendered(digest: &str) -> Candidate {
-    Candidate::Rendered {
-        revision: format!("main@sha1:{digest}"),
-        digest: digest.to_owned(),
-    }
+    Candidate::Rendered { revision: format!("main@sha1:{digest}"), digest: digest.to_owned() }
 }
 
 fn broken(revision: &str) -> Candidate {
-    Candidate::Broken {
-        revision: revision.to_owned(),
-        message: "line 3 is wrong".to_owned(),
-    }
+    Candidate::Broken { revision: revision.to_owned(), message: "line 3 is wrong".to_owned() }
 }
 
 fn world() -> World {
@@ -55,11 +49,7 @@ fn world() -> World {
             project: "default".to_owned(),
             source: Source::default(),
             destination: tiphys_api::Destination::default(),
-            sync: SyncPolicy {
-                auto: true,
-                self_heal: true,
-                ..SyncPolicy::default()
-            },
+            sync: SyncPolicy { auto: true, self_heal: true, ..SyncPolicy::default() },
             ignore_differences: Vec::new(),
             history: tiphys_api::History::default(),
             deletion: tiphys_api::Deletion::default(),
@@ -81,11 +71,7 @@ fn world() -> World {
 
 fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
     let initiated_by = InitiatedBy { user: None, trigger };
-    let spec = SyncSpec {
-        application: "web".to_owned(),
-        initiated_by,
-        ..SyncSpec::default()
-    };
+    let spec = SyncSpec { application: "web".to_owned(), initiated_by, ..SyncSpec::default() };
     SyncRecord {
         name: name.to_owned(),
         uid: name.to_owned(),
@@ -107,16 +93,13 @@ fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
 
 impl World {
     fn decide(&self) -> Decision {
-        let waiting = self
-            .waiting
-            .as_ref()
-            .map(|(name, pinned, verdict, deadline)| Waiting {
-                name,
-                pinned: *pinned,
-                rendering: Some("a"),
-                deadline: at(*deadline),
-                verdict: *verdict,
-            });
+        let waiting = self.waiting.as_ref().map(|(name, pinned, verdict, deadline)| Waiting {
+            name,
+            pinned: *pinned,
+            rendering: Some("a"),
+            deadline: at(*deadline),
+            verdict: *verdict,
+        });
         decide(&Facts {
             now: at(NOW),
             name: "web",
@@ -220,10 +203,7 @@ fn what_is_live_is_put_back_after_a_partial_failure() {
 #[test]
 fn requests_run_in_the_order_of_their_creation() {
     let mut world = world();
-    world.syncs = vec![
-        sync("a", Trigger::User, Phase::Pending),
-        sync("b", Trigger::User, Phase::Pending),
-    ];
+    world.syncs = vec![sync("a", Trigger::User, Phase::Pending), sync("b", Trigger::User, Phase::Pending)];
     assert_eq!(world.decide(), Decision::Run { name: "a".to_owned() });
 }
 
@@ -240,17 +220,8 @@ fn a_question_does_not_wait_for_anything() {
 #[test]
 fn a_newer_automatic_request_replaces_a_waiting_one() {
     let mut world = world();
-    world.syncs = vec![
-        sync("a", Trigger::Auto, Phase::Pending),
-        sync("b", Trigger::Webhook, Phase::Pending),
-    ];
-    assert_eq!(
-        world.decide(),
-        Decision::Supersede {
-            name: "a".to_owned(),
-            by: "b".to_owned()
-        }
-    );
+    world.syncs = vec![sync("a", Trigger::Auto, Phase::Pending), sync("b", Trigger::Webhook, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Supersede { name: "a".to_owned(), by: "b".to_owned() });
 }
 
 #[test]
@@ -264,17 +235,9 @@ fn an_interrupted_run_is_run_again() {
 fn a_request_takes_the_place_of_a_wait() {
     let mut world = world();
     world.wait_for_health(Verdict::Progressing(None));
-    world.syncs = vec![
-        sync("web-1", Trigger::Auto, Phase::Waiting),
-        sync("back", Trigger::User, Phase::Pending),
-    ];
-    assert_eq!(
-        world.decide(),
-        Decision::Supersede {
-            name: "web-1".to_owned(),
-            by: "back".to_owned()
-        }
-    );
+    world.syncs =
+        vec![sync("web-1", Trigger::Auto, Phase::Waiting), sync("back", Trigger::User, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Supersede { name: "web-1".to_owned(), by: "back".to_owned() });
 }
 
 #[test]
@@ -284,12 +247,7 @@ fn a_newer_revision_takes_the_place_of_a_wait_unless_it_is_pinned() {
     world.candidate = rendered("b");
     assert_requests(&world, Trigger::Webhook);
     world.waiting.as_mut().unwrap().1 = true;
-    assert_eq!(
-        world.decide(),
-        Decision::Idle {
-            until: Some(at(NOW + 60))
-        }
-    );
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 60)) });
 }
 
 #[test]
@@ -297,30 +255,10 @@ fn a_wait_ends_by_health_or_by_time() {
     for (verdict, deadline, expected) in [
         (Verdict::Healthy, NOW + 60, Decision::Finish { end: End::Healthy }),
         (Verdict::Healthy, NOW - 1, Decision::Finish { end: End::Healthy }),
-        (
-            Verdict::Degraded,
-            NOW + 60,
-            Decision::Finish { end: End::Degraded },
-        ),
-        (
-            Verdict::Progressing(None),
-            NOW,
-            Decision::Finish { end: End::TimedOut },
-        ),
-        (
-            Verdict::Progressing(None),
-            NOW + 60,
-            Decision::Idle {
-                until: Some(at(NOW + 60)),
-            },
-        ),
-        (
-            Verdict::Progressing(Some(at(NOW + 5))),
-            NOW + 60,
-            Decision::Idle {
-                until: Some(at(NOW + 5)),
-            },
-        ),
+        (Verdict::Degraded, NOW + 60, Decision::Finish { end: End::Degraded }),
+        (Verdict::Progressing(None), NOW, Decision::Finish { end: End::TimedOut }),
+        (Verdict::Progressing(None), NOW + 60, Decision::Idle { until: Some(at(NOW + 60)) }),
+        (Verdict::Progressing(Some(at(NOW + 5))), NOW + 60, Decision::Idle { until: Some(at(NOW + 5)) }),
     ] {
         let mut world = world();
         world.waiting = Some(("web-1".to_owned(), false, verdict, deadline));
@@ -357,29 +295,15 @@ fn drift_is_healed_even_while_held() {
 fn a_fight_is_slowed_down() {
     let mut world = world();
     world.drift = Drift::SlowedUntil(at(NOW + 30));
-    assert_eq!(
-        world.decide(),
-        Decision::Idle {
-            until: Some(at(NOW + 30))
-        }
-    );
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
 }
 
 #[test]
 fn a_retry_starts_when_it_is_due() {
     let mut world = world();
     world.spec.sync.on_failure = OnFailure::Retry;
-    world.status.retry = Some(RetryState {
-        attempt: 1,
-        next_at: Time(at(NOW + 5)),
-        revision: None,
-    });
-    assert_eq!(
-        world.decide(),
-        Decision::Idle {
-            until: Some(at(NOW + 5))
-        }
-    );
+    world.status.retry = Some(RetryState { attempt: 1, next_at: Time(at(NOW + 5)), revision: None });
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 5)) });
     world.status.retry.as_mut().unwrap().next_at = Time(at(NOW));
     assert_requests(&world, Trigger::Auto);
 }
@@ -395,19 +319,8 @@ fn a_suspended_application_does_only_what_a_person_asks_for() {
     world.syncs.push(sync("b", Trigger::User, Phase::Pending));
     assert_eq!(world.decide(), Decision::Run { name: "b".to_owned() });
     world.syncs.clear();
-    world.spec.suspend = Some(Suspension {
-        reason: None,
-        until: Some(Time(at(NOW + 9))),
-    });
-    assert_eq!(
-        world.decide(),
-        Decision::Idle {
-            until: Some(at(NOW + 9))
-        }
-    );
-    world.spec.suspend = Some(Suspension {
-        reason: None,
-        until: Some(Time(at(NOW))),
-    });
+    world.spec.suspend = Some(Suspension { reason: None, until: Some(Time(at(NOW + 9))) });
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 9)) });
+    world.spec.suspend = Some(Suspension { reason: None, until: Some(Time(at(NOW))) });
     assert_requests(&world, Trigger::Webhook);
 }

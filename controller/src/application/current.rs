@@ -1,0 +1,135 @@
+//! The current Sync: taken up, told of while it runs, written when it is time.
+
+use std::time::Instant;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use tiphys_api::{Application, Phase, Sync, SyncStatus};
+
+use super::finish::conditions_while_running;
+use super::run::Stop;
+use super::state::{Current, State};
+use super::{Error, key_of, namespace_of};
+use crate::context::Context;
+use crate::sync_index::SyncRecord;
+
+/// Makes the Sync the current one, before anything else is done for it.
+pub async fn begin(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    record: &SyncRecord,
+) -> Result<(), Error> {
+    let namespace = namespace_of(application);
+    let mut sync = Sync::new(&record.name, record.spec.clone());
+    sync.metadata.namespace = Some(namespace.clone());
+    sync.metadata.uid = Some(record.uid.clone());
+    sync.metadata.resource_version = Some(record.resource_version.to_string());
+    if !record.owned {
+        let adopted = ctx
+            .records
+            .adopt_sync(application, &record.name)
+            .await
+            .map_err(Error::write("own", &record.name))?;
+        sync.metadata = adopted.metadata;
+    }
+    let started_at = record.started_at.clone().unwrap_or_else(|| Time(Timestamp::now()));
+    let number = record.number.unwrap_or_else(|| next_number(ctx, application, state, record));
+    let status = SyncStatus {
+        phase: Phase::Running,
+        number: Some(number),
+        started_at: Some(started_at),
+        by: Some(record.spec.initiated_by.text()),
+        ..SyncStatus::default()
+    };
+    sync.status = Some(status);
+    ctx.syncs.observe_written(&sync);
+    state.degraded_since = None;
+    state.current = Some(Current { sync, written: SyncStatus::default(), since: Instant::now() });
+    Ok(())
+}
+
+/// The number that the next Sync of an Application gets.
+pub fn next_number(ctx: &Context, application: &Application, state: &State, itself: &SyncRecord) -> u64 {
+    let syncs = ctx.syncs.of(&key_of(application));
+    let known = syncs.iter().filter(|it| it.name != itself.name).filter_map(|it| it.number);
+    let last = state.status.last_sync.as_ref().map(|it| it.number);
+    known.chain(last).max().unwrap_or(0) + 1
+}
+
+/// The current Sync of a process before this one, which waits for health.
+pub fn resume(application: &Application, record: &SyncRecord) -> Current {
+    let mut sync = Sync::new(&record.name, record.spec.clone());
+    sync.metadata.namespace = Some(namespace_of(application));
+    sync.metadata.uid = Some(record.uid.clone());
+    sync.metadata.resource_version = Some(record.resource_version.to_string());
+    let status = SyncStatus {
+        phase: record.phase,
+        number: record.number,
+        started_at: record.started_at.clone(),
+        applied_at: record.applied_at.clone(),
+        by: Some(record.spec.initiated_by.text()),
+        revision: record.revision.clone(),
+        rendering: record.rendering.clone(),
+        snapshot: record.snapshot.clone(),
+        plan: record.plan.clone(),
+        ..SyncStatus::default()
+    };
+    sync.status = Some(status.clone());
+    Current { sync, written: status, since: Instant::now() }
+}
+
+/// Everything is applied: from now on events of the objects decide.
+pub fn note_waiting(ctx: &Context, state: &mut State) {
+    set_status(state, |status| {
+        conditions_while_running(status, "everything is applied; waiting until it is healthy");
+    });
+    if let Some(current) = &state.current {
+        ctx.syncs.observe_written(&current.sync);
+    }
+}
+
+/// Keeps what a Sync that stopped has to say about objects.
+pub fn note_stop(state: &mut State, stop: &Stop) {
+    let Stop::Failed { objects, plan, .. } = stop else {
+        return;
+    };
+    set_status(state, |status| {
+        if !objects.is_empty() {
+            status.objects = objects.iter().take(super::report::MAX_RESOURCES).cloned().collect();
+        }
+        if let Some(plan) = plan {
+            status.plan = Some(plan.summary());
+        }
+    });
+}
+
+/// Writes the status of the current Sync, if it is not what was written last.
+pub async fn write_progress(ctx: &Context, state: &mut State) -> Result<(), Error> {
+    let Some(current) = &mut state.current else {
+        return Ok(());
+    };
+    let status = current.sync.status.clone().unwrap_or_default();
+    if status == current.written {
+        return Ok(());
+    }
+    let (namespace, name) = (current.sync.namespace().unwrap_or_default(), current.sync.name_any());
+    match ctx.records.sync_status(&namespace, &name, &status).await {
+        Ok(sync) => {
+            ctx.syncs.observe_written(&sync);
+            current.written = status;
+            current.sync.metadata = sync.metadata;
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(Error::write("report on", &name)(error)),
+    }
+}
+
+/// Changes the status of the current Sync, which is written when it is time.
+pub fn set_status(state: &mut State, change: impl FnOnce(&mut SyncStatus)) {
+    if let Some(current) = &mut state.current {
+        change(current.sync.status.get_or_insert_default());
+    }
+}
