@@ -100,10 +100,7 @@ pub struct ExecError {
 
 impl ExecError {
     pub(crate) fn new(frame: Frame, reason: Reason) -> Self {
-        Self {
-            frames: vec![frame],
-            reason,
-        }
+        Self { frames: vec![frame], reason }
     }
 
     /// Notes that the error went through a call in an outer template.
@@ -156,17 +153,8 @@ pub struct Frame {
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            template,
-            position,
-            node,
-            call,
-        } = self;
-        write!(
-            f,
-            "template: {position}: executing {} at <{node}>: ",
-            quote::quoted(template)
-        )?;
+        let Self { template, position, node, call } = self;
+        write!(f, "template: {position}: executing {} at <{node}>: ", quote::quoted(template))?;
         match call {
             Some(Call { function, prefix }) => write!(f, "error calling {function}: {prefix}"),
             None => Ok(()),

@@ -20,20 +20,12 @@ pub struct Signature {
 impl Signature {
     /// A signature with exactly these parameters.
     pub const fn fixed(params: &'static [Type], result: Type) -> Self {
-        Self {
-            params,
-            variadic: false,
-            result,
-        }
+        Self { params, variadic: false, result }
     }
 
     /// A signature whose last parameter takes any number of arguments of its type.
     pub const fn variadic(params: &'static [Type], result: Type) -> Self {
-        Self {
-            params,
-            variadic: true,
-            result,
-        }
+        Self { params, variadic: true, result }
     }
 
     /// The parameter types; the last one is that of one element if the signature is variadic.
@@ -102,12 +94,7 @@ impl Function {
     where
         F: Fn(&mut Context<'_>, &mut Args<'_>) -> Result<Value, FunctionError> + Send + Sync + 'static,
     {
-        Self {
-            name: name.into(),
-            signature,
-            go_type: "func()",
-            body: Box::new(body),
-        }
+        Self { name: name.into(), signature, go_type: "func()", body: Box::new(body) }
     }
 
     /// Sets the type that `printf "%T"` prints for the function as a value.
@@ -138,10 +125,7 @@ impl Function {
 
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Function")
-            .field("name", &self.name)
-            .field("signature", &self.signature)
-            .finish()
+        f.debug_struct("Function").field("name", &self.name).field("signature", &self.signature).finish()
     }
 }
 
@@ -183,12 +167,7 @@ impl<'a> Args<'a> {
 
     /// Takes the arguments from `index` on and leaves nils.
     pub fn take_rest(&mut self, index: usize) -> Vec<Value> {
-        self.0
-            .get_mut(index..)
-            .unwrap_or_default()
-            .iter_mut()
-            .map(std::mem::take)
-            .collect()
+        self.0.get_mut(index..).unwrap_or_default().iter_mut().map(std::mem::take).collect()
     }
 
     /// A `string` argument.
@@ -275,10 +254,7 @@ impl FunctionError {
 
     /// The error of a template that the function parsed or executed, with words of its own before it.
     pub fn wrap(prefix: impl Into<String>, error: Error) -> Self {
-        Self::Template {
-            prefix: prefix.into(),
-            error: Box::new(error),
-        }
+        Self::Template { prefix: prefix.into(), error: Box::new(error) }
     }
 }
 
@@ -334,9 +310,7 @@ impl Functions {
 
     pub(crate) fn resolve(&self, name: &[u8]) -> Option<FunctionRef> {
         if !self.names.is_empty() {
-            let found = std::str::from_utf8(name)
-                .ok()
-                .and_then(|name| self.names.get(name));
+            let found = std::str::from_utf8(name).ok().and_then(|name| self.names.get(name));
             if let Some(index) = found {
                 return Some(FunctionRef::Custom(*index));
             }

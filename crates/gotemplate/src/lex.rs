@@ -127,11 +127,7 @@ impl<'t> Lexer<'t> {
     }
 
     pub(crate) fn next_token(&mut self) -> Token {
-        let mut next = if self.inside_action {
-            self.inside_action()
-        } else {
-            Next::Text
-        };
+        let mut next = if self.inside_action { self.inside_action() } else { Next::Text };
         loop {
             next = match next {
                 Next::Token(token) => return token,
@@ -145,9 +141,7 @@ impl<'t> Lexer<'t> {
     /// The token as it stands in messages.
     pub(crate) fn describe(&self, token: Token, source: &[u8]) -> String {
         let start = token.span.start as usize;
-        let value = source
-            .get(start..start + token.span.len as usize)
-            .unwrap_or_default();
+        let value = source.get(start..start + token.span.len as usize).unwrap_or_default();
         match token.kind {
             TokenKind::Eof => "EOF".to_owned(),
             TokenKind::Error => self.error.clone(),
@@ -200,11 +194,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn this_token(&mut self, kind: TokenKind) -> Token {
-        let token = Token {
-            kind,
-            span: span(self.start, self.pos),
-            line: self.start_line,
-        };
+        let token = Token { kind, span: span(self.start, self.pos), line: self.start_line };
         self.start = self.pos;
         self.start_line = self.line;
         token
@@ -240,11 +230,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn fail(&mut self, message: impl Into<String>) -> Next {
-        let token = Token {
-            kind: TokenKind::Error,
-            span: span(self.start, self.start),
-            line: self.start_line,
-        };
+        let token =
+            Token { kind: TokenKind::Error, span: span(self.start, self.start), line: self.start_line };
         self.error = message.into();
         self.text = &[];
         self.start = 0;
@@ -267,11 +254,7 @@ impl<'t> Lexer<'t> {
             let mut trimmed = 0;
             if has_left_trim_marker(after) {
                 let before = self.text.get(self.start..self.pos).unwrap_or_default();
-                trimmed = before
-                    .iter()
-                    .rev()
-                    .take_while(|byte| is_space_byte(**byte))
-                    .count();
+                trimmed = before.iter().rev().take_while(|byte| is_space_byte(**byte)).count();
             }
             self.pos -= trimmed;
             self.count_lines();
@@ -289,9 +272,7 @@ impl<'t> Lexer<'t> {
     fn at_right_delim(&self) -> (bool, bool) {
         let rest = self.rest();
         if has_right_trim_marker(rest)
-            && rest
-                .get(TRIM_MARKER_LEN..)
-                .is_some_and(|rest| rest.starts_with(self.right))
+            && rest.get(TRIM_MARKER_LEN..).is_some_and(|rest| rest.starts_with(self.right))
         {
             return (true, true);
         }
@@ -300,16 +281,8 @@ impl<'t> Lexer<'t> {
 
     fn left_delim(&mut self) -> Next {
         self.pos += self.left.len();
-        let after_marker = if has_left_trim_marker(self.rest()) {
-            TRIM_MARKER_LEN
-        } else {
-            0
-        };
-        if self
-            .rest()
-            .get(after_marker..)
-            .is_some_and(|rest| rest.starts_with(LEFT_COMMENT))
-        {
+        let after_marker = if has_left_trim_marker(self.rest()) { TRIM_MARKER_LEN } else { 0 };
+        if self.rest().get(after_marker..).is_some_and(|rest| rest.starts_with(LEFT_COMMENT)) {
             self.pos += after_marker;
             self.ignore();
             return self.comment();
@@ -415,10 +388,7 @@ impl<'t> Lexer<'t> {
                 self.emit(TokenKind::RightParen)
             }
             '!'..='~' => self.emit(TokenKind::Char),
-            _ => self.fail(format!(
-                "unrecognized character in action: {}",
-                unicode_point(character)
-            )),
+            _ => self.fail(format!("unrecognized character in action: {}", unicode_point(character))),
         }
     }
 
@@ -431,9 +401,7 @@ impl<'t> Lexer<'t> {
         // A closing delimiter with a trim marker begins with a space, which is not this token's.
         let last = self.text.get(self.pos - 1..).unwrap_or_default();
         if has_right_trim_marker(last)
-            && last
-                .get(TRIM_MARKER_LEN..)
-                .is_some_and(|rest| rest.starts_with(self.right))
+            && last.get(TRIM_MARKER_LEN..).is_some_and(|rest| rest.starts_with(self.right))
         {
             self.backup();
             if spaces == 1 {
@@ -445,11 +413,7 @@ impl<'t> Lexer<'t> {
 
     /// Goes over letters and digits; gives the character after them.
     fn word(&mut self) -> Option<char> {
-        while self
-            .text
-            .get(self.pos)
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-        {
+        while self.text.get(self.pos).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
             self.pos += 1;
         }
         loop {
@@ -486,11 +450,7 @@ impl<'t> Lexer<'t> {
 
     fn field_or_variable(&mut self, kind: TokenKind) -> Next {
         if self.at_terminator() {
-            let kind = if kind == TokenKind::Variable {
-                kind
-            } else {
-                TokenKind::Dot
-            };
+            let kind = if kind == TokenKind::Variable { kind } else { TokenKind::Dot };
             return self.emit(kind);
         }
         let after = self.word();
@@ -607,10 +567,7 @@ impl<'t> Lexer<'t> {
 fn span(start: usize, end: usize) -> Span {
     // Texts are limited to 4 GiB before they come here.
     let narrow = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
-    Span {
-        start: narrow(start),
-        len: narrow(end.saturating_sub(start)),
-    }
+    Span { start: narrow(start), len: narrow(end.saturating_sub(start)) }
 }
 
 fn is_space_byte(byte: u8) -> bool {

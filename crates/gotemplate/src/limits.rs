@@ -119,11 +119,7 @@ impl Meter {
         if self.steps_left == 0 {
             return Err(self.pass(Limit::Steps(self.limits.steps)));
         }
-        if self
-            .limits
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
-        {
+        if self.limits.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(self.pass(Limit::Deadline));
         }
         self.slice = self.steps_left.min(SLICE);

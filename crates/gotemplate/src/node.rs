@@ -184,6 +184,11 @@ impl Unit {
         &self.name
     }
 
+    /// The template that the text itself is.
+    pub(crate) fn main_tree(&self) -> usize {
+        self.trees.iter().position(|tree| tree.name == self.name).unwrap_or_default()
+    }
+
     /// The names of the templates that the text defines, the text itself included.
     pub fn templates(&self) -> impl Iterator<Item = &[u8]> {
         self.trees.iter().map(|tree| &*tree.name)
@@ -192,9 +197,7 @@ impl Unit {
     #[inline]
     pub(crate) fn slice(&self, span: Span) -> &[u8] {
         let start = span.start as usize;
-        self.text
-            .get(start..start + span.len as usize)
-            .unwrap_or_default()
+        self.text.get(start..start + span.len as usize).unwrap_or_default()
     }
 
     /// Line from 1 and byte in the line from 0, as Go counts them.
@@ -203,10 +206,7 @@ impl Unit {
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
         let column =
             memchr::memrchr(b'\n', before).map_or(before.len(), |newline| before.len() - newline - 1);
-        (
-            u32::try_from(line).unwrap_or(u32::MAX),
-            u32::try_from(column).unwrap_or(u32::MAX),
-        )
+        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
 }
 

@@ -9,10 +9,7 @@ const MAX_TEXT: usize = 64 * 1024;
 
 /// The source text of a node as Go writes it, and its position.
 pub(crate) fn place(unit: &Unit, place: Place) -> (u32, String) {
-    let mut writer = Writer {
-        unit,
-        out: Vec::new(),
-    };
+    let mut writer = Writer { unit, out: Vec::new() };
     let pos = match place {
         Place::Start => 0,
         Place::Node(node) => {
@@ -50,10 +47,7 @@ pub(crate) fn place(unit: &Unit, place: Place) -> (u32, String) {
 
 /// The source text of an operand.
 pub(crate) fn expr(unit: &Unit, expr: Expr) -> Vec<u8> {
-    let mut writer = Writer {
-        unit,
-        out: Vec::new(),
-    };
+    let mut writer = Writer { unit, out: Vec::new() };
     writer.expr(expr);
     writer.out
 }

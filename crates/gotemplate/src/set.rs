@@ -71,13 +71,18 @@ impl Set {
     /// An empty set that also has the templates of `base`, with the same functions and options. What is parsed into
     /// it hides templates of the same name in `base`, which stays as it is.
     pub fn overlay(base: &Arc<Set>) -> Self {
+        // An overlay of an overlay is flattened, so that templates are found at once however deep `tpl` is nested.
+        let (base, templates) = match &base.base {
+            Some(below) => (below, base.templates.clone()),
+            None => (base, HashMap::new()),
+        };
         Self {
             name: Arc::clone(&base.name),
             functions: Arc::clone(&base.functions),
             missing_key: base.missing_key,
             delimiters: base.delimiters.clone(),
             base: Some(Arc::clone(base)),
-            templates: HashMap::new(),
+            templates,
         }
     }
 
@@ -109,23 +114,20 @@ impl Set {
     /// Adds the templates of a compiled text. It must have been compiled with the same functions.
     pub fn add(&mut self, unit: &Arc<Unit>) -> Result<(), Error> {
         if !Arc::ptr_eq(&unit.functions, &self.functions) {
-            return Err(Error::OtherFunctions {
-                name: String::from_utf8_lossy(&unit.name).into_owned(),
-            });
+            return Err(Error::OtherFunctions { name: String::from_utf8_lossy(&unit.name).into_owned() });
         }
         for (index, tree) in unit.trees.iter().enumerate() {
             if tree.empty && self.contains(&tree.name) {
                 continue;
             }
-            self.templates.insert(
-                Arc::clone(&tree.name),
-                Template {
-                    unit: Arc::clone(unit),
-                    index,
-                },
-            );
+            self.templates.insert(Arc::clone(&tree.name), Template { unit: Arc::clone(unit), index });
         }
         Ok(())
+    }
+
+    /// The name of the set.
+    pub fn name(&self) -> &[u8] {
+        &self.name
     }
 
     /// Whether there is a template of the name.
@@ -164,10 +166,6 @@ impl Set {
             }
             set = set.base.as_deref()?;
         }
-    }
-
-    pub(crate) fn own_name(&self) -> &[u8] {
-        &self.name
     }
 
     pub(crate) fn on_missing_key(&self) -> MissingKey {

@@ -40,11 +40,7 @@ fn text(value: &Value) -> Vec<u8> {
 }
 
 fn incompatible(first: &Value, second: &Value) -> String {
-    format!(
-        "incompatible types for comparison: {} and {}",
-        first.type_name(),
-        second.type_name()
-    )
+    format!("incompatible types for comparison: {} and {}", first.type_name(), second.type_name())
 }
 
 /// Whether a signed and an unsigned number are equal.
@@ -110,11 +106,7 @@ fn equal_composed(first: &Value, second: &Value) -> Result<bool, String> {
     {
         return Ok(equal);
     }
-    Err(format!(
-        "non-comparable type {}: {}",
-        show(b"%s", second),
-        second.type_name()
-    ))
+    Err(format!("non-comparable type {}: {}", show(b"%s", second), second.type_name()))
 }
 
 /// The order of two values; `None` where a float is not a number.
@@ -140,10 +132,7 @@ pub(crate) fn lt(first: &Value, second: &Value) -> Result<bool, String> {
 }
 
 pub(crate) fn le(first: &Value, second: &Value) -> Result<bool, String> {
-    Ok(matches!(
-        order(first, second)?,
-        Some(Ordering::Less | Ordering::Equal)
-    ))
+    Ok(matches!(order(first, second)?, Some(Ordering::Less | Ordering::Equal)))
 }
 
 /// Not the opposite of `lt` where one of them is not a number, but of `le`, as in Go.

@@ -10,10 +10,7 @@ fn place(index: &Operand, capacity: usize) -> Result<usize, String> {
         Value::Uint(_, number) => number.cast_signed(),
         Value::Nil => return Err("cannot index slice/array with nil".to_owned()),
         _ => {
-            return Err(format!(
-                "cannot index slice/array with type {}",
-                index.value.type_name()
-            ));
+            return Err(format!("cannot index slice/array with type {}", index.value.type_name()));
         }
     };
     match usize::try_from(number) {
@@ -40,10 +37,7 @@ fn index_once(item: &Operand, index: &Operand) -> Result<Operand, String> {
         Value::Nil => Err("index of nil pointer".to_owned()),
         Value::List(list) => {
             let place = place(index, list.len())?;
-            let element = list
-                .as_slice()
-                .get(place)
-                .ok_or("reflect: slice index out of range")?;
+            let element = list.as_slice().get(place).ok_or("reflect: slice index out of range")?;
             Ok(Operand::element(element.clone(), list.element_type()))
         }
         Value::Bytes(bytes) => {
@@ -59,10 +53,7 @@ fn index_once(item: &Operand, index: &Operand) -> Result<Operand, String> {
         Value::Map(map) => {
             let key = key(index)?;
             let element_type = map.element_type();
-            Ok(Operand::element(
-                map.get(&key).unwrap_or_else(|| element_type.zero()),
-                element_type,
-            ))
+            Ok(Operand::element(map.get(&key).unwrap_or_else(|| element_type.zero()), element_type))
         }
         Value::TypedNil(typ) => match typ.kind() {
             Kind::Map => {
@@ -77,10 +68,13 @@ fn index_once(item: &Operand, index: &Operand) -> Result<Operand, String> {
             Kind::Pointer => Err("index of nil pointer".to_owned()),
             _ => Err(format!("can't index item of type {typ}")),
         },
-        Value::Native(native) if let Some(plain) = native.underlying() => {
-            index_once(&Operand::concrete(plain), index)
-        }
-        other => Err(format!("can't index item of type {}", other.type_name())),
+        Value::Native(native) => match native.underlying() {
+            Some(plain) if matches!(plain.kind(), Kind::Slice | Kind::String | Kind::Map) => {
+                index_once(&Operand::concrete(plain), index)
+            }
+            _ => Err(format!("can't index item of type {}", item.value.pointee_type_name())),
+        },
+        other => Err(format!("can't index item of type {}", other.pointee_type_name())),
     }
 }
 
@@ -105,10 +99,14 @@ pub(crate) fn slice(item: &Operand, indexes: &[Operand]) -> Result<Operand, Stri
         Value::List(list) => (list.len(), list.full().len()),
         Value::TypedNil(typ) if typ.kind() == Kind::Slice => (0, 0),
         Value::TypedNil(typ) if typ.kind() == Kind::Pointer => return Err("slice of nil pointer".to_owned()),
-        _ => return Err(format!("can't slice item of type {}", item.value.type_name())),
+        _ => return Err(format!("can't slice item of type {}", item.value.pointee_type_name())),
     };
     let mut bounds = [0, length, capacity];
     for (index, bound) in indexes.iter().zip(&mut bounds) {
+        // Unlike `index`, Go's `slice` does not look into an interface.
+        if index.boxed {
+            return Err("cannot index slice/array with type interface {}".to_owned());
+        }
         *bound = place(index, capacity)?;
     }
     let [low, high, max] = bounds;
@@ -140,7 +138,7 @@ pub(crate) fn len(item: &Operand) -> Result<Value, String> {
             Kind::Pointer => return Err("len of nil pointer".to_owned()),
             _ => return Err(format!("len of type {typ}")),
         },
-        _ => return Err(format!("len of type {}", item.value.type_name())),
+        _ => return Err(format!("len of type {}", item.value.pointee_type_name())),
     };
     Ok(Value::int(i64::try_from(length).unwrap_or(i64::MAX)))
 }

@@ -93,9 +93,6 @@ impl Builtin {
     /// Whether the function takes values as they are, with an interface around them or with none at all;
     /// the printing functions take what is in the interface.
     pub(crate) fn takes_reflected(self) -> bool {
-        !matches!(
-            self,
-            Self::Html | Self::Js | Self::Print | Self::Println | Self::Printf | Self::UrlQuery
-        )
+        !matches!(self, Self::Html | Self::Js | Self::Print | Self::Println | Self::Printf | Self::UrlQuery)
     }
 }

@@ -32,15 +32,9 @@ impl Exec<'_, '_, '_> {
             FunctionRef::Custom(id) => match unit.functions.at(id) {
                 Some(function) => {
                     let signature = function.signature();
-                    self.call_with(
-                        dot,
-                        function.name(),
-                        signature,
-                        place,
-                        words,
-                        last,
-                        |ctx, args| function.call(ctx, args),
-                    )
+                    self.call_with(dot, function.name(), signature, place, words, last, |ctx, args| {
+                        function.call(ctx, args)
+                    })
                 }
                 None => {
                     let name = crate::fmt::quote::quote(unit.slice(name));
@@ -62,9 +56,7 @@ impl Exec<'_, '_, '_> {
     ) -> Result<Operand> {
         self.step()?;
         let shown = String::from_utf8_lossy(name);
-        self.call_with(dot, &shown, signature, place, words, last, |ctx, args| {
-            native.call(name, ctx, args)
-        })
+        self.call_with(dot, &shown, signature, place, words, last, |ctx, args| native.call(name, ctx, args))
     }
 
     fn check_count(
@@ -78,14 +70,11 @@ impl Exec<'_, '_, '_> {
         let given = words.len() + usize::from(last);
         if variadic && given < required {
             let given = words.len();
-            return Err(self.failure(format!(
-                "wrong number of args for {name}: want at least {required} got {given}"
-            )));
+            return Err(self
+                .failure(format!("wrong number of args for {name}: want at least {required} got {given}")));
         }
         if !variadic && given != required {
-            return Err(self.failure(format!(
-                "wrong number of args for {name}: want {required} got {given}"
-            )));
+            return Err(self.failure(format!("wrong number of args for {name}: want {required} got {given}")));
         }
         Ok(())
     }
@@ -101,13 +90,7 @@ impl Exec<'_, '_, '_> {
         last: Option<Operand>,
         body: impl FnOnce(&mut super::Context<'_>, &mut Args<'_>) -> std::result::Result<Value, FunctionError>,
     ) -> Result<Operand> {
-        self.check_count(
-            name,
-            signature.required(),
-            signature.is_variadic(),
-            &words,
-            last.is_some(),
-        )?;
+        self.check_count(name, signature.required(), signature.is_variadic(), &words, last.is_some())?;
         let mut args = self.ctx.spare_args.pop().unwrap_or_default();
         for (position, word) in words.enumerate() {
             args.push(self.argument(dot, signature.param(position), word)?);
@@ -207,11 +190,7 @@ impl Exec<'_, '_, '_> {
     ) -> Result<Operand> {
         const ANY: &Type = &Type::Interface;
         let mut args = self.ctx.spare_args.pop().unwrap_or_default();
-        let mut param: &'static Type = if builtin == Builtin::Printf {
-            &Type::String
-        } else {
-            ANY
-        };
+        let mut param: &'static Type = if builtin == Builtin::Printf { &Type::String } else { ANY };
         for word in words {
             args.push(self.argument(dot, param, word)?);
             param = ANY;
@@ -239,13 +218,7 @@ impl Exec<'_, '_, '_> {
                 let nothing = || Value::from("<no value>");
                 let shown: Vec<Value> = args
                     .iter()
-                    .map(|arg| {
-                        if matches!(arg, Value::Nil) {
-                            nothing()
-                        } else {
-                            arg.clone()
-                        }
-                    })
+                    .map(|arg| if matches!(arg, Value::Nil) { nothing() } else { arg.clone() })
                     .collect();
                 printer.print(&shown);
             }
@@ -290,9 +263,7 @@ impl Exec<'_, '_, '_> {
         let result = match prepare(&callee, &function.value, operands) {
             Ok((function, mut args)) => {
                 let boxed = matches!(function.signature().result(), Type::Interface);
-                function
-                    .call(self.ctx, &mut Args::new(&mut args))
-                    .map(|value| Operand { value, boxed })
+                function.call(self.ctx, &mut Args::new(&mut args)).map(|value| Operand { value, boxed })
             }
             Err(message) => Err(FunctionError::Message(message)),
         };
@@ -332,14 +303,10 @@ fn prepare(
     let signature = function.signature();
     let (given, required) = (operands.len(), signature.required());
     if signature.is_variadic() && given < required {
-        return Err(format!(
-            "wrong number of args for {callee}: got {given} want at least {required}"
-        ));
+        return Err(format!("wrong number of args for {callee}: got {given} want at least {required}"));
     }
     if !signature.is_variadic() && given != required {
-        return Err(format!(
-            "wrong number of args for {callee}: got {given} want {required}"
-        ));
+        return Err(format!("wrong number of args for {callee}: got {given} want {required}"));
     }
     let mut args = Vec::with_capacity(given);
     for (position, operand) in operands.enumerate() {

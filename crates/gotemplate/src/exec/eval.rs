@@ -47,10 +47,7 @@ impl<'u> Exec<'_, '_, 'u> {
     }
 
     fn undefined(&self, name: Span) -> Box<crate::error::ExecError> {
-        self.failure(format!(
-            "undefined variable: {}",
-            String::from_utf8_lossy(self.unit.slice(name))
-        ))
+        self.failure(format!("undefined variable: {}", String::from_utf8_lossy(self.unit.slice(name))))
     }
 
     pub(super) fn assign(&mut self, target: Target, operand: Operand) -> Result<()> {
@@ -73,10 +70,7 @@ impl<'u> Exec<'_, '_, 'u> {
     }
 
     pub(super) fn expr(&self, id: u32) -> Expr {
-        self.unit.exprs.get(id as usize).copied().unwrap_or(Expr {
-            pos: 0,
-            kind: ExprKind::Nil,
-        })
+        self.unit.exprs.get(id as usize).copied().unwrap_or(Expr { pos: 0, kind: ExprKind::Nil })
     }
 
     /// Arguments are only for functions and methods.
@@ -86,19 +80,12 @@ impl<'u> Exec<'_, '_, 'u> {
         }
         // A pipeline as the first word is shown without its parentheses, as Go does.
         let text = crate::print::expr(self.unit, self.expr(words.start));
-        Err(self.failure(format!(
-            "can't give argument to non-function {}",
-            String::from_utf8_lossy(&text)
-        )))
+        Err(self.failure(format!("can't give argument to non-function {}", String::from_utf8_lossy(&text))))
     }
 
     /// Evaluates a command; `last` is the value of the command before it in the pipeline.
     fn command(&mut self, dot: &Operand, command: u32, last: Option<Operand>) -> Result<Operand> {
-        let Some(words) = self
-            .unit
-            .commands
-            .get(command as usize)
-            .map(|command| command.args.indices())
+        let Some(words) = self.unit.commands.get(command as usize).map(|command| command.args.indices())
         else {
             return Ok(Operand::INVALID);
         };
@@ -123,14 +110,7 @@ impl<'u> Exec<'_, '_, 'u> {
             }
             ExprKind::Function { function, name } => {
                 self.place = Place::Expr(first);
-                self.call(
-                    dot,
-                    function,
-                    name,
-                    Place::Command(command),
-                    words.start + 1..words.end,
-                    last,
-                )
+                self.call(dot, function, name, Place::Command(command), words.start + 1..words.end, last)
             }
             ExprKind::Pipe(pipe) => {
                 self.no_arguments(&words, last.as_ref())?;
@@ -154,10 +134,8 @@ impl<'u> Exec<'_, '_, 'u> {
         let kind = self.expr(operand).kind;
         if matches!(kind, ExprKind::Nil) {
             let text = crate::print::expr(self.unit, self.expr(chain));
-            return Err(self.failure(format!(
-                "indirection through explicit nil in {}",
-                String::from_utf8_lossy(&text)
-            )));
+            return Err(self
+                .failure(format!("indirection through explicit nil in {}", String::from_utf8_lossy(&text))));
         }
         self.reflected(dot, operand)
     }
@@ -180,11 +158,7 @@ impl<'u> Exec<'_, '_, 'u> {
     }
 
     fn number(&self, number: u32) -> Number {
-        self.unit
-            .numbers
-            .get(number as usize)
-            .copied()
-            .unwrap_or_default()
+        self.unit.numbers.get(number as usize).copied().unwrap_or_default()
     }
 
     /// A number whose syntax decides its type.
@@ -199,9 +173,7 @@ impl<'u> Exec<'_, '_, 'u> {
         let rune = text.first() == Some(&b'\'');
         let looks_like_float = text.iter().any(|byte| b".eEpP".contains(byte));
         Ok(Operand::concrete(match number {
-            Number {
-                float: Some(float), ..
-            } if !hex && !rune && looks_like_float => Value::float64(float),
+            Number { float: Some(float), .. } if !hex && !rune && looks_like_float => Value::float64(float),
             Number { int: Some(int), .. } => Value::int(int),
             Number { uint: Some(_), .. } => {
                 return Err(self.failure(format!("{} overflows int", String::from_utf8_lossy(text))));

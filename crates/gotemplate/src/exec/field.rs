@@ -84,11 +84,7 @@ impl Exec<'_, '_, '_> {
     }
 
     fn no_field(&self, receiver: &Operand, name: &[u8]) -> Box<crate::error::ExecError> {
-        self.failure(format!(
-            "can't evaluate field {} in type {}",
-            lossy(name),
-            receiver.type_name()
-        ))
+        self.failure(format!("can't evaluate field {} in type {}", lossy(name), receiver.type_name()))
     }
 
     /// The value of a map's key.

@@ -15,7 +15,7 @@ pub(crate) use operand::Operand;
 use crate::error::{Error, ExecError};
 use crate::exec::walk::Exec;
 use crate::limits::{Limit, Limits, Meter};
-use crate::node::Span;
+use crate::node::{Span, Unit};
 use crate::set::{Set, Template};
 use crate::value::{Str, Value};
 
@@ -129,9 +129,21 @@ impl<'h> Context<'h> {
     /// As [`execute`](Context::execute), for a function that gives the output to a template (`include`).
     pub fn execute_to_str(&mut self, name: impl AsRef<[u8]>, data: Value) -> Result<Str, Error> {
         let start = self.run(name.as_ref(), data)?;
+        Ok(self.take_output(start))
+    }
+
+    /// Executes the template that a compiled text itself is, even if the set has another one under its name (`tpl`).
+    /// Templates that it calls are looked for in the set.
+    pub fn execute_unit_to_str(&mut self, unit: &Arc<Unit>, data: Value) -> Result<Str, Error> {
+        let template = Template { unit: Arc::clone(unit), index: unit.main_tree() };
+        let start = self.run_entered(&template, data)?;
+        Ok(self.take_output(start))
+    }
+
+    fn take_output(&mut self, start: usize) -> Str {
         let output = Str::new(self.out.get(start..).unwrap_or_default());
         self.out.truncate(start);
-        Ok(output)
+        output
     }
 
     /// Runs `inner` with another set in place of this context's, such as an overlay (`tpl`).
@@ -163,12 +175,16 @@ impl<'h> Context<'h> {
         let Some(template) = self.set.find(name).cloned() else {
             return Err(Error::NoTemplate {
                 name: String::from_utf8_lossy(name).into_owned(),
-                set: String::from_utf8_lossy(self.set.own_name()).into_owned(),
+                set: String::from_utf8_lossy(self.set.name()).into_owned(),
             });
         };
+        self.run_entered(&template, data)
+    }
+
+    fn run_entered(&mut self, template: &Template, data: Value) -> Result<usize, Error> {
         self.enter().map_err(Error::Limit)?;
         let start = self.out.len();
-        let result = with_stack(|| self.run_template(&template, Operand::concrete(data)));
+        let result = with_stack(|| self.run_template(template, Operand::concrete(data)));
         self.depth -= 1;
         match result {
             Ok(()) => Ok(start),
@@ -195,10 +211,7 @@ impl<'h> Context<'h> {
         };
         let outer = self.current.replace(Arc::clone(&tree.name));
         let base = self.vars.len();
-        self.vars.push(Variable {
-            name: Span::default(),
-            operand: data.clone(),
-        });
+        self.vars.push(Variable { name: Span::default(), operand: data.clone() });
         let result = Exec::new(self, &template.unit, tree, base).run(&data);
         self.vars.truncate(base);
         self.current = outer;

@@ -13,10 +13,7 @@ pub(crate) struct Operand {
 
 impl Operand {
     /// No value.
-    pub(crate) const INVALID: Operand = Operand {
-        value: Value::Nil,
-        boxed: false,
-    };
+    pub(crate) const INVALID: Operand = Operand { value: Value::Nil, boxed: false };
 
     #[inline]
     pub(crate) fn concrete(value: Value) -> Self {
@@ -26,10 +23,7 @@ impl Operand {
     /// An element of a list or map.
     #[inline]
     pub(crate) fn element(value: Value, element_type: &Type) -> Self {
-        Self {
-            value,
-            boxed: matches!(element_type, Type::Interface),
-        }
+        Self { value, boxed: matches!(element_type, Type::Interface) }
     }
 
     /// What is in the interface, if it is one.
@@ -41,10 +35,6 @@ impl Operand {
 
     /// The type as messages name it.
     pub(crate) fn type_name(&self) -> String {
-        if self.boxed {
-            Type::Interface.to_string()
-        } else {
-            self.value.type_name()
-        }
+        if self.boxed { Type::Interface.to_string() } else { self.value.type_name() }
     }
 }

@@ -11,6 +11,9 @@ use crate::node::{Branch, BranchKind, Node, Place, Run, Tree, Unit};
 use crate::print;
 use crate::value::{Kind, Value};
 
+/// Bytes of a value that a message shows.
+const MAX_SHOWN: usize = 1 << 20;
+
 pub(super) type Failure = Box<ExecError>;
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 
@@ -35,13 +38,7 @@ pub(super) struct Exec<'c, 'h, 'u> {
 
 impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
     pub(super) fn new(ctx: &'c mut Context<'h>, unit: &'u Unit, tree: &'u Tree, base: usize) -> Self {
-        Self {
-            ctx,
-            unit,
-            tree,
-            base,
-            place: Place::Start,
-        }
+        Self { ctx, unit, tree, base, place: Place::Start }
     }
 
     pub(super) fn run(&mut self, dot: &Operand) -> Result<()> {
@@ -54,11 +51,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
         let (line, column) = self.unit.line_and_column(pos);
         Frame {
             template: String::from_utf8_lossy(&self.tree.name).into_owned(),
-            position: Position {
-                file: String::from_utf8_lossy(&self.unit.name).into_owned(),
-                line,
-                column,
-            },
+            position: Position { file: String::from_utf8_lossy(&self.unit.name).into_owned(), line, column },
             node,
             call,
         }
@@ -77,12 +70,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
     /// The failure of a call of `function`.
     #[cold]
     pub(super) fn call_failure(&self, function: &str, error: FunctionError) -> Failure {
-        let frame = |prefix: String| {
-            self.frame(Some(Call {
-                function: function.to_owned(),
-                prefix,
-            }))
-        };
+        let frame = |prefix: String| self.frame(Some(Call { function: function.to_owned(), prefix }));
         Box::new(match error {
             FunctionError::Limit(limit) => return self.limit(limit),
             FunctionError::Message(message) => ExecError::new(frame(String::new()), Reason::Message(message)),
@@ -118,11 +106,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
                 }
                 Node::Action { pipe, .. } => {
                     let value = self.pipe(dot, pipe)?;
-                    if unit
-                        .pipes
-                        .get(pipe as usize)
-                        .is_some_and(|pipe| pipe.variables.count == 0)
-                    {
+                    if unit.pipes.get(pipe as usize).is_some_and(|pipe| pipe.variables.count == 0) {
                         self.place = Place::Node(*node);
                         self.print(&value.value)?;
                     }
@@ -203,10 +187,9 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
             return Ok(());
         };
         let Some(template) = self.ctx.set.find(&literal.value).cloned() else {
-            return Err(self.failure(format!(
-                "template {} not defined",
-                crate::fmt::quote::quote(&literal.value)
-            )));
+            return Err(
+                self.failure(format!("template {} not defined", crate::fmt::quote::quote(&literal.value)))
+            );
         };
         if let Err(limit) = self.ctx.enter() {
             return Err(self.limit(limit));
@@ -225,18 +208,14 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
         let Some(pipe) = self.unit.pipes.get(branch.pipe as usize) else {
             return Ok(Flow::On);
         };
-        let mut round = Round {
-            branch,
-            declares: !pipe.assign,
-            variables: pipe.variables,
-            mark: self.ctx.vars.len(),
-        };
+        let round =
+            Round { branch, declares: !pipe.assign, variables: pipe.variables, mark: self.ctx.vars.len() };
         let ran = match &value {
             Value::Native(native) => match native.underlying() {
-                Some(plain) => self.range_over(&mut round, &plain)?,
+                Some(plain) => self.range_over(&round, &plain, &value)?,
                 None => return Err(self.cannot_range(&value)),
             },
-            _ => self.range_over(&mut round, &value)?,
+            _ => self.range_over(&round, &value, &value)?,
         };
         match branch.otherwise {
             Some(otherwise) if !ran => self.list(dot, otherwise),
@@ -245,17 +224,17 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
     }
 
     fn cannot_range(&self, value: &Value) -> Failure {
-        let shown = sprint(std::slice::from_ref(value));
-        self.failure(format!(
-            "range can't iterate over {}",
-            String::from_utf8_lossy(&shown)
-        ))
+        let mut printer = Printer::new(Vec::new(), MAX_SHOWN);
+        printer.shown(value);
+        let (shown, _) = printer.finish();
+        self.failure(format!("range can't iterate over {}", String::from_utf8_lossy(&shown)))
     }
 
-    /// Runs the body for every element; `false` if there was none.
-    fn range_over(&mut self, round: &mut Round<'_>, value: &Value) -> Result<bool> {
+    /// Runs the body for every element; `false` if there was none. `original` is the value that messages show, which
+    /// differs for a native value.
+    fn range_over(&mut self, round: &Round<'_>, value: &Value, original: &Value) -> Result<bool> {
         match value {
-            Value::Int(..) | Value::Uint(..) => return self.range_number(round, value),
+            Value::Int(..) | Value::Uint(..) => self.range_number(round, value, original),
             Value::List(list) => {
                 let element_type = list.element_type();
                 for (index, item) in list.iter().enumerate() {
@@ -289,17 +268,15 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
             }
             Value::Nil => Ok(false),
             Value::TypedNil(typ) if matches!(typ.kind(), Kind::Map | Kind::Slice) => Ok(false),
-            _ => Err(self.cannot_range(value)),
+            _ => Err(self.cannot_range(original)),
         }
     }
 
-    fn range_number(&mut self, round: &mut Round<'_>, value: &Value) -> Result<bool> {
+    fn range_number(&mut self, round: &Round<'_>, value: &Value, original: &Value) -> Result<bool> {
         if round.variables.count > 1 {
-            let shown = sprint(std::slice::from_ref(value));
+            let shown = sprint(std::slice::from_ref(original));
             let shown = String::from_utf8_lossy(&shown);
-            return Err(self.failure(format!(
-                "can't use {shown} to iterate over more than one variable"
-            )));
+            return Err(self.failure(format!("can't use {shown} to iterate over more than one variable")));
         }
         let count = match value {
             Value::Int(_, count) => u64::try_from(*count).unwrap_or(0),
@@ -311,6 +288,10 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
                 Value::Int(typ, _) => Value::Int(*typ, number.cast_signed()),
                 Value::Uint(typ, _) => Value::Uint(*typ, number),
                 _ => Value::Nil,
+            };
+            let number = match original {
+                Value::Native(native) => native.with_underlying(&number).unwrap_or(number),
+                _ => number,
             };
             if !self.round(round, Operand::INVALID, Operand::concrete(number))? {
                 break;

@@ -22,27 +22,30 @@ impl Decimal {
         let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
         let exponent: i32 = exponent.parse().unwrap_or(0);
         if digits.iter().all(|digit| *digit == b'0') {
-            return Self {
-                digits: Vec::new(),
-                point: 0,
-            };
+            return Self { digits: Vec::new(), point: 0 };
         }
-        Self {
-            digits,
-            point: exponent + 1,
-        }
+        Self { digits, point: exponent + 1 }
     }
 
+    /// The fewest digits that read back the same, and of these the nearest. Where two are equally near, Go takes the
+    /// even one and Rust does not always, so a long number is rounded once more to as many digits.
     fn shortest(value: f64, typ: FloatType) -> Self {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a float32 is kept exactly in the f64"
-        )]
-        let text = match typ {
-            FloatType::Float32 => format!("{:e}", value as f32),
-            FloatType::Float64 => format!("{value:e}"),
+        #[expect(clippy::cast_possible_truncation, reason = "a float32 is kept exactly in the f64")]
+        let narrow = value as f32;
+        let (text, tie_from) = match typ {
+            FloatType::Float32 => (format!("{narrow:e}"), 6),
+            FloatType::Float64 => (format!("{value:e}"), 15),
         };
-        Self::from_scientific(&text)
+        let decimal = Self::from_scientific(&text);
+        if decimal.digits.len() < tie_from {
+            return decimal;
+        }
+        let rounded = format!("{value:.*e}", decimal.digits.len() - 1);
+        let same = match typ {
+            FloatType::Float32 => rounded.parse::<f32>().is_ok_and(|back| back.to_bits() == narrow.to_bits()),
+            FloatType::Float64 => rounded.parse::<f64>().is_ok_and(|back| back.to_bits() == value.to_bits()),
+        };
+        if same { Self::from_scientific(&rounded) } else { decimal }
     }
 
     /// Rounded to so many digits in all.
@@ -137,11 +140,7 @@ fn general(out: &mut Vec<u8>, value: f64, verb: u8, precision: Option<usize>, ty
     };
     let exponent = decimal.point - 1;
     if exponent < -4 || i64::from(exponent) >= i64::try_from(limit).unwrap_or(i64::MAX) {
-        let shown = if precision.is_none() {
-            digits
-        } else {
-            wanted.min(digits)
-        };
+        let shown = if precision.is_none() { digits } else { wanted.min(digits) };
         let letter = if verb == b'G' { b'E' } else { b'e' };
         exponential(out, &decimal, shown.saturating_sub(1), letter);
         return;
@@ -158,11 +157,7 @@ fn exponential(out: &mut Vec<u8>, decimal: &Decimal, precision: usize, letter: u
         out.extend_from_slice(known);
         out.resize(out.len() + (precision - known.len()), b'0');
     }
-    let exponent = if decimal.digits.is_empty() {
-        0
-    } else {
-        decimal.point - 1
-    };
+    let exponent = if decimal.digits.is_empty() { 0 } else { decimal.point - 1 };
     let sign = if exponent < 0 { '-' } else { '+' };
     out.push(letter);
     out.extend_from_slice(format!("{sign}{:02}", exponent.unsigned_abs()).as_bytes());
@@ -189,10 +184,7 @@ fn fixed(out: &mut Vec<u8>, decimal: &Decimal, precision: usize) {
 /// Mantissa with its leading bit, and exponent of its last bit.
 fn parts(value: f64, typ: FloatType) -> (u64, i32, u32) {
     let (bits, mantissa_bits, exponent_bits, bias) = match typ {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a float32 is kept exactly in the f64"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "a float32 is kept exactly in the f64")]
         FloatType::Float32 => (u64::from((value as f32).to_bits()), 23, 8, -127),
         FloatType::Float64 => (value.to_bits(), 52, 11, -1023),
     };
@@ -238,11 +230,7 @@ fn hexadecimal(out: &mut Vec<u8>, value: f64, verb: u8, precision: Option<usize>
     let upper = verb == b'X';
     let digit = |mantissa: u64| {
         let digit = char::from_digit(u32::try_from(mantissa >> 60 & 15).unwrap_or(0), 16).unwrap_or('0');
-        if upper {
-            digit.to_ascii_uppercase() as u8
-        } else {
-            digit as u8
-        }
+        if upper { digit.to_ascii_uppercase() as u8 } else { digit as u8 }
     };
     out.extend_from_slice(&[b'0', verb, digit(mantissa & 1 << 60)]);
     mantissa <<= 4;

@@ -48,11 +48,7 @@ pub fn sprintln(args: &[Value]) -> Vec<u8> {
 /// A code point as `%#U` prints it.
 pub(crate) fn unicode_point(character: char) -> String {
     let code = u32::from(character);
-    if unicode::is_print(character) {
-        format!("U+{code:04X} '{character}'")
-    } else {
-        format!("U+{code:04X}")
-    }
+    if unicode::is_print(character) { format!("U+{code:04X} '{character}'") } else { format!("U+{code:04X}") }
 }
 
 /// The first `count` characters.
@@ -92,13 +88,7 @@ pub(crate) struct Printer {
 impl Printer {
     /// A printer that appends to `out` until it has `max` bytes.
     pub(crate) fn new(out: Vec<u8>, max: usize) -> Self {
-        Self {
-            out,
-            max,
-            failed: None,
-            flags: Flags::default(),
-            erroring: false,
-        }
+        Self { out, max, failed: None, flags: Flags::default(), erroring: false }
     }
 
     /// What was printed, and the limit that was met.
@@ -158,11 +148,7 @@ impl Printer {
             return;
         }
         // Zeros are only for the left side.
-        let byte = if self.flags.zero && !self.flags.minus {
-            b'0'
-        } else {
-            b' '
-        };
+        let byte = if self.flags.zero && !self.flags.minus { b'0' } else { b' ' };
         self.out.resize(self.out.len() + count, byte);
     }
 

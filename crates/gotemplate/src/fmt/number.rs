@@ -39,11 +39,7 @@ impl Printer {
     }
 
     fn charset(&self) -> Charset {
-        if self.flags.plus {
-            Charset::Ascii
-        } else {
-            Charset::Printable
-        }
+        if self.flags.plus { Charset::Ascii } else { Charset::Printable }
     }
 
     /// An unsigned number in base 16, with or without `0x`.
@@ -55,11 +51,7 @@ impl Printer {
 
     fn digits(&mut self, integer: Integer, base: u64, verb: char) {
         let negative = integer.signed && integer.bits.cast_signed() < 0;
-        let magnitude = if negative {
-            integer.bits.wrapping_neg()
-        } else {
-            integer.bits
-        };
+        let magnitude = if negative { integer.bits.wrapping_neg() } else { integer.bits };
         let flags = self.flags;
         // The fewest digits: given, or from zero padding, which leaves room for a sign.
         let mut fewest = 0;
@@ -82,10 +74,8 @@ impl Printer {
         let upper = verb == 'X';
         let mut rest = magnitude;
         loop {
-            let digit = u32::try_from(rest % base)
-                .ok()
-                .and_then(|digit| char::from_digit(digit, 16))
-                .unwrap_or('0');
+            let digit =
+                u32::try_from(rest % base).ok().and_then(|digit| char::from_digit(digit, 16)).unwrap_or('0');
             text.push(if upper { digit.to_ascii_uppercase() } else { digit } as u8);
             rest /= base;
             if rest == 0 {
@@ -244,9 +234,7 @@ impl Printer {
 
     pub(super) fn hex_bytes(&mut self, text: &[u8], verb: char) {
         let flags = self.flags;
-        let length = flags
-            .precision
-            .map_or(text.len(), |precision| precision.min(text.len()));
+        let length = flags.precision.map_or(text.len(), |precision| precision.min(text.len()));
         let text = text.get(..length).unwrap_or_default();
         if text.is_empty() {
             self.padding(flags.width.unwrap_or(0));
@@ -262,11 +250,7 @@ impl Printer {
             if flags.sharp && (flags.space || index == 0) {
                 shown.extend_from_slice(prefix);
             }
-            let digits = if upper {
-                format!("{byte:02X}")
-            } else {
-                format!("{byte:02x}")
-            };
+            let digits = if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
             shown.extend_from_slice(digits.as_bytes());
         }
         self.pad(&shown);

@@ -43,9 +43,7 @@ impl Cursor<'_> {
         let rest = self.format.get(self.at..).unwrap_or_default();
         let (index, width, ok) = parse_index(rest);
         self.at += width;
-        let wanted = usize::try_from(index)
-            .ok()
-            .filter(|index| *index < self.args.len());
+        let wanted = usize::try_from(index).ok().filter(|index| *index < self.args.len());
         match wanted {
             Some(index) if ok => {
                 self.next_arg = index;
@@ -182,9 +180,7 @@ impl Printer {
         cursor.index();
         if cursor.peek() == Some(b'*') {
             cursor.at += 1;
-            self.flags.precision = cursor
-                .star()
-                .and_then(|precision| usize::try_from(precision).ok());
+            self.flags.precision = cursor.star().and_then(|precision| usize::try_from(precision).ok());
             if self.flags.precision.is_none() {
                 self.write(b"%!(BADPREC)");
             }

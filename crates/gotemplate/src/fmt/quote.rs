@@ -59,10 +59,7 @@ pub(crate) fn append_quoted_char(out: &mut Vec<u8>, code: u64, charset: Charset)
 
 /// The character of a code point; U+FFFD for what is none.
 pub(crate) fn to_char(code: u64) -> char {
-    u32::try_from(code)
-        .ok()
-        .and_then(char::from_u32)
-        .unwrap_or(char::REPLACEMENT_CHARACTER)
+    u32::try_from(code).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 pub(crate) fn append_char(out: &mut Vec<u8>, character: char) {
@@ -113,10 +110,7 @@ pub(crate) fn can_backquote(text: &[u8]) -> bool {
     unicode::Runes(text).all(|(character, width)| match width {
         1 => {
             character == '\t'
-                || !matches!(
-                    character,
-                    '\0'..' ' | '`' | '\u{7f}' | char::REPLACEMENT_CHARACTER
-                )
+                || !matches!(character, '\0'..' ' | '`' | '\u{7f}' | char::REPLACEMENT_CHARACTER)
         }
         _ => character != '\u{feff}',
     })

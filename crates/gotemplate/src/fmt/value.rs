@@ -15,6 +15,13 @@ impl Printer {
             (Value::Nil, _) => self.bad_verb(value, verb),
             (_, 'T') => self.plain(value.type_name().as_bytes()),
             (_, 'p') => self.pointer(value, 'p'),
+            (Value::TypedNil(typ), _) if **typ == Type::BYTES => {
+                if self.flags.sharp_v && matches!(verb, 'v' | 'd') {
+                    self.write(b"[]byte(nil)");
+                } else {
+                    self.value(value, verb, 0);
+                }
+            }
             (Value::Bytes(bytes), _) => {
                 if !self.bytes(bytes, verb, "[]byte") {
                     self.value(value, verb, 0);
@@ -89,20 +96,10 @@ impl Printer {
                 true
             }
             Value::Bool(_) => false,
-            Value::Int(_, number) => self.integer(
-                Integer {
-                    bits: number.cast_unsigned(),
-                    signed: true,
-                },
-                verb,
-            ),
-            Value::Uint(_, number) => self.integer(
-                Integer {
-                    bits: *number,
-                    signed: false,
-                },
-                verb,
-            ),
+            Value::Int(_, number) => {
+                self.integer(Integer { bits: number.cast_unsigned(), signed: true }, verb)
+            }
+            Value::Uint(_, number) => self.integer(Integer { bits: *number, signed: false }, verb),
             Value::Float(typ, number) => self.float(*number, *typ, verb),
             Value::Complex(real, imaginary) => self.complex(*real, *imaginary, verb),
             Value::String(text) => self.string(text, verb),
@@ -133,11 +130,7 @@ impl Printer {
 
     /// A nil in a list or map of `interface {}`.
     fn nil_element(&mut self) {
-        self.write(if self.flags.sharp_v {
-            b"interface {}(nil)"
-        } else {
-            b"<nil>"
-        });
+        self.write(if self.flags.sharp_v { b"interface {}(nil)" } else { b"<nil>" });
     }
 
     fn typed_nil(&mut self, typ: &'static Type, value: &Value, verb: char) {
@@ -185,13 +178,7 @@ impl Printer {
         if typ.element() == Some(&Type::BYTE) && matches!(verb, 's' | 'q' | 'x' | 'X') {
             let bytes: Vec<u8> = list
                 .iter()
-                .map(|item| {
-                    if let Value::Uint(_, byte) = item {
-                        *byte as u8
-                    } else {
-                        0
-                    }
-                })
+                .map(|item| if let Value::Uint(_, byte) = item { *byte as u8 } else { 0 })
                 .collect();
             self.bytes(&bytes, verb, "[]uint8");
             return;
@@ -258,20 +245,10 @@ impl Printer {
     /// A native value of a simple kind; `false` if the verb does not fit.
     fn plain_native(&mut self, plain: &Value, verb: char, depth: u32) -> bool {
         match plain {
-            Value::Int(_, number) => self.integer(
-                Integer {
-                    bits: number.cast_unsigned(),
-                    signed: true,
-                },
-                verb,
-            ),
-            Value::Uint(_, number) => self.integer(
-                Integer {
-                    bits: *number,
-                    signed: false,
-                },
-                verb,
-            ),
+            Value::Int(_, number) => {
+                self.integer(Integer { bits: number.cast_unsigned(), signed: true }, verb)
+            }
+            Value::Uint(_, number) => self.integer(Integer { bits: *number, signed: false }, verb),
             Value::Float(typ, number) => self.float(*number, *typ, verb),
             Value::String(text) => self.string(text, verb),
             Value::Bool(_) if !matches!(verb, 't' | 'v') => false,
@@ -314,13 +291,7 @@ impl Printer {
                     if sharp {
                         self.hex_with_prefix(u64::from(*byte), true);
                     } else {
-                        self.integer(
-                            Integer {
-                                bits: u64::from(*byte),
-                                signed: false,
-                            },
-                            'd',
-                        );
+                        self.integer(Integer { bits: u64::from(*byte), signed: false }, 'd');
                     }
                 }
                 self.write(if sharp { b"}" } else { b"]" });
@@ -362,13 +333,7 @@ impl Printer {
             'v' if address == 0 => self.pad(b"<nil>"),
             'v' | 'p' => self.hex_with_prefix(address, !self.flags.sharp),
             'b' | 'o' | 'd' | 'x' | 'X' => {
-                self.integer(
-                    Integer {
-                        bits: address,
-                        signed: false,
-                    },
-                    verb,
-                );
+                self.integer(Integer { bits: address, signed: false }, verb);
             }
             _ => self.bad_verb(value, verb),
         }

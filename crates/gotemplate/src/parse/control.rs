@@ -11,20 +11,10 @@ impl Parser<'_> {
         let token = self.next_non_space();
         let node = match token.kind {
             TokenKind::Block => self.block()?,
-            TokenKind::Break => self.loop_word(
-                token,
-                "{{break}}",
-                Node::Break {
-                    pos: token.span.start,
-                },
-            )?,
-            TokenKind::Continue => self.loop_word(
-                token,
-                "{{continue}}",
-                Node::Continue {
-                    pos: token.span.start,
-                },
-            )?,
+            TokenKind::Break => self.loop_word(token, "{{break}}", Node::Break { pos: token.span.start })?,
+            TokenKind::Continue => {
+                self.loop_word(token, "{{continue}}", Node::Continue { pos: token.span.start })?
+            }
             TokenKind::Else => return self.else_(),
             TokenKind::End => {
                 self.expect(TokenKind::RightDelim, "end")?;
@@ -102,24 +92,15 @@ impl Parser<'_> {
         self.tree.visible.truncate(visible);
         self.tree.declared.truncate(declared);
         let pos = self.unit.pipes.get(pipe as usize).map_or(0, |pipe| pipe.pos);
-        let branch = push(
-            &mut self.unit.branches,
-            Branch {
-                pipe,
-                body,
-                otherwise,
-            },
-        );
+        let branch = push(&mut self.unit.branches, Branch { pipe, body, otherwise });
         Ok(Node::Branch { kind, pos, branch })
     }
 
     /// What follows `else`.
     fn otherwise(&mut self, kind: BranchKind) -> Result<Run> {
         let next = self.peek().kind;
-        let chained = matches!(
-            (kind, next),
-            (BranchKind::If, TokenKind::If) | (BranchKind::With, TokenKind::With)
-        );
+        let chained =
+            matches!((kind, next), (BranchKind::If, TokenKind::If) | (BranchKind::With, TokenKind::With));
         if chained {
             // `else if` is an `if` in the `else`, whose `end` ends both.
             self.next();
@@ -144,18 +125,8 @@ impl Parser<'_> {
         let body = self.deeper(|parser| parser.whole_body(CONTEXT))?;
         self.add_tree(name.clone(), body)?;
         self.tree = outer;
-        let name = push(
-            &mut self.unit.literals,
-            Literal {
-                source: token.span,
-                value: name,
-            },
-        );
-        Ok(Node::Template {
-            pos: token.span.start,
-            name,
-            pipe: Some(pipe),
-        })
+        let name = push(&mut self.unit.literals, Literal { source: token.span, value: name });
+        Ok(Node::Template { pos: token.span.start, name, pipe: Some(pipe) })
     }
 
     /// `{{template "name" pipeline}}`.
@@ -168,17 +139,7 @@ impl Parser<'_> {
             self.backup();
             pipe = Some(self.pipeline(CONTEXT, TokenKind::RightDelim)?);
         }
-        let name = push(
-            &mut self.unit.literals,
-            Literal {
-                source: token.span,
-                value: name,
-            },
-        );
-        Ok(Node::Template {
-            pos: token.span.start,
-            name,
-            pipe,
-        })
+        let name = push(&mut self.unit.literals, Literal { source: token.span, value: name });
+        Ok(Node::Template { pos: token.span.start, name, pipe })
     }
 }

@@ -12,9 +12,7 @@ pub(super) fn unquote(source: &[u8]) -> Option<Cow<'_, [u8]>> {
         if !inner.contains(&b'\r') {
             return Some(Cow::Borrowed(inner));
         }
-        return Some(Cow::Owned(
-            inner.iter().copied().filter(|byte| *byte != b'\r').collect(),
-        ));
+        return Some(Cow::Owned(inner.iter().copied().filter(|byte| *byte != b'\r').collect()));
     }
     if memchr::memchr2(b'\\', b'\n', inner).is_none() && std::str::from_utf8(inner).is_ok() {
         return Some(Cow::Borrowed(inner));

@@ -35,10 +35,7 @@ pub(crate) struct Delimiters {
 impl Delimiters {
     pub(crate) fn new(left: &[u8], right: &[u8]) -> Self {
         let or = |given: &[u8], default: &[u8]| Arc::from(if given.is_empty() { default } else { given });
-        Self {
-            left: or(left, b"{{"),
-            right: or(right, b"}}"),
-        }
+        Self { left: or(left, b"{{"), right: or(right, b"}}") }
     }
 }
 
@@ -66,11 +63,7 @@ pub(crate) fn parse(
         break_is_keyword: functions.get("break").is_none(),
         continue_is_keyword: functions.get("continue").is_none(),
     };
-    let none = Token {
-        kind: TokenKind::Eof,
-        span: Span::default(),
-        line: 0,
-    };
+    let none = Token { kind: TokenKind::Eof, span: Span::default(), line: 0 };
     let mut parser = Parser {
         unit: Unit::new(name, text, Arc::clone(functions)),
         source: text,
@@ -157,9 +150,7 @@ enum Statement {
 impl<'t> Parser<'t> {
     fn text_of(&self, token: Token) -> &'t [u8] {
         let start = token.span.start as usize;
-        self.source
-            .get(start..start + token.span.len as usize)
-            .unwrap_or_default()
+        self.source.get(start..start + token.span.len as usize).unwrap_or_default()
     }
 
     fn next(&mut self) -> Token {
@@ -231,21 +222,13 @@ impl<'t> Parser<'t> {
             return self.fail(description);
         }
         let file = String::from_utf8_lossy(&self.unit.name);
-        let place = if description.ends_with(" action") {
-            ""
-        } else {
-            " in action"
-        };
+        let place = if description.ends_with(" action") { "" } else { " in action" };
         self.fail(format!("{description}{place} started at {file}:{action_line}"))
     }
 
     fn expect(&mut self, kind: TokenKind, context: &str) -> Result<Token> {
         let token = self.next_non_space();
-        if token.kind == kind {
-            Ok(token)
-        } else {
-            self.unexpected(token, context)
-        }
+        if token.kind == kind { Ok(token) } else { self.unexpected(token, context) }
     }
 
     /// The whole text: statements and definitions up to the end.
@@ -322,24 +305,14 @@ impl<'t> Parser<'t> {
 
     fn add_tree(&mut self, name: Arc<[u8]>, body: Run) -> Result<()> {
         let empty = self.is_empty(body);
-        let tree = Tree {
-            name: Arc::clone(&name),
-            body,
-            empty,
-            dynamic: self.tree.dynamic,
-        };
-        let existing = self
-            .names
-            .get(&name)
-            .and_then(|index| self.unit.trees.get_mut(*index));
+        let tree = Tree { name: Arc::clone(&name), body, empty, dynamic: self.tree.dynamic };
+        let existing = self.names.get(&name).and_then(|index| self.unit.trees.get_mut(*index));
         match existing {
             Some(existing) if existing.empty => *existing = tree,
             Some(_) if empty => {}
             Some(_) => {
-                return self.fail(format!(
-                    "template: multiple definition of template {}",
-                    quote::quote(&name)
-                ));
+                return self
+                    .fail(format!("template: multiple definition of template {}", quote::quote(&name)));
             }
             None => {
                 self.names.insert(name, self.unit.trees.len());
@@ -381,10 +354,7 @@ fn finish<T>(table: &mut Vec<T>, stack: &mut Vec<T>, mark: usize) -> Run {
     let narrow = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let first = narrow(table.len());
     table.extend(stack.drain(mark..));
-    Run {
-        first,
-        count: narrow(table.len()) - first,
-    }
+    Run { first, count: narrow(table.len()) - first }
 }
 
 /// Appends to a table and gives the place.

@@ -7,19 +7,13 @@ use crate::parse::literal;
 
 /// The values that a number literal has as each type that can hold it; else a message.
 pub(super) fn parse(text: &[u8], token: Token) -> Result<Number, String> {
-    let mut number = Number {
-        text: token.span,
-        ..Number::default()
-    };
+    let mut number = Number { text: token.span, ..Number::default() };
     match token.kind {
         TokenKind::CharConstant => {
             let inner = text.get(1..).unwrap_or_default();
             let (unquoted, tail) = literal::unquote_char(inner, b'\'').ok_or("invalid syntax")?;
             if tail != b"'" {
-                return Err(format!(
-                    "malformed character constant: {}",
-                    String::from_utf8_lossy(text)
-                ));
+                return Err(format!("malformed character constant: {}", String::from_utf8_lossy(text)));
             }
             let code = unquoted.code();
             number.int = Some(code.into());
@@ -72,11 +66,7 @@ fn lossy_float_unsigned(uint: u64) -> f64 {
 
 /// The integer that a float is, if it is one. Go's conversion on amd64 gives the least integer for what does not
 /// fit, which is a float of the same value only for -2^63.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::float_cmp,
-    reason = "compared exactly afterwards"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::float_cmp, reason = "compared exactly afterwards")]
 fn float_to_int(float: f64) -> Option<i64> {
     let int = float as i64;
     let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&float);
@@ -109,24 +99,22 @@ fn complex(text: &[u8]) -> Result<(f64, f64), String> {
     let hex = text.iter().any(|byte| matches!(byte, b'x' | b'X'));
     let divides = |index: usize| {
         let before = text.get(index.wrapping_sub(1)).copied().unwrap_or_default();
-        let exponent = if hex {
-            matches!(before, b'p' | b'P')
-        } else {
-            matches!(before, b'e' | b'E')
-        };
+        let exponent = if hex { matches!(before, b'p' | b'P') } else { matches!(before, b'e' | b'E') };
         matches!(text.get(index), Some(b'+' | b'-')) && !exponent
     };
-    let split = (1..text.len())
-        .find(|index| divides(*index))
-        .unwrap_or(text.len());
+    let split = (1..text.len()).find(|index| divides(*index)).unwrap_or(text.len());
     let (real, imaginary) = text.split_at_checked(split).unwrap_or((text, b""));
     let imaginary = imaginary.strip_suffix(b"i").unwrap_or(imaginary);
     let float = |part: &[u8]| {
         parse_float(part).ok_or_else(|| {
-            format!(
-                "strconv.ParseFloat: parsing {}: invalid syntax",
-                quote::quote(part)
-            )
+            // A well-formed number that cannot be read is one that is too large.
+            let digits = part.strip_prefix(b"-").or(part.strip_prefix(b"+")).unwrap_or(part);
+            let plain = digits.iter().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(byte));
+            if plain && std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<f64>().is_ok()) {
+                format!("strconv.ParseFloat: parsing {}: value out of range", quote::quote(part))
+            } else {
+                "syntax error scanning complex number".to_owned()
+            }
         })
     };
     Ok((float(real)?, float(imaginary)?))
@@ -158,11 +146,7 @@ fn parse_int(text: &[u8]) -> Option<i64> {
         _ => (false, text),
     };
     let magnitude = parse_uint(digits)?;
-    if negative {
-        0i64.checked_sub_unsigned(magnitude)
-    } else {
-        i64::try_from(magnitude).ok()
-    }
+    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
 /// Whether every underscore stands between digits, or after a prefix such as `0x`.
@@ -170,10 +154,7 @@ fn underscores_fit(text: &[u8]) -> bool {
     if !text.contains(&b'_') {
         return true;
     }
-    let unsigned = text
-        .strip_prefix(b"-")
-        .or(text.strip_prefix(b"+"))
-        .unwrap_or(text);
+    let unsigned = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
     let (hex, mut after_digit, rest) = match unsigned {
         [b'0', b'x' | b'X', rest @ ..] => (true, true, rest),
         [b'0', b'b' | b'B' | b'o' | b'O', rest @ ..] => (false, true, rest),
@@ -213,18 +194,10 @@ fn parse_float(text: &[u8]) -> Option<f64> {
 }
 
 fn decimal_float(text: &[u8]) -> Option<f64> {
-    if !text
-        .iter()
-        .all(|byte| byte.is_ascii_digit() || b".eE+-_".contains(byte))
-        || !underscores_fit(text)
-    {
+    if !text.iter().all(|byte| byte.is_ascii_digit() || b".eE+-_".contains(byte)) || !underscores_fit(text) {
         return None;
     }
-    let plain: String = text
-        .iter()
-        .filter(|byte| **byte != b'_')
-        .map(|byte| char::from(*byte))
-        .collect();
+    let plain: String = text.iter().filter(|byte| **byte != b'_').map(|byte| char::from(*byte)).collect();
     let value: f64 = plain.parse().ok()?;
     value.is_finite().then_some(value)
 }
@@ -236,12 +209,8 @@ fn hex_float(digits: &[u8], whole: &[u8]) -> Option<f64> {
     if !underscores_fit(whole) {
         return None;
     }
-    let exponent_text: String = exponent_text
-        .get(1..)?
-        .iter()
-        .filter(|byte| **byte != b'_')
-        .map(|byte| char::from(*byte))
-        .collect();
+    let exponent_text: String =
+        exponent_text.get(1..)?.iter().filter(|byte| **byte != b'_').map(|byte| char::from(*byte)).collect();
     let written: i64 = match exponent_text.parse::<i64>() {
         Ok(exponent) => exponent.clamp(-100_000, 100_000),
         Err(error) => match error.kind() {

@@ -21,11 +21,9 @@ impl Parser<'_> {
         let kind = match term.kind {
             // Fields of parentheses lie between, so the run is begun anew where the term is none of these two.
             ExprKind::Field(_) => ExprKind::Field(self.fields_from(first_field)),
-            ExprKind::Variable { slot, name, .. } => ExprKind::Variable {
-                slot,
-                name,
-                fields: self.fields_from(first_field),
-            },
+            ExprKind::Variable { slot, name, .. } => {
+                ExprKind::Variable { slot, name, fields: self.fields_from(first_field) }
+            }
             ExprKind::Dot | ExprKind::Nil | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::String(_) => {
                 self.fields_from(first_field);
                 let text = print::expr(&self.unit, term);
@@ -34,10 +32,7 @@ impl Parser<'_> {
             ExprKind::Chain { .. } | ExprKind::Function { .. } | ExprKind::Pipe(_) => {
                 let operand = push(&mut self.unit.exprs, term);
                 let first = self.unit.fields.len();
-                ExprKind::Chain {
-                    operand,
-                    fields: self.fields_from(first),
-                }
+                ExprKind::Chain { operand, fields: self.fields_from(first) }
             }
         };
         Ok(Some(Expr { pos, kind }))
@@ -50,10 +45,7 @@ impl Parser<'_> {
             self.unit.fields.push(without_dot(token));
         }
         let narrow = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        Run {
-            first: narrow(first),
-            count: narrow(self.unit.fields.len() - first),
-        }
+        Run { first: narrow(first), count: narrow(self.unit.fields.len() - first) }
     }
 
     fn term(&mut self) -> Result<Option<Expr>> {
@@ -64,10 +56,7 @@ impl Parser<'_> {
                 let Some(function) = self.unit.functions.resolve(name) else {
                     return self.fail(format!("function {} not defined", quote::quote(name)));
                 };
-                ExprKind::Function {
-                    function,
-                    name: token.span,
-                }
+                ExprKind::Function { function, name: token.span }
             }
             TokenKind::Dot => ExprKind::Dot,
             TokenKind::Nil => ExprKind::Nil,
@@ -77,11 +66,7 @@ impl Parser<'_> {
                     return self.fail(format!("undefined variable {}", quote::quote(name)));
                 }
                 let slot = self.tree.declared.find(name).unwrap_or(NO_SLOT);
-                ExprKind::Variable {
-                    slot,
-                    name: token.span,
-                    fields: Run::default(),
-                }
+                ExprKind::Variable { slot, name: token.span, fields: Run::default() }
             }
             TokenKind::Field => {
                 let first = push(&mut self.unit.fields, without_dot(token));
@@ -101,42 +86,23 @@ impl Parser<'_> {
                 self.tree.paren_depth += 1;
                 let pipe = with_stack(|| self.pipeline("parenthesized pipeline", TokenKind::RightParen))?;
                 self.tree.paren_depth -= 1;
-                let pos = self
-                    .unit
-                    .pipes
-                    .get(pipe as usize)
-                    .map_or(token.span.start, |pipe| pipe.pos);
-                return Ok(Some(Expr {
-                    pos,
-                    kind: ExprKind::Pipe(pipe),
-                }));
+                let pos = self.unit.pipes.get(pipe as usize).map_or(token.span.start, |pipe| pipe.pos);
+                return Ok(Some(Expr { pos, kind: ExprKind::Pipe(pipe) }));
             }
             TokenKind::String | TokenKind::RawString => {
                 let value = self.unquote(token)?;
-                ExprKind::String(push(
-                    &mut self.unit.literals,
-                    Literal {
-                        source: token.span,
-                        value,
-                    },
-                ))
+                ExprKind::String(push(&mut self.unit.literals, Literal { source: token.span, value }))
             }
             _ => {
                 self.backup();
                 return Ok(None);
             }
         };
-        Ok(Some(Expr {
-            pos: token.span.start,
-            kind,
-        }))
+        Ok(Some(Expr { pos: token.span.start, kind }))
     }
 }
 
 /// The name in a field token.
 fn without_dot(token: Token) -> Span {
-    Span {
-        start: token.span.start + 1,
-        len: token.span.len.saturating_sub(1),
-    }
+    Span { start: token.span.start + 1, len: token.span.len.saturating_sub(1) }
 }

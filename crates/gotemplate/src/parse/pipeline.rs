@@ -38,15 +38,7 @@ impl Parser<'_> {
         self.check_pipeline(mark, context)?;
         let commands = finish(&mut self.unit.commands, &mut self.commands, mark);
         let variables = self.resolve_targets(variables, assign, end);
-        Ok(push(
-            &mut self.unit.pipes,
-            Pipe {
-                pos,
-                assign,
-                variables,
-                commands,
-            },
-        ))
+        Ok(push(&mut self.unit.pipes, Pipe { pos, assign, variables, commands }))
     }
 
     /// The variables before `:=` or `=`: none, one, or for `range` two.
@@ -118,10 +110,7 @@ impl Parser<'_> {
 
     /// Gives the variables of a pipeline their slots, now that its commands have been seen.
     fn resolve_targets(&mut self, variables: Vec<Token>, assign: bool, end: TokenKind) -> Run {
-        let mut run = Run {
-            first: u32::try_from(self.unit.targets.len()).unwrap_or(u32::MAX),
-            count: 0,
-        };
+        let mut run = Run { first: u32::try_from(self.unit.targets.len()).unwrap_or(u32::MAX), count: 0 };
         for variable in variables {
             let name = self.text_of(variable);
             let slot = if assign {
@@ -131,10 +120,7 @@ impl Parser<'_> {
                 self.tree.dynamic |= end == TokenKind::RightParen;
                 self.tree.declared.declare(name)
             };
-            self.unit.targets.push(Target {
-                name: variable.span,
-                slot,
-            });
+            self.unit.targets.push(Target { name: variable.span, slot });
             run.count += 1;
         }
         run

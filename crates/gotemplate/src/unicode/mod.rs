@@ -66,38 +66,22 @@ impl Iterator for Runes<'_> {
 
 /// The number of characters.
 pub(crate) fn count(bytes: &[u8]) -> usize {
-    if bytes.is_ascii() {
-        bytes.len()
-    } else {
-        Runes(bytes).count()
-    }
+    if bytes.is_ascii() { bytes.len() } else { Runes(bytes).count() }
 }
 
 /// Go's `unicode.IsLetter`.
 pub(crate) fn is_letter(character: char) -> bool {
-    if character.is_ascii() {
-        character.is_ascii_alphabetic()
-    } else {
-        contains(tables::LETTERS, character)
-    }
+    if character.is_ascii() { character.is_ascii_alphabetic() } else { contains(tables::LETTERS, character) }
 }
 
 /// Go's `unicode.IsDigit`.
 pub(crate) fn is_digit(character: char) -> bool {
-    if character.is_ascii() {
-        character.is_ascii_digit()
-    } else {
-        contains(tables::DIGITS, character)
-    }
+    if character.is_ascii() { character.is_ascii_digit() } else { contains(tables::DIGITS, character) }
 }
 
 /// Go's `strconv.IsPrint`, which is also its `unicode.IsPrint`.
 pub(crate) fn is_print(character: char) -> bool {
-    if character.is_ascii() {
-        matches!(character, ' '..='~')
-    } else {
-        contains(tables::PRINTABLE, character)
-    }
+    if character.is_ascii() { matches!(character, ' '..='~') } else { contains(tables::PRINTABLE, character) }
 }
 
 fn contains(table: &[(u32, u32)], character: char) -> bool {

@@ -30,10 +30,7 @@ impl List {
     /// A slice of the given slice type. The elements must be of its element type.
     pub fn with_type(typ: &'static Type, items: Vec<Value>) -> Self {
         let len = items.len();
-        Self {
-            typ,
-            data: Rc::new(ListData { items, len }),
-        }
+        Self { typ, data: Rc::new(ListData { items, len }) }
     }
 
     /// A `[]string`.
@@ -65,13 +62,7 @@ impl List {
     /// A slice with the elements `low..high` of this one's capacity, and capacity up to `max`.
     pub(crate) fn reslice(&self, low: usize, high: usize, max: usize) -> Self {
         let items = self.data.items.get(low..max).unwrap_or_default().to_vec();
-        Self {
-            typ: self.typ,
-            data: Rc::new(ListData {
-                items,
-                len: high.saturating_sub(low),
-            }),
-        }
+        Self { typ: self.typ, data: Rc::new(ListData { items, len: high.saturating_sub(low) }) }
     }
 
     /// The number of elements.
@@ -91,10 +82,7 @@ impl List {
 
     /// The same elements under another slice type, as when Go converts between a defined type and the plain one.
     pub fn retyped(&self, typ: &'static Type) -> Self {
-        Self {
-            typ,
-            data: Rc::clone(&self.data),
-        }
+        Self { typ, data: Rc::clone(&self.data) }
     }
 
     /// Bytes on the heap that nobody else holds, without what the elements hold.
@@ -149,10 +137,7 @@ pub(crate) struct MapData(RefCell<Entries>);
 
 impl MapData {
     pub(crate) fn clear(&self) {
-        let entries = self
-            .0
-            .try_borrow_mut()
-            .map(|mut entries| mem::take(&mut *entries));
+        let entries = self.0.try_borrow_mut().map(|mut entries| mem::take(&mut *entries));
         drop(entries);
     }
 }
@@ -175,14 +160,11 @@ impl Entries {
     #[inline]
     fn get(&self, key: &[u8]) -> Option<&Value> {
         match self {
-            Self::Small(entries) if entries.len() <= 8 => entries
-                .iter()
-                .find(|(name, _)| name.as_bytes() == key)
-                .map(|(_, value)| value),
+            Self::Small(entries) if entries.len() <= 8 => {
+                entries.iter().find(|(name, _)| name.as_bytes() == key).map(|(_, value)| value)
+            }
             Self::Small(entries) => {
-                let index = entries
-                    .binary_search_by(|(name, _)| name.as_bytes().cmp(key))
-                    .ok()?;
+                let index = entries.binary_search_by(|(name, _)| name.as_bytes().cmp(key)).ok()?;
                 entries.get(index).map(|(_, value)| value)
             }
             Self::Large(entries) => entries.get(key),
@@ -218,9 +200,7 @@ impl Entries {
     fn remove(&mut self, key: &[u8]) -> Option<Value> {
         match self {
             Self::Small(entries) => {
-                let index = entries
-                    .binary_search_by(|(name, _)| name.as_bytes().cmp(key))
-                    .ok()?;
+                let index = entries.binary_search_by(|(name, _)| name.as_bytes().cmp(key)).ok()?;
                 Some(entries.remove(index).1)
             }
             Self::Large(entries) => entries.remove(key),
@@ -257,10 +237,7 @@ impl Map {
 
     /// The same entries under another map type, as when Go converts between a defined type and the plain one.
     pub fn retyped(&self, typ: &'static Type) -> Self {
-        Self {
-            typ,
-            data: Rc::clone(&self.data),
-        }
+        Self { typ, data: Rc::clone(&self.data) }
     }
 
     /// The map type.
@@ -348,11 +325,7 @@ impl Map {
     /// Bytes on the heap that nobody else holds, without what the values hold.
     pub(crate) fn own_bytes(&self) -> usize {
         let unique = Rc::strong_count(&self.data) == 1;
-        if unique {
-            self.len().saturating_mul(size_of::<(Str, Value)>())
-        } else {
-            0
-        }
+        if unique { self.len().saturating_mul(size_of::<(Str, Value)>()) } else { 0 }
     }
 
     /// A number that tells maps of one moment apart.

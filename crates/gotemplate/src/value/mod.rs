@@ -160,8 +160,15 @@ impl Value {
 
     /// The Go type as `%T` prints it; `<nil>` for nil.
     pub fn type_name(&self) -> String {
-        self.type_of()
-            .map_or_else(|| "<nil>".to_owned(), |typ| typ.to_string())
+        self.type_of().map_or_else(|| "<nil>".to_owned(), |typ| typ.to_string())
+    }
+
+    /// The Go type of what the value points to, if it is a pointer, else of the value, as messages name it.
+    pub(crate) fn pointee_type_name(&self) -> String {
+        match self.type_of() {
+            Some(Type::Pointer(target)) => target.to_string(),
+            _ => self.type_name(),
+        }
     }
 
     /// The kind of the value; [`Kind::Invalid`] for nil without a type.

@@ -52,6 +52,12 @@ pub trait Native: fmt::Debug {
         None
     }
 
+    /// A value of the same type with another plain value below it. `range` over a number of a defined type needs it.
+    fn with_underlying(&self, plain: &Value) -> Option<Value> {
+        let _ = plain;
+        None
+    }
+
     /// The value of an exported field.
     fn field(&self, name: &[u8]) -> Option<Value> {
         let _ = name;
@@ -72,10 +78,7 @@ pub trait Native: fmt::Debug {
     /// Calls a method. The arguments have been checked against its signature.
     fn call(&self, name: &[u8], ctx: &mut Context<'_>, args: &mut Args<'_>) -> Result<Value, FunctionError> {
         let _ = (ctx, args);
-        Err(FunctionError::new(format!(
-            "no method {}",
-            String::from_utf8_lossy(name)
-        )))
+        Err(FunctionError::new(format!("no method {}", String::from_utf8_lossy(name))))
     }
 
     /// The text of the value's `String` or `Error` method, if it has one.

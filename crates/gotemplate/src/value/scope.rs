@@ -47,16 +47,10 @@ impl Scope {
             if registry.is_some() {
                 return false;
             }
-            *registry = Some(Registry {
-                maps: Vec::new(),
-                prune_at: 1024,
-            });
+            *registry = Some(Registry { maps: Vec::new(), prune_at: 1024 });
             true
         });
-        Self {
-            owner,
-            _thread: PhantomData,
-        }
+        Self { owner, _thread: PhantomData }
     }
 }
 

@@ -36,10 +36,7 @@ enum Repr {
 impl Str {
     /// The empty string.
     pub const fn empty() -> Self {
-        Self(Repr::Inline {
-            len: 0,
-            bytes: [0; INLINE],
-        })
+        Self(Repr::Inline { len: 0, bytes: [0; INLINE] })
     }
 
     /// Copies `bytes` into a new string.

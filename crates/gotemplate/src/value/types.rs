@@ -118,18 +118,12 @@ impl Type {
 
     /// Whether the type has a name of its own, as all but composed types have.
     fn is_defined(&self) -> bool {
-        !matches!(
-            self,
-            Type::Slice(_) | Type::Map(_) | Type::Pointer(_) | Type::Func(_) | Type::Interface
-        )
+        !matches!(self, Type::Slice(_) | Type::Map(_) | Type::Pointer(_) | Type::Func(_) | Type::Interface)
     }
 
     /// Whether `nil` can be assigned to the type.
     pub fn can_be_nil(&self) -> bool {
-        matches!(
-            self.kind(),
-            Kind::Interface | Kind::Slice | Kind::Map | Kind::Pointer | Kind::Func
-        )
+        matches!(self.kind(), Kind::Interface | Kind::Slice | Kind::Map | Kind::Pointer | Kind::Func)
     }
 
     /// The zero value of the type. Structs have none here and give nil.
