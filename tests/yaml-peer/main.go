@@ -1,4 +1,4 @@
-// Command yaml-peer answers what the YAML libraries of Kubernetes and Helm make of a text, one JSON line for each.
+// Command yaml-peer answers what the libraries of Kubernetes and Helm make of a text, one JSON line for each.
 //
 // A request is {"op": "...", "text": "..."}, or {"op": "...", "bytes": "<base64>"} for what is not UTF-8.
 // An answer is {"text": "..."} or {"error": "..."}. The operations:
@@ -6,8 +6,10 @@
 //	read    YAML to JSON, first document only: what kubectl and Helm do with a manifest or a values file.
 //	stream  YAML to a JSON array of all documents.
 //	write   JSON to YAML through sigs.k8s.io/yaml: Helm's toYaml.
-//	write2  JSON to YAML through go-yaml v2 alone.
 //	write3  JSON to YAML through go-yaml v3 with two columns of indentation: Helm's toYamlPretty.
+//
+//	quantity  A resource quantity in its canonical form.
+//	compare   Two quantities with a line feed between them: -1, 0 or 1.
 package main
 
 import (
@@ -23,6 +25,7 @@ import (
 
 	yaml2 "go.yaml.in/yaml/v2"
 	yaml3 "go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 )
 
@@ -84,6 +87,15 @@ func run(op string, input []byte) (string, error) {
 		return string(out), err
 	case "stream":
 		return readStream(input)
+	case "quantity":
+		quantity, err := resource.ParseQuantity(string(input))
+		number, suffix := quantity.CanonicalizeBytes(nil)
+		return string(number) + string(suffix), err
+	case "compare":
+		left, right, _ := strings.Cut(string(input), "\n")
+		one, err := resource.ParseQuantity(left)
+		other, err2 := resource.ParseQuantity(right)
+		return strconv.Itoa(one.Cmp(other)), errors.Join(err, err2)
 	}
 	value, err := decodeJSON(input)
 	if err != nil {
@@ -92,9 +104,6 @@ func run(op string, input []byte) (string, error) {
 	switch op {
 	case "write":
 		out, err := yaml.Marshal(value)
-		return string(out), err
-	case "write2":
-		out, err := yaml2.Marshal(value)
 		return string(out), err
 	case "write3":
 		var out bytes.Buffer

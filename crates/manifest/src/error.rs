@@ -53,6 +53,13 @@ pub enum Error {
         /// The text as found.
         text: String,
     },
+
+    /// A text that is no resource quantity.
+    #[error("{text:?} is no quantity; write a number and perhaps a suffix such as m, k, M, Gi or e3")]
+    Quantity {
+        /// The text as found, or what stood there instead of a text.
+        text: String,
+    },
 }
 
 /// Why a document is no Kubernetes object.

@@ -19,11 +19,7 @@ pub struct GroupVersionKind {
 impl GroupVersionKind {
     /// Puts the three parts together as they are.
     pub fn new(group: impl Into<String>, version: impl Into<String>, kind: impl Into<String>) -> Self {
-        Self {
-            group: group.into(),
-            version: version.into(),
-            kind: kind.into(),
-        }
+        Self { group: group.into(), version: version.into(), kind: kind.into() }
     }
 
     /// Splits an `apiVersion` (`v1` or `group/version`) and adds the kind.
@@ -33,25 +29,17 @@ impl GroupVersionKind {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let group_missing = group.is_empty() && api_version.contains('/');
         if group_missing || version.is_empty() || version.contains('/') {
-            return Err(Error::ApiVersion {
-                text: api_version.to_owned(),
-            });
+            return Err(Error::ApiVersion { text: api_version.to_owned() });
         }
         if kind.is_empty() {
-            return Err(Error::EmptyKind {
-                api_version: api_version.to_owned(),
-            });
+            return Err(Error::EmptyKind { api_version: api_version.to_owned() });
         }
         Ok(Self::new(group, version, kind))
     }
 
     /// The `apiVersion` field of an object of this kind.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 }
 
@@ -109,9 +97,7 @@ impl FromStr for ObjectId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let malformed = || Error::ObjectId {
-            text: text.to_owned(),
-        };
+        let malformed = || Error::ObjectId { text: text.to_owned() };
         let (kind, name) = text.split_once(' ').ok_or_else(malformed)?;
         let (group, kind) = kind.split_once('/').unwrap_or(("", kind));
         let (namespace, name) = match name.split_once('/') {
@@ -137,17 +123,11 @@ mod tests {
 
     #[test]
     fn api_versions_split_and_join() {
-        for (text, group, version) in [
-            ("v1", "", "v1"),
-            ("apps/v1", "apps", "v1"),
-            ("a.b/v1beta1", "a.b", "v1beta1"),
-        ] {
+        for (text, group, version) in
+            [("v1", "", "v1"), ("apps/v1", "apps", "v1"), ("a.b/v1beta1", "a.b", "v1beta1")]
+        {
             let gvk = GroupVersionKind::parse(text, "Thing").unwrap();
-            assert_eq!(
-                (gvk.group.as_str(), gvk.version.as_str()),
-                (group, version),
-                "{text}"
-            );
+            assert_eq!((gvk.group.as_str(), gvk.version.as_str()), (group, version), "{text}");
             assert_eq!(gvk.api_version(), text);
         }
         for text in ["", "/v1", "apps/", "a/b/c", "/"] {
@@ -158,24 +138,12 @@ mod tests {
 
     #[test]
     fn object_ids_print_and_parse() {
-        for text in [
-            "apps/Deployment web/nginx",
-            "ConfigMap web/a",
-            "Namespace web",
-            "x.io/Kind n:1",
-        ] {
+        for text in ["apps/Deployment web/nginx", "ConfigMap web/a", "Namespace web", "x.io/Kind n:1"] {
             assert_eq!(text.parse::<ObjectId>().unwrap().to_string(), text);
         }
-        for text in [
-            "",
-            "Deployment",
-            "Deployment ",
-            "/ a",
-            "Deployment /a",
-            "Deployment a/",
-            "a/b/C d",
-            "A b c",
-        ] {
+        for text in
+            ["", "Deployment", "Deployment ", "/ a", "Deployment /a", "Deployment a/", "a/b/C d", "A b c"]
+        {
             assert!(text.parse::<ObjectId>().is_err(), "{text:?}");
         }
     }
@@ -184,9 +152,6 @@ mod tests {
     fn default_namespace_fills_only_gaps() {
         let id: ObjectId = "ConfigMap a".parse().unwrap();
         assert_eq!(id.clone().in_namespace("web").to_string(), "ConfigMap web/a");
-        assert_eq!(
-            id.in_namespace("web").in_namespace("other").to_string(),
-            "ConfigMap web/a"
-        );
+        assert_eq!(id.in_namespace("web").in_namespace("other").to_string(), "ConfigMap web/a");
     }
 }

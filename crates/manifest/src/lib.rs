@@ -14,11 +14,13 @@ mod id;
 mod manifest;
 mod origin;
 
+pub mod mask;
 pub mod order;
+pub mod quantity;
 pub mod stream;
 pub mod yaml;
 
-pub use error::Error;
+pub use error::{Error, ObjectProblem};
 pub use id::{GroupVersionKind, ObjectId};
 pub use manifest::Manifest;
 pub use origin::Origin;

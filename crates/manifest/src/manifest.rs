@@ -28,9 +28,7 @@ impl Manifest {
         match value {
             Value::Object(object) => Self::new(object, origin),
             other => {
-                let problem = ObjectProblem::NotAMapping {
-                    found: describe(&other),
-                };
+                let problem = ObjectProblem::NotAMapping { found: describe(&other) };
                 Err(Error::Object { origin, problem })
             }
         }
@@ -53,8 +51,7 @@ impl Manifest {
 
     /// `metadata.namespace`, if there is a non-empty one.
     pub fn namespace(&self) -> Option<&str> {
-        self.metadata_text("namespace")
-            .filter(|namespace| !namespace.is_empty())
+        self.metadata_text("namespace").filter(|namespace| !namespace.is_empty())
     }
 
     /// `metadata.name`.
@@ -74,14 +71,12 @@ impl Manifest {
 
     /// The value of one label.
     pub fn label(&self, key: &str) -> Option<&str> {
-        self.metadata()
-            .and_then(|metadata| metadata.get("labels")?.get(key)?.as_str())
+        self.metadata().and_then(|metadata| metadata.get("labels")?.get(key)?.as_str())
     }
 
     /// The value of one annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.metadata()
-            .and_then(|metadata| metadata.get("annotations")?.get(key)?.as_str())
+        self.metadata().and_then(|metadata| metadata.get("annotations")?.get(key)?.as_str())
     }
 
     /// The object as written.
@@ -161,9 +156,7 @@ fn check(object: &Map<String, Value>) -> Result<GroupVersionKind, ObjectProblem>
     let metadata = match object.get("metadata") {
         Some(Value::Object(metadata)) => metadata,
         None | Some(Value::Null) => {
-            return Err(ObjectProblem::Missing {
-                field: "metadata.name",
-            });
+            return Err(ObjectProblem::Missing { field: "metadata.name" });
         }
         Some(other) => return Err(wrong_type("metadata", "a mapping", other)),
     };
@@ -176,9 +169,8 @@ fn check(object: &Map<String, Value>) -> Result<GroupVersionKind, ObjectProblem>
     }
     check_texts(metadata, "labels")?;
     check_texts(metadata, "annotations")?;
-    GroupVersionKind::parse(api_version, kind).map_err(|_| ObjectProblem::ApiVersion {
-        text: api_version.to_owned(),
-    })
+    GroupVersionKind::parse(api_version, kind)
+        .map_err(|_| ObjectProblem::ApiVersion { text: api_version.to_owned() })
 }
 
 fn check_name(metadata: &Map<String, Value>) -> Result<(), ObjectProblem> {
@@ -194,19 +186,12 @@ fn check_texts(metadata: &Map<String, Value>, field: &str) -> Result<(), ObjectP
     match metadata.get(field) {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Object(texts)) => {
-            match texts
-                .iter()
-                .find(|(_, value)| !value.is_string() && !value.is_null())
-            {
+            match texts.iter().find(|(_, value)| !value.is_string() && !value.is_null()) {
                 Some((key, value)) => Err(wrong_type(&format!("metadata.{field}.{key}"), "a string", value)),
                 None => Ok(()),
             }
         }
-        Some(other) => Err(wrong_type(
-            &format!("metadata.{field}"),
-            "a mapping of strings",
-            other,
-        )),
+        Some(other) => Err(wrong_type(&format!("metadata.{field}"), "a mapping of strings", other)),
     }
 }
 
@@ -225,17 +210,8 @@ fn required_text<'a>(
 
 fn wrong_type(field: &str, expected: &'static str, found: &Value) -> ObjectProblem {
     let scalar = matches!(found, Value::Bool(_) | Value::Number(_));
-    let hint = if expected == "a string" && scalar {
-        "; put it in quotes"
-    } else {
-        ""
-    };
-    ObjectProblem::WrongType {
-        field: field.to_owned(),
-        expected,
-        found: describe(found),
-        hint,
-    }
+    let hint = if expected == "a string" && scalar { "; put it in quotes" } else { "" };
+    ObjectProblem::WrongType { field: field.to_owned(), expected, found: describe(found), hint }
 }
 
 /// What a value is, for a sentence; the content of texts is never repeated, it may be a secret.
@@ -264,42 +240,15 @@ mod tests {
     fn what_cannot_be_applied_is_refused_with_its_place() {
         let cases = [
             (json!([]), "this is a list"),
-            (
-                json!({"kind": "A", "metadata": {"name": "a"}}),
-                "apiVersion is missing",
-            ),
-            (
-                json!({"apiVersion": "v1", "metadata": {"name": "a"}}),
-                "kind is missing",
-            ),
-            (
-                json!({"apiVersion": "v1", "kind": "A"}),
-                "metadata.name is missing",
-            ),
-            (
-                json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": ""}}),
-                "metadata.name is missing",
-            ),
-            (
-                json!({"apiVersion": "v1", "kind": "A", "metadata": {"generateName": "a-"}}),
-                "generateName",
-            ),
-            (
-                json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": 12}}),
-                "put it in quotes",
-            ),
-            (
-                json!({"apiVersion": 1, "kind": "A", "metadata": {"name": "a"}}),
-                "apiVersion must be a string",
-            ),
-            (
-                json!({"apiVersion": "a/b/c", "kind": "A", "metadata": {"name": "a"}}),
-                "\"a/b/c\"",
-            ),
-            (
-                json!({"apiVersion": "v1", "kind": "A", "metadata": []}),
-                "metadata must be a mapping",
-            ),
+            (json!({"kind": "A", "metadata": {"name": "a"}}), "apiVersion is missing"),
+            (json!({"apiVersion": "v1", "metadata": {"name": "a"}}), "kind is missing"),
+            (json!({"apiVersion": "v1", "kind": "A"}), "metadata.name is missing"),
+            (json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": ""}}), "metadata.name is missing"),
+            (json!({"apiVersion": "v1", "kind": "A", "metadata": {"generateName": "a-"}}), "generateName"),
+            (json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": 12}}), "put it in quotes"),
+            (json!({"apiVersion": 1, "kind": "A", "metadata": {"name": "a"}}), "apiVersion must be a string"),
+            (json!({"apiVersion": "a/b/c", "kind": "A", "metadata": {"name": "a"}}), "\"a/b/c\""),
+            (json!({"apiVersion": "v1", "kind": "A", "metadata": []}), "metadata must be a mapping"),
             (
                 json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a", "labels": {"x": true}}}),
                 "metadata.labels.x must be a string, not the boolean true; put it in quotes",
@@ -329,9 +278,7 @@ mod tests {
             (web.annotation("note"), web.label("a"), web.label("b")),
             (Some("x"), Some("3"), Some("2"))
         );
-        let renamed = web
-            .edit(|object| object["metadata"]["name"] = "other".into())
-            .unwrap();
+        let renamed = web.edit(|object| object["metadata"]["name"] = "other".into()).unwrap();
         assert_eq!(renamed.name(), "other");
         assert!(renamed.edit(|object| drop(object.remove("kind"))).is_err());
     }

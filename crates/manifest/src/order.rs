@@ -45,15 +45,8 @@ const RANKS: &[&[(&str, &str)]] = &[
     &[(RBAC, "ClusterRoleBinding"), (RBAC, "RoleBinding")],
     &[(CORE, "Secret"), (CORE, "ConfigMap")],
     &[(CORE, "PersistentVolume")],
-    &[
-        (CORE, "PersistentVolumeClaim"),
-        ("resource.k8s.io", "ResourceClaimTemplate"),
-    ],
-    &[
-        (CORE, "Service"),
-        (CORE, "Endpoints"),
-        ("discovery.k8s.io", "EndpointSlice"),
-    ],
+    &[(CORE, "PersistentVolumeClaim"), ("resource.k8s.io", "ResourceClaimTemplate")],
+    &[(CORE, "Service"), (CORE, "Endpoints"), ("discovery.k8s.io", "EndpointSlice")],
     &[("policy", "PodDisruptionBudget"), (CORE, "PodTemplate")],
     &[
         (APPS, "DaemonSet"),
@@ -63,11 +56,7 @@ const RANKS: &[&[(&str, &str)]] = &[
         (CORE, "Pod"),
         (CORE, "ReplicationController"),
     ],
-    &[
-        (BATCH, "Job"),
-        (BATCH, "CronJob"),
-        (AUTOSCALING, "HorizontalPodAutoscaler"),
-    ],
+    &[(BATCH, "Job"), (BATCH, "CronJob"), (AUTOSCALING, "HorizontalPodAutoscaler")],
     &[(NETWORKING, "Ingress")],
     &[
         ("apiregistration.k8s.io", "APIService"),
@@ -102,17 +91,13 @@ impl Rank {
 /// The total order in which objects are applied: rank, then kind, namespace and name.
 pub fn compare_for_apply(left: &ObjectId, right: &ObjectId) -> Ordering {
     let rank = |id: &ObjectId| Rank::for_apply(&id.group, &id.kind);
-    rank(left)
-        .cmp(&rank(right))
-        .then_with(|| compare_within_rank(left, right))
+    rank(left).cmp(&rank(right)).then_with(|| compare_within_rank(left, right))
 }
 
 /// The total order in which objects are pruned: rank, then kind, namespace and name.
 pub fn compare_for_prune(left: &ObjectId, right: &ObjectId) -> Ordering {
     let rank = |id: &ObjectId| Rank::for_prune(&id.group, &id.kind);
-    rank(left)
-        .cmp(&rank(right))
-        .then_with(|| compare_within_rank(left, right))
+    rank(left).cmp(&rank(right)).then_with(|| compare_within_rank(left, right))
 }
 
 fn compare_within_rank(left: &ObjectId, right: &ObjectId) -> Ordering {
@@ -194,10 +179,7 @@ impl<'a> HelmRank<'a> {
             HelmKinds::V3 => HELM_KINDS.get(..HELM_3_KINDS).unwrap_or(HELM_KINDS),
             HelmKinds::V4 => HELM_KINDS,
         };
-        known
-            .iter()
-            .position(|known| *known == kind)
-            .map_or(Self::Unknown(kind), Self::Known)
+        known.iter().position(|known| *known == kind).map_or(Self::Unknown(kind), Self::Known)
     }
 }
 
@@ -246,10 +228,7 @@ mod tests {
     fn ranks_of_pruning_are_the_reverse() {
         let mut sorted = ids(IN_ORDER);
         sorted.sort_by(compare_for_prune);
-        let ranks: Vec<_> = sorted
-            .iter()
-            .map(|id| Rank::for_apply(&id.group, &id.kind))
-            .collect();
+        let ranks: Vec<_> = sorted.iter().map(|id| Rank::for_apply(&id.group, &id.kind)).collect();
         assert!(ranks.is_sorted_by(|earlier, later| earlier >= later), "{ranks:?}");
         assert_eq!(sorted.last().unwrap().to_string(), "Namespace web");
     }
@@ -275,26 +254,12 @@ mod tests {
             "Pod",
         ];
         kinds.sort_by_key(|kind| HelmRank::of(kind, HelmKinds::V4));
-        let expected = [
-            "PriorityClass",
-            "Namespace",
-            "Pod",
-            "Ingress",
-            "ValidatingWebhookConfiguration",
-            "Ark",
-            "Zoo",
-        ];
+        let expected =
+            ["PriorityClass", "Namespace", "Pod", "Ingress", "ValidatingWebhookConfiguration", "Ark", "Zoo"];
         assert_eq!(kinds, expected);
         kinds.sort_by_key(|kind| HelmRank::of(kind, HelmKinds::V3));
-        let expected = [
-            "PriorityClass",
-            "Namespace",
-            "Pod",
-            "Ingress",
-            "Ark",
-            "ValidatingWebhookConfiguration",
-            "Zoo",
-        ];
+        let expected =
+            ["PriorityClass", "Namespace", "Pod", "Ingress", "Ark", "ValidatingWebhookConfiguration", "Zoo"];
         assert_eq!(kinds, expected);
         assert_eq!(HELM_KINDS.get(HELM_3_KINDS - 1), Some(&"APIService"));
     }

@@ -16,10 +16,7 @@ pub struct Origin {
 impl Origin {
     /// An origin at `line` (counted from 1) of `file`.
     pub fn new(file: impl Into<Arc<str>>, line: u32) -> Self {
-        Self {
-            file: file.into(),
-            line,
-        }
+        Self { file: file.into(), line }
     }
 }
 

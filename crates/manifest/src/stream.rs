@@ -13,17 +13,12 @@ use crate::{Error, Manifest, ObjectId, Origin};
 /// Empty documents are dropped; the items of `kind: List` (and of `ConfigMapList` and the like) count as objects of
 /// their own, at their own lines. Like kubectl, a text that starts with a bracket is tried as JSON first.
 pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Manifest>, Error> {
-    let documents = read_documents(bytes, limits).map_err(|source| Error::Read {
-        file: file.to_owned(),
-        source,
-    })?;
+    let documents =
+        read_documents(bytes, limits).map_err(|source| Error::Read { file: file.to_owned(), source })?;
     let file: Arc<str> = file.into();
     let mut manifests = Vec::with_capacity(documents.len());
     for LocatedDocument { document, item_lines } in documents {
-        let origin = Origin {
-            file: Arc::clone(&file),
-            line: document.line,
-        };
+        let origin = Origin { file: Arc::clone(&file), line: document.line };
         unroll(document.value, origin, &item_lines, &mut manifests)?;
     }
     Ok(manifests)
@@ -71,15 +66,7 @@ fn unroll(
             for (index, mut item) in items.into_iter().enumerate() {
                 let line = item_lines.get(index).copied().unwrap_or(origin.line);
                 inherit_type(&list, &mut item);
-                unroll(
-                    item,
-                    Origin {
-                        file: Arc::clone(&origin.file),
-                        line,
-                    },
-                    &[],
-                    manifests,
-                )?;
+                unroll(item, Origin { file: Arc::clone(&origin.file), line }, &[], manifests)?;
             }
             Ok(())
         }
@@ -92,10 +79,7 @@ fn unroll(
 
 /// A list has a kind that says so and items; a custom resource called `AllowList` without items is none.
 fn is_list(object: &Map<String, Value>) -> bool {
-    object
-        .get("kind")
-        .and_then(Value::as_str)
-        .is_some_and(|kind| kind.ends_with("List"))
+    object.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"))
         && matches!(object.get("items"), Some(Value::Array(_) | Value::Null))
 }
 

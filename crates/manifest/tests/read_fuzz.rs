@@ -1,11 +1,6 @@
 //! Random texts read here and by the libraries of Kubernetes: the same value, or an error in both.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 mod support;
 
@@ -37,10 +32,7 @@ fn mutated(random: &mut Random) -> String {
     for _ in 0..random.below(3) {
         let at = text.floor_char_boundary(random.below(text.len() + 1));
         if random.one_in(3) {
-            let end = (at..=text.len())
-                .skip(1)
-                .find(|end| text.is_char_boundary(*end))
-                .unwrap_or(at);
+            let end = (at..=text.len()).skip(1).find(|end| text.is_char_boundary(*end)).unwrap_or(at);
             text.replace_range(at..end, "");
         } else {
             text.insert_str(at, random.pick(pieces()));
@@ -55,36 +47,15 @@ fn well_formed(random: &mut Random, indent: usize, depth: usize) -> String {
         0 => format!("{}\n", random.pick(pieces()).trim()),
         1 => format!(
             "\"{}\"\n",
-            random.pick(&[
-                "a b",
-                "a\\tb",
-                "x\n   y",
-                "a \\\n  b",
-                "\\u263a",
-                "é  ü",
-                "a\n\n\n  b"
-            ])
+            random.pick(&["a b", "a\\tb", "x\n   y", "a \\\n  b", "\\u263a", "é  ü", "a\n\n\n  b"])
         ),
-        2 => format!(
-            "'{}'\n",
-            random.pick(&["a b", "it''s", "x\n   y", "# no", ": no", "é", "a\n\n  b"])
-        ),
+        2 => format!("'{}'\n", random.pick(&["a b", "it''s", "x\n   y", "# no", ": no", "é", "a\n\n  b"])),
         3 => {
             let header = random.pick(&["|", ">", "|-", ">-", "|+", ">+", "|2", ">1-", "|  # c"]);
             let mut text = format!("{header}\n");
             for _ in 0..random.below(5) {
-                let line = random.pick(&[
-                    "one",
-                    "two words",
-                    "",
-                    " more",
-                    "\ttab",
-                    "- x",
-                    "a: b",
-                    "#",
-                    "é",
-                    "end ",
-                ]);
+                let line =
+                    random.pick(&["one", "two words", "", " more", "\ttab", "- x", "a: b", "#", "é", "end "]);
                 writeln!(text, "{pad}  {line}").unwrap();
             }
             text
@@ -110,11 +81,7 @@ fn well_formed(random: &mut Random, indent: usize, depth: usize) -> String {
                     "a", "b", "c d", "\"q\"", "'s'", "1", "1.5", "yes", "<<", "? x\n", "*a ", "n", "é",
                     "&b k",
                 ]);
-                let separator = if key.starts_with('?') {
-                    format!("{pad}: ")
-                } else {
-                    ": ".to_owned()
-                };
+                let separator = if key.starts_with('?') { format!("{pad}: ") } else { ": ".to_owned() };
                 let value = well_formed(random, indent + 2, depth - 1);
                 write!(text, "{pad}{key}{separator}{value}").unwrap();
             }
@@ -141,14 +108,7 @@ fn ours(op: &str, text: &str) -> Result<(Value, bool), String> {
     let documents = documents.map_err(|error| error.to_string())?;
     let warned = documents.iter().any(|document| !document.warnings.is_empty());
     let mut values: Vec<Value> = documents.into_iter().map(|document| document.value).collect();
-    Ok((
-        if op == "read" {
-            values.remove(0)
-        } else {
-            Value::Array(values)
-        },
-        warned,
-    ))
+    Ok((if op == "read" { values.remove(0) } else { Value::Array(values) }, warned))
 }
 
 /// Go says these only of what no later key of the same name replaces.
@@ -185,11 +145,7 @@ fn random_texts_are_read_as_kubernetes_reads_them() {
         let requests: Vec<Request> = (0..left.min(20_000))
             .map(|_| Request {
                 op: random.pick(&["read", "read", "stream"]),
-                text: if random.one_in(2) {
-                    soup(&mut random)
-                } else {
-                    mutated(&mut random)
-                },
+                text: if random.one_in(2) { soup(&mut random) } else { mutated(&mut random) },
             })
             .collect();
         left -= requests.len();
@@ -220,10 +176,7 @@ fn random_texts_are_read_as_kubernetes_reads_them() {
             }
         }
     }
-    assert!(
-        readable * 5 > count,
-        "only {readable} of {count} texts were readable"
-    );
+    assert!(readable * 5 > count, "only {readable} of {count} texts were readable");
     different.sort_by_key(String::len);
     assert!(
         different.is_empty(),

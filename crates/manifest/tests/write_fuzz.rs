@@ -1,10 +1,5 @@
 //! Random values written here and by the libraries of Helm: the same bytes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 #![allow(clippy::cast_precision_loss, reason = "any float will do")]
 
 mod support;
@@ -22,11 +17,7 @@ fn text(random: &mut Random, words: &[String]) -> String {
     if random.one_in(3) {
         return words[random.below(words.len())].clone();
     }
-    let count = if random.one_in(6) {
-        random.below(60)
-    } else {
-        random.below(5)
-    };
+    let count = if random.one_in(6) { random.below(60) } else { random.below(5) };
     let mut text = String::new();
     for _ in 0..count {
         text.push_str(&words[random.below(words.len())]);
@@ -58,9 +49,7 @@ fn value(random: &mut Random, words: &[String], depth: usize) -> Value {
         1 => Value::Bool(random.one_in(2)),
         2 => Value::Number(number(random)),
         3..=5 => Value::String(text(random, words)),
-        6 | 7 => (0..random.below(4))
-            .map(|_| value(random, words, depth - 1))
-            .collect(),
+        6 | 7 => (0..random.below(4)).map(|_| value(random, words, depth - 1)).collect(),
         _ => {
             let mut entries = Map::new();
             for _ in 0..random.below(5) {
@@ -74,9 +63,7 @@ fn value(random: &mut Random, words: &[String], depth: usize) -> Value {
 /// go-yaml v2 orders `10`, `1a` and `2` in a circle, so that chance decides.
 fn has_ambiguous_order(value: &Value) -> bool {
     let is_mixed = |key: &String| {
-        key.as_bytes()
-            .windows(2)
-            .any(|pair| pair[0].is_ascii_digit() && !pair[1].is_ascii_digit())
+        key.as_bytes().windows(2).any(|pair| pair[0].is_ascii_digit() && !pair[1].is_ascii_digit())
     };
     match value {
         Value::Array(items) => items.iter().any(has_ambiguous_order),
@@ -97,18 +84,11 @@ fn random_values_are_written_as_helm_writes_them() {
     let mut left = count;
     let mut compared = 0;
     while left > 0 {
-        let values: Vec<Value> = (0..left.min(10_000))
-            .map(|_| value(&mut random, &words, 4))
-            .collect();
+        let values: Vec<Value> = (0..left.min(10_000)).map(|_| value(&mut random, &words, 4)).collect();
         left -= values.len();
         let requests: Vec<Request> = values
             .iter()
-            .flat_map(|value| {
-                ["write", "write3"].map(|op| Request {
-                    op,
-                    text: value.to_string(),
-                })
-            })
+            .flat_map(|value| ["write", "write3"].map(|op| Request { op, text: value.to_string() }))
             .collect();
         let answers = ask(&requests);
         for (value, answers) in values.iter().zip(answers.chunks(2)) {
@@ -141,9 +121,9 @@ fn random_values_are_written_as_helm_writes_them() {
 fn is_read_back(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().all(is_read_back),
-        Value::Object(entries) => entries
-            .iter()
-            .all(|(key, value)| key != "<<" && !key.contains('\u{85}') && is_read_back(value)),
+        Value::Object(entries) => {
+            entries.iter().all(|(key, value)| key != "<<" && !key.contains('\u{85}') && is_read_back(value))
+        }
         Value::String(text) => !text.contains('\u{85}'),
         _ => true,
     }
@@ -151,11 +131,5 @@ fn is_read_back(value: &Value) -> bool {
 
 /// Whole floats as the integers that they are in JSON.
 fn normal(value: &Value) -> Value {
-    yaml::read(
-        &value
-            .to_string()
-            .replace('\u{2028}', "\\u2028")
-            .replace('\u{2029}', "\\u2029"),
-    )
-    .unwrap()
+    yaml::read(&value.to_string().replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")).unwrap()
 }

@@ -20,10 +20,8 @@ use super::{Limits, Warning};
 const MAX_WARNINGS: usize = 100;
 
 /// Go: `base64.StdEncoding` does not look at the bits that are left over at the end.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// What decoding has cost so far, over all documents of a text.
 #[derive(Debug, Default)]
@@ -45,14 +43,7 @@ pub(super) struct Decoder<'t, 'a> {
 
 impl<'t, 'a> Decoder<'t, 'a> {
     pub(super) fn new(text: &'a str, tree: &'t Tree<'a>, limits: Limits, spent: &'t mut Spent) -> Self {
-        Self {
-            text,
-            tree,
-            limits,
-            spent,
-            open_aliases: Vec::new(),
-            warnings: Vec::new(),
-        }
+        Self { text, tree, limits, spent, open_aliases: Vec::new(), warnings: Vec::new() }
     }
 
     pub(super) fn decode(mut self) -> Result<(Value, Vec<Warning>), Error> {
@@ -66,10 +57,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
 
     fn warn(&mut self, mark: Mark, message: String) {
         if self.warnings.len() < MAX_WARNINGS {
-            self.warnings.push(Warning {
-                line: mark.line.saturating_add(1),
-                message,
-            });
+            self.warnings.push(Warning { line: mark.line.saturating_add(1), message });
         }
     }
 
@@ -80,15 +68,9 @@ impl<'t, 'a> Decoder<'t, 'a> {
         };
         self.spent.nodes += 1;
         let message = if self.spent.nodes > self.limits.nodes {
-            format!(
-                "more than {} mappings, lists and values after aliases are expanded",
-                self.limits.nodes
-            )
+            format!("more than {} mappings, lists and values after aliases are expanded", self.limits.nodes)
         } else if self.spent.bytes > self.limits.bytes {
-            format!(
-                "more than {} bytes of text after aliases are expanded",
-                self.limits.bytes
-            )
+            format!("more than {} bytes of text after aliases are expanded", self.limits.bytes)
         } else {
             return Ok(node);
         };
@@ -99,10 +81,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
         if depth < self.limits.depth {
             return Ok(depth + 1);
         }
-        let message = format!(
-            "more than {} mappings and lists inside each other",
-            self.limits.depth
-        );
+        let message = format!("more than {} mappings and lists inside each other", self.limits.depth);
         Err(error_at(self.text, mark, Problem::Limit(message)))
     }
 
@@ -115,11 +94,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
             }
             Content::Sequence(items) => {
                 let depth = self.check_depth(depth, node.mark)?;
-                items
-                    .iter()
-                    .map(|item| self.value(*item, depth))
-                    .collect::<Result<_, _>>()
-                    .map(Value::Array)
+                items.iter().map(|item| self.value(*item, depth)).collect::<Result<_, _>>().map(Value::Array)
             }
             Content::Mapping(entries) => {
                 let depth = self.check_depth(depth, node.mark)?;
@@ -175,10 +150,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
 
     /// What base64 stands for. Go: `encoding/json` writes a replacement character for every byte that is no UTF-8.
     fn binary_text(&mut self, value: &str, mark: Mark) -> Result<String, Error> {
-        let value: String = value
-            .chars()
-            .filter(|character| !matches!(character, '\r' | '\n'))
-            .collect();
+        let value: String = value.chars().filter(|character| !matches!(character, '\r' | '\n')).collect();
         let bytes = BASE64
             .decode(value)
             .map_err(|_| self.error(mark, "the value of the tag !!binary is not base64"))?;
@@ -236,10 +208,9 @@ impl<'t, 'a> Decoder<'t, 'a> {
             return Ok(());
         };
         match &node.content {
-            Content::Sequence(items) => items
-                .iter()
-                .rev()
-                .try_for_each(|item| self.merge_one(*item, depth, mapping)),
+            Content::Sequence(items) => {
+                items.iter().rev().try_for_each(|item| self.merge_one(*item, depth, mapping))
+            }
             _ => self.merge_one(id, depth, mapping),
         }
     }
@@ -253,10 +224,9 @@ impl<'t, 'a> Decoder<'t, 'a> {
                     decoder.node(*target)?;
                     decoder.fill(entries, depth, mapping, Duplicates::Ignore)
                 }),
-                _ => Err(self.error(
-                    node.mark,
-                    format!("<< merges mappings, and the anchor &{name} is none"),
-                )),
+                _ => {
+                    Err(self.error(node.mark, format!("<< merges mappings, and the anchor &{name} is none")))
+                }
             },
             _ => Err(self.error(node.mark, "<< merges a mapping or a list of mappings")),
         }

@@ -27,11 +27,7 @@ pub enum Problem {
 
 impl Error {
     pub(crate) fn new(line: u32, column: u32, problem: Problem) -> Self {
-        Self {
-            line,
-            column,
-            problem,
-        }
+        Self { line, column, problem }
     }
 
     /// The line, counted from 1.

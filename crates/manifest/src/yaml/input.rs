@@ -22,15 +22,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
 
 fn decode_utf8(bytes: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(bytes).map_err(|error| {
-        let valid = bytes
-            .get(..error.valid_up_to())
-            .and_then(|valid| std::str::from_utf8(valid).ok());
+        let valid = bytes.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok());
         let text = valid.unwrap_or_default();
-        error_at(
-            text,
-            mark_at(text, text.len()),
-            Problem::Syntax("this is not UTF-8".to_owned()),
-        )
+        error_at(text, mark_at(text, text.len()), Problem::Syntax("this is not UTF-8".to_owned()))
     })
 }
 
@@ -43,19 +37,11 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Error>
             Err(_) => return Err(not_utf16(&text)),
         }
     }
-    if rest.is_empty() {
-        Ok(text)
-    } else {
-        Err(not_utf16(&text))
-    }
+    if rest.is_empty() { Ok(text) } else { Err(not_utf16(&text)) }
 }
 
 fn not_utf16(text: &str) -> Error {
-    error_at(
-        text,
-        mark_at(text, text.len()),
-        Problem::Syntax("this is not UTF-16".to_owned()),
-    )
+    error_at(text, mark_at(text, text.len()), Problem::Syntax("this is not UTF-16".to_owned()))
 }
 
 /// Bytes that control characters and non-characters begin with.
@@ -72,11 +58,7 @@ fn check_characters(text: &str, first: usize) -> Result<(), Error> {
         "the character U+{:04X} cannot stand in YAML; escape it in double quotes",
         u32::from(character)
     );
-    Err(error_at(
-        text,
-        mark_at(text, first + offset),
-        Problem::Syntax(message),
-    ))
+    Err(error_at(text, mark_at(text, first + offset), Problem::Syntax(message)))
 }
 
 /// YAML 1.1: printable characters.
@@ -88,14 +70,7 @@ pub(super) fn is_allowed(character: char) -> bool {
 
 fn mark_at(text: &str, offset: usize) -> Mark {
     let before = text.as_bytes().get(..offset).unwrap_or_default();
-    let line_start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let lines = before.split(|byte| *byte == b'\n').count() - 1;
-    Mark {
-        offset,
-        line: u32::try_from(lines).unwrap_or(u32::MAX),
-        column: offset - line_start,
-    }
+    Mark { offset, line: u32::try_from(lines).unwrap_or(u32::MAX), column: offset - line_start }
 }

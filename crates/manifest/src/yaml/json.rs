@@ -16,32 +16,18 @@ pub(crate) fn read_json(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<Loca
     let mut documents = Vec::new();
     let mut nodes = 0;
     let mut values = Deserializer::from_slice(bytes).into_iter::<Value>();
-    let mut position = Position {
-        bytes,
-        offset: 0,
-        line: 1,
-    };
+    let mut position = Position { bytes, offset: 0, line: 1 };
     while let Some(value) = values.next() {
         let Ok(mut value) = value else { return Ok(None) };
         let line = position.advance_to_content();
         position.advance_to(values.byte_offset());
         normalise(&mut value, &mut nodes);
         if documents.len() >= limits.documents || nodes > limits.nodes {
-            let message = format!(
-                "more than {} documents or {} values",
-                limits.documents, limits.nodes
-            );
+            let message = format!("more than {} documents or {} values", limits.documents, limits.nodes);
             return Err(Error::new(line, 1, Problem::Limit(message)));
         }
-        let document = Document {
-            value,
-            line,
-            warnings: Vec::new(),
-        };
-        documents.push(LocatedDocument {
-            document,
-            item_lines: Vec::new(),
-        });
+        let document = Document { value, line, warnings: Vec::new() };
+        documents.push(LocatedDocument { document, item_lines: Vec::new() });
     }
     locate_items(bytes, limits, &mut documents);
     Ok(Some(documents))

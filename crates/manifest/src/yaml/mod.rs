@@ -40,12 +40,7 @@ impl Default for Limits {
     /// 32 MiB, a depth of 120 (what every JSON reader of the Kubernetes world takes), a million nodes,
     /// 10,000 documents.
     fn default() -> Self {
-        Self {
-            bytes: 32 << 20,
-            depth: 120,
-            nodes: 1_000_000,
-            documents: 10_000,
-        }
+        Self { bytes: 32 << 20, depth: 120, nodes: 1_000_000, documents: 10_000 }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// A value to be written, with integers and floats apart, made from whatever holds it.
 ///
@@ -30,19 +30,22 @@ impl<'a> From<&'a Value> for Node<'a> {
         match value {
             Value::Null => Self::Null,
             Value::Bool(boolean) => Self::Boolean(*boolean),
-            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-                (Some(integer), _) => Self::Integer(integer),
-                (None, Some(unsigned)) => Self::Unsigned(unsigned),
-                (None, None) => Self::Float(number.as_f64().unwrap_or_default()),
-            },
+            Value::Number(number) => Self::from(number),
             Value::String(text) => Self::String(Cow::Borrowed(text)),
             Value::Array(items) => Self::Sequence(items.iter().map(Self::from).collect()),
             Value::Object(entries) => Self::Mapping(
-                entries
-                    .iter()
-                    .map(|(key, value)| (Cow::Borrowed(key.as_str()), Self::from(value)))
-                    .collect(),
+                entries.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), Self::from(value))).collect(),
             ),
+        }
+    }
+}
+
+impl From<&Number> for Node<'_> {
+    fn from(number: &Number) -> Self {
+        match (number.as_i64(), number.as_u64()) {
+            (Some(integer), _) => Self::Integer(integer),
+            (None, Some(unsigned)) => Self::Unsigned(unsigned),
+            (None, None) => Self::Float(number.as_f64().unwrap_or_default()),
         }
     }
 }
@@ -59,10 +62,7 @@ impl Node<'_> {
             Self::String(text) => Value::String(text.clone().into_owned()),
             Self::Sequence(items) => items.iter().map(Self::to_json).collect(),
             Self::Mapping(entries) => Value::Object(
-                entries
-                    .iter()
-                    .map(|(key, value)| (key.clone().into_owned(), value.to_json()))
-                    .collect(),
+                entries.iter().map(|(key, value)| (key.clone().into_owned(), value.to_json())).collect(),
             ),
         }
     }

@@ -13,11 +13,8 @@ pub(super) fn parse_integer(text: &str) -> Option<Meaning> {
         _ => (false, text),
     };
     if let Some(magnitude) = parse_magnitude(magnitude) {
-        let signed = if negative {
-            0_i64.checked_sub_unsigned(magnitude)
-        } else {
-            i64::try_from(magnitude).ok()
-        };
+        let signed =
+            if negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() };
         if let Some(signed) = signed {
             return Some(Meaning::Integer(signed));
         }
@@ -31,12 +28,8 @@ pub(super) fn parse_integer(text: &str) -> Option<Meaning> {
         [b'+', digits @ ..] => ("", digits),
         _ => return None,
     };
-    let digits = std::str::from_utf8(digits)
-        .ok()
-        .filter(|digits| digits.starts_with(['0', '1']))?;
-    i64::from_str_radix(&format!("{sign}{digits}"), 2)
-        .ok()
-        .map(Meaning::Integer)
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.starts_with(['0', '1']))?;
+    i64::from_str_radix(&format!("{sign}{digits}"), 2).ok().map(Meaning::Integer)
 }
 
 fn parse_magnitude(text: &str) -> Option<u64> {
@@ -79,11 +72,7 @@ pub(super) fn parse_decimal(text: &str) -> Option<f64> {
 pub(super) fn parse_go_float(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let between_digits = |at: usize| {
-        let digit = |at: usize| {
-            bytes
-                .get(at)
-                .is_some_and(|byte| byte.is_ascii_digit() || *byte == b'_')
-        };
+        let digit = |at: usize| bytes.get(at).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'_');
         at > 0 && digit(at - 1) && bytes.get(at - 1) != Some(&b'_') && digit(at + 1)
     };
     if (0..bytes.len()).any(|at| bytes[at] == b'_' && !between_digits(at)) {
@@ -119,10 +108,7 @@ pub(super) fn format_float(float: f64) -> String {
 
 /// Go: `strconv.FormatFloat(float, 'g', -1, 32)`, which sigs.k8s.io/yaml uses for keys.
 pub(super) fn format_float_key(float: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "that is what sigs.k8s.io/yaml does to keys"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "that is what sigs.k8s.io/yaml does to keys")]
     let single = float as f32;
     format_finite(single.into(), &single)
 }
@@ -164,30 +150,18 @@ impl Shortest {
         let exponent: i32 = exponent.parse().unwrap_or_default();
         let sign = if text.starts_with('-') { "-" } else { "" };
         match digits.trim_end_matches('0') {
-            "" => Self {
-                sign,
-                digits: "0".to_owned(),
-                point: 1,
-            },
+            "" => Self { sign, digits: "0".to_owned(), point: 1 },
             digits => {
                 let before_point = i32::try_from(whole.len()).unwrap_or_default();
                 let leading_zeros = i32::try_from(leading_zeros).unwrap_or_default();
-                Self {
-                    sign,
-                    digits: digits.to_owned(),
-                    point: before_point - leading_zeros + exponent,
-                }
+                Self { sign, digits: digits.to_owned(), point: before_point - leading_zeros + exponent }
             }
         }
     }
 
     /// Without an exponent where it is below 6 and not below -4.
     fn general(&self) -> String {
-        if (-4..6).contains(&(self.point - 1)) {
-            self.plain()
-        } else {
-            self.scientific()
-        }
+        if (-4..6).contains(&(self.point - 1)) { self.plain() } else { self.scientific() }
     }
 
     fn plain(&self) -> String {
@@ -209,10 +183,6 @@ impl Shortest {
         let point = if rest.is_empty() { "" } else { "." };
         let exponent = self.point - 1;
         let exponent_sign = if exponent < 0 { '-' } else { '+' };
-        format!(
-            "{}{first}{point}{rest}e{exponent_sign}{:02}",
-            self.sign,
-            exponent.unsigned_abs()
-        )
+        format!("{}{first}{point}{rest}e{exponent_sign}{:02}", self.sign, exponent.unsigned_abs())
     }
 }

@@ -63,11 +63,7 @@ impl<'a> Parser<'a> {
         let is_explicit = explicit || !self.is_first;
         self.is_first = false;
         self.read_directives()?;
-        let root = if is_explicit {
-            self.parse_explicit_content()?
-        } else {
-            self.parse_node(Place::Block)?
-        };
+        let root = if is_explicit { self.parse_explicit_content()? } else { self.parse_node(Place::Block)? };
         if self.next_is(&Token::DocumentEnd)? {
             self.scanner.take()?;
         }
@@ -97,9 +93,7 @@ impl<'a> Parser<'a> {
                 Token::TagDirective { handle, prefix } => {
                     let directive = (*handle, prefix.clone());
                     if self.tag_directives.iter().any(|(known, _)| *known == directive.0) {
-                        return Err(self
-                            .scanner
-                            .error(mark, "a second %TAG directive for the same handle"));
+                        return Err(self.scanner.error(mark, "a second %TAG directive for the same handle"));
                     }
                     self.tag_directives.push(directive);
                 }
@@ -131,11 +125,7 @@ impl<'a> Parser<'a> {
                 | Token::DocumentEnd
                 | Token::StreamEnd
         );
-        if is_empty {
-            self.push_empty(mark)
-        } else {
-            self.parse_node(Place::Block)
-        }
+        if is_empty { self.push_empty(mark) } else { self.parse_node(Place::Block) }
     }
 
     fn push(&mut self, content: Content<'a>, mark: Mark) -> Result<NodeId, Error> {
@@ -147,11 +137,7 @@ impl<'a> Parser<'a> {
     }
 
     fn push_empty(&mut self, mark: Mark) -> Result<NodeId, Error> {
-        let scalar = Scalar {
-            value: Cow::Borrowed(""),
-            tag: None,
-            implicit: true,
-        };
+        let scalar = Scalar { value: Cow::Borrowed(""), tag: None, implicit: true };
         self.push(Content::Scalar(scalar), mark)
     }
 
@@ -165,9 +151,7 @@ impl<'a> Parser<'a> {
         if let Token::Alias(name) = next.token {
             self.scanner.take()?;
             let Some(target) = self.anchors.get(name).copied() else {
-                return Err(self
-                    .scanner
-                    .error(mark, format!("no anchor &{name} before this alias")));
+                return Err(self.scanner.error(mark, format!("no anchor &{name} before this alias")));
             };
             return self.push(Content::Alias { name, target }, mark);
         }
@@ -195,10 +179,7 @@ impl<'a> Parser<'a> {
         let id = self.push_anchored(Content::Open, mark, anchor)?;
         self.depth += 1;
         if self.depth > self.limits.depth {
-            let message = format!(
-                "more than {} mappings and lists inside each other",
-                self.limits.depth
-            );
+            let message = format!("more than {} mappings and lists inside each other", self.limits.depth);
             return Err(self.limit_error(start, message));
         }
         let content = self.parse_collection()?;
@@ -244,9 +225,7 @@ impl<'a> Parser<'a> {
         }
         match self.tag_directives.iter().find(|(known, _)| *known == handle) {
             Some((_, prefix)) => Ok(Cow::Owned(format!("{prefix}{suffix}"))),
-            None => Err(self
-                .scanner
-                .error(mark, format!("no %TAG directive for the handle {handle}"))),
+            None => Err(self.scanner.error(mark, format!("no %TAG directive for the handle {handle}"))),
         }
     }
 
@@ -297,10 +276,8 @@ impl<'a> Parser<'a> {
                 }
                 Token::BlockEnd => return Ok(Content::Sequence(items)),
                 _ => {
-                    let message = format!(
-                        "expected another '- ' of the list that starts at line {}",
-                        start.line + 1
-                    );
+                    let message =
+                        format!("expected another '- ' of the list that starts at line {}", start.line + 1);
                     return Err(self.scanner.error(next.mark, message));
                 }
             }
@@ -316,11 +293,7 @@ impl<'a> Parser<'a> {
                 self.scanner.peek()?.token,
                 Token::BlockEntry | Token::Key | Token::Value | Token::BlockEnd
             );
-            items.push(if is_empty {
-                self.push_empty(mark)?
-            } else {
-                self.parse_node(Place::Block)?
-            });
+            items.push(if is_empty { self.push_empty(mark)? } else { self.parse_node(Place::Block)? });
         }
         Ok(Content::Sequence(items))
     }
@@ -344,10 +317,8 @@ impl<'a> Parser<'a> {
                 }
                 Token::BlockEnd => return Ok(Content::Mapping(entries)),
                 _ => {
-                    let message = format!(
-                        "expected another key of the mapping that starts at line {}",
-                        start.line + 1
-                    );
+                    let message =
+                        format!("expected another key of the mapping that starts at line {}", start.line + 1);
                     return Err(self.scanner.error(next.mark, message));
                 }
             }
@@ -395,10 +366,7 @@ impl<'a> Parser<'a> {
         }
         let bracket = if *end == Token::FlowSequenceEnd { ']' } else { '}' };
         let line = start.line + 1;
-        Err(self.scanner.error(
-            mark,
-            format!("expected ',' or '{bracket}' (opened at line {line})"),
-        ))
+        Err(self.scanner.error(mark, format!("expected ',' or '{bracket}' (opened at line {line})")))
     }
 
     /// A mapping of one pair within a flow sequence, its key mark already taken.

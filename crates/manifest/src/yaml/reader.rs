@@ -36,15 +36,8 @@ pub(crate) fn read_located(
             return Err(error_at(&text, mark, Problem::Limit(message)));
         }
         let (value, warnings) = Decoder::new(&text, &tree, *limits, &mut spent).decode()?;
-        let document = Document {
-            value,
-            line: mark.line.saturating_add(1),
-            warnings,
-        };
-        documents.push(LocatedDocument {
-            document,
-            item_lines: item_lines(&tree),
-        });
+        let document = Document { value, line: mark.line.saturating_add(1), warnings };
+        documents.push(LocatedDocument { document, item_lines: item_lines(&tree) });
     }
     Ok(documents)
 }
@@ -53,11 +46,7 @@ pub(crate) fn check_size(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
     if bytes.len() <= limits.bytes {
         return Ok(());
     }
-    let message = format!(
-        "{} bytes are more than the limit of {}",
-        bytes.len(),
-        limits.bytes
-    );
+    let message = format!("{} bytes are more than the limit of {}", bytes.len(), limits.bytes);
     Err(Error::new(1, 1, Problem::Limit(message)))
 }
 
@@ -74,10 +63,7 @@ fn item_lines(tree: &Tree<'_>) -> Vec<u32> {
     match items.map(|items| &items.content) {
         Some(Content::Sequence(items)) => items
             .iter()
-            .map(|item| {
-                tree.node(*item)
-                    .map_or(1, |item| item.mark.line.saturating_add(1))
-            })
+            .map(|item| tree.node(*item).map_or(1, |item| item.mark.line.saturating_add(1)))
             .collect(),
         _ => Vec::new(),
     }
@@ -86,12 +72,5 @@ fn item_lines(tree: &Tree<'_>) -> Vec<u32> {
 /// An empty text is null, as go-yaml has it.
 pub(super) fn read_first(bytes: &[u8], limits: &Limits) -> Result<Document, Error> {
     let first = read_located(bytes, limits, 1)?.pop();
-    Ok(first.map_or(
-        Document {
-            value: Value::Null,
-            line: 1,
-            warnings: Vec::new(),
-        },
-        |first| first.document,
-    ))
+    Ok(first.map_or(Document { value: Value::Null, line: 1, warnings: Vec::new() }, |first| first.document))
 }

@@ -88,7 +88,5 @@ fn resolve_number(text: &str) -> Meaning {
     } else {
         text
     };
-    parse_integer(plain)
-        .or_else(|| parse_decimal(plain).map(Meaning::Float))
-        .unwrap_or(Meaning::Text)
+    parse_integer(plain).or_else(|| parse_decimal(plain).map(Meaning::Float)).unwrap_or(Meaning::Text)
 }

@@ -4,14 +4,8 @@
 pub(super) fn is_timestamp(text: &str) -> bool {
     parse_date(text).is_some_and(|rest| {
         rest.is_empty()
-            || rest
-                .strip_prefix(['T', 't'])
-                .and_then(parse_time)
-                .is_some_and(is_zone)
-            || rest
-                .strip_prefix(' ')
-                .map(|rest| rest.trim_start_matches(' '))
-                .and_then(parse_time)
+            || rest.strip_prefix(['T', 't']).and_then(parse_time).is_some_and(is_zone)
+            || rest.strip_prefix(' ').map(|rest| rest.trim_start_matches(' ')).and_then(parse_time)
                 == Some("")
     })
 }
@@ -19,10 +13,7 @@ pub(super) fn is_timestamp(text: &str) -> bool {
 /// Takes a date with a month and day of one or two digits, and gives the rest.
 fn parse_date(text: &str) -> Option<&str> {
     let (year, rest) = text.split_at_checked(4)?;
-    let year: u32 = year
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| year.parse().ok())??;
+    let year: u32 = year.bytes().all(|byte| byte.is_ascii_digit()).then(|| year.parse().ok())??;
     let (month, rest) = take_number(rest.strip_prefix('-')?)?;
     let (day, rest) = take_number(rest.strip_prefix('-')?)?;
     (day >= 1 && day <= days_in(year, month)?).then_some(rest)

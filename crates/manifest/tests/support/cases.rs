@@ -17,22 +17,14 @@ pub struct Case {
 
 impl Case {
     pub fn expected(&self, kind: &str) -> Option<&str> {
-        self.expected
-            .iter()
-            .find(|(known, _)| known == kind)
-            .map(|(_, text)| text.as_str())
+        self.expected.iter().find(|(known, _)| known == kind).map(|(_, text)| text.as_str())
     }
 }
 
 /// The case files of one folder, sorted by name.
 pub fn files(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/cases")
-        .join(folder);
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -43,11 +35,7 @@ pub fn read(file: &Path) -> Vec<Case> {
     for section in text.split("### ").skip(1) {
         let (title, body) = section.split_once('\n').unwrap();
         if let Some(kind) = title.strip_prefix("=> ") {
-            cases
-                .last_mut()
-                .unwrap()
-                .expected
-                .push((kind.to_owned(), body.to_owned()));
+            cases.last_mut().unwrap().expected.push((kind.to_owned(), body.to_owned()));
             continue;
         }
         let input = if title.ends_with("(quoted)") {
@@ -55,12 +43,7 @@ pub fn read(file: &Path) -> Vec<Case> {
         } else {
             body.to_owned()
         };
-        cases.push(Case {
-            name: title.to_owned(),
-            input,
-            raw_input: body.to_owned(),
-            expected: Vec::new(),
-        });
+        cases.push(Case { name: title.to_owned(), input, raw_input: body.to_owned(), expected: Vec::new() });
     }
     cases
 }

@@ -23,11 +23,8 @@ pub struct Answer {
 pub fn ask(requests: &[Request]) -> Vec<Answer> {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let program = PROGRAM.get_or_init(build);
-    let mut child = Command::new(program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the peer starts");
+    let mut child =
+        Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the peer starts");
     let mut input = child.stdin.take().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     let answers: Vec<Answer> = std::thread::scope(|scope| {
@@ -38,10 +35,7 @@ pub fn ask(requests: &[Request]) -> Vec<Answer> {
                 input.write_all(&line).expect("the peer listens");
             }
         });
-        output
-            .lines()
-            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-            .collect()
+        output.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
     });
     assert!(child.wait().unwrap().success());
     assert_eq!(answers.len(), requests.len());

@@ -30,13 +30,7 @@ impl Scanner<'_> {
         self.cursor.skip_bytes(1);
         let header = self.scan_block_header(mark)?;
         let value = self.scan_block_content(mark, literal, &header)?;
-        self.push(
-            Token::Scalar {
-                value: Cow::Owned(value),
-                style: Style::QuotedOrBlock,
-            },
-            mark,
-        );
+        self.push(Token::Scalar { value: Cow::Owned(value), style: Style::QuotedOrBlock }, mark);
         Ok(())
     }
 
@@ -44,9 +38,7 @@ impl Scanner<'_> {
         let chomping = self.take_chomping();
         let increment = self.take_indentation(mark)?;
         // The two may stand in either order.
-        let chomping = chomping
-            .or_else(|| self.take_chomping())
-            .unwrap_or(Chomping::Clip);
+        let chomping = chomping.or_else(|| self.take_chomping()).unwrap_or(Chomping::Clip);
         self.cursor.skip_blanks();
         self.cursor.skip_comment();
         if !self.cursor.is_break_or_end() {
@@ -129,10 +121,7 @@ impl Scanner<'_> {
             }
             longest = longest.max(self.cursor.column());
             if (*indent == 0 || self.cursor.column() < *indent) && self.cursor.at(0) == b'\t' {
-                let message = format!(
-                    "a tab cannot indent the block that starts at line {}",
-                    mark.line + 1
-                );
+                let message = format!("a tab cannot indent the block that starts at line {}", mark.line + 1);
                 return Err(self.cursor.error_here(message));
             }
             if !self.cursor.is_break() {

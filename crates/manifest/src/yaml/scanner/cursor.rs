@@ -15,20 +15,11 @@ pub(crate) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            offset: 0,
-            line: 0,
-            line_start: 0,
-        }
+        Self { text, offset: 0, line: 0, line_start: 0 }
     }
 
     pub(super) fn mark(&self) -> Mark {
-        Mark {
-            offset: self.offset,
-            line: self.line,
-            column: self.column(),
-        }
+        Mark { offset: self.offset, line: self.line, column: self.column() }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -41,11 +32,7 @@ impl<'a> Cursor<'a> {
 
     /// The byte `ahead` of the position.
     pub(super) fn at(&self, ahead: usize) -> u8 {
-        self.text
-            .as_bytes()
-            .get(self.offset + ahead)
-            .copied()
-            .unwrap_or(0)
+        self.text.as_bytes().get(self.offset + ahead).copied().unwrap_or(0)
     }
 
     pub(super) fn at_end(&self) -> bool {
@@ -115,12 +102,7 @@ impl<'a> Cursor<'a> {
 
     /// Goes past a byte order mark, which counts as one column.
     pub(super) fn skip_byte_order_mark(&mut self) {
-        if self
-            .text
-            .as_bytes()
-            .get(self.offset..)
-            .is_some_and(|rest| rest.starts_with(b"\xEF\xBB\xBF"))
-        {
+        if self.text.as_bytes().get(self.offset..).is_some_and(|rest| rest.starts_with(b"\xEF\xBB\xBF")) {
             self.offset += 3;
             self.line_start += 2;
         }
@@ -187,9 +169,7 @@ impl<'a> Cursor<'a> {
 /// An error at a mark; counts the column in characters.
 pub(crate) fn error_at(text: &str, mark: Mark, problem: Problem) -> Error {
     let line_start = mark.offset.saturating_sub(mark.column);
-    let before = text
-        .get(line_start..mark.offset)
-        .map_or(mark.column, |before| before.chars().count());
+    let before = text.get(line_start..mark.offset).map_or(mark.column, |before| before.chars().count());
     let column = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
     Error::new(mark.line.saturating_add(1), column, problem)
 }

@@ -69,9 +69,7 @@ impl<'a> Scanner<'a> {
         if !self.head_is_certain {
             self.make_head_certain()?;
         }
-        self.tokens
-            .front()
-            .ok_or_else(|| self.cursor.error_here("unexpected end"))
+        self.tokens.front().ok_or_else(|| self.cursor.error_here("unexpected end"))
     }
 
     /// Takes the next token. The end of the stream stays where it is.
@@ -82,9 +80,7 @@ impl<'a> Scanner<'a> {
         }
         self.head_is_certain = false;
         self.tokens_taken += 1;
-        self.tokens
-            .pop_front()
-            .ok_or_else(|| self.cursor.error_here("unexpected end"))
+        self.tokens.pop_front().ok_or_else(|| self.cursor.error_here("unexpected end"))
     }
 
     pub(super) fn error(&self, mark: Mark, message: impl Into<String>) -> Error {
@@ -106,10 +102,7 @@ impl<'a> Scanner<'a> {
 
     fn head_may_be_key(&mut self) -> Result<bool, Error> {
         let head = self.tokens_taken;
-        let key = self
-            .simple_keys
-            .iter()
-            .position(|key| key.possible && key.token_number == head);
+        let key = self.simple_keys.iter().position(|key| key.possible && key.token_number == head);
         key.map_or(Ok(false), |level| self.is_key_still_possible(level))
     }
 
@@ -286,10 +279,8 @@ impl<'a> Scanner<'a> {
             b'"' => self.scan_possible_key(Self::scan_double_quoted),
             b'\t' => Err(self.cursor.error_here("a tab cannot indent a line; use spaces")),
             indicator @ (b'|' | b'>' | b'%' | b'@' | b'`') => {
-                let message = format!(
-                    "a value cannot start with '{}'; put it in quotes",
-                    char::from(indicator)
-                );
+                let message =
+                    format!("a value cannot start with '{}'; put it in quotes", char::from(indicator));
                 Err(self.cursor.error_here(message))
             }
             _ => self.scan_possible_key(Self::scan_plain),
@@ -368,9 +359,7 @@ impl<'a> Scanner<'a> {
     fn scan_block_entry(&mut self) -> Result<(), Error> {
         if !self.in_flow() {
             if !self.simple_key_allowed {
-                return Err(self
-                    .cursor
-                    .error_here("a list item must start on a line of its own"));
+                return Err(self.cursor.error_here("a list item must start on a line of its own"));
             }
             self.roll_indent(self.cursor.mark(), None, Token::BlockSequenceStart)?;
         }
@@ -384,9 +373,7 @@ impl<'a> Scanner<'a> {
     fn scan_key(&mut self) -> Result<(), Error> {
         if !self.in_flow() {
             if !self.simple_key_allowed {
-                return Err(self
-                    .cursor
-                    .error_here("a key with '?' must start on a line of its own"));
+                return Err(self.cursor.error_here("a key with '?' must start on a line of its own"));
             }
             self.roll_indent(self.cursor.mark(), None, Token::BlockMappingStart)?;
         }
@@ -403,9 +390,7 @@ impl<'a> Scanner<'a> {
             && let Some(key) = self.current_key()
         {
             key.possible = false;
-            let SimpleKey {
-                token_number, mark, ..
-            } = *key;
+            let SimpleKey { token_number, mark, .. } = *key;
             self.insert(token_number, Token::Key, mark);
             self.roll_indent(mark, Some(token_number), Token::BlockMappingStart)?;
             self.simple_key_allowed = false;

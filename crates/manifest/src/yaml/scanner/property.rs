@@ -71,9 +71,7 @@ impl<'a> Scanner<'a> {
             return Err(self.error(mark, "the handle of a tag must end with '!'"));
         }
         if !self.cursor.is_blank(0) {
-            return Err(self
-                .cursor
-                .error_here("expected a blank after the handle of a tag"));
+            return Err(self.cursor.error_here("expected a blank after the handle of a tag"));
         }
         self.cursor.skip_blanks();
         let prefix = self.take_uri(mark)?;
@@ -81,9 +79,7 @@ impl<'a> Scanner<'a> {
             return Err(self.cursor.error_here("expected the prefix of a tag"));
         }
         if !self.cursor.is_blank_or_end(0) {
-            return Err(self
-                .cursor
-                .error_here("unexpected character in the prefix of a tag"));
+            return Err(self.cursor.error_here("unexpected character in the prefix of a tag"));
         }
         Ok(Token::TagDirective { handle, prefix })
     }
@@ -94,19 +90,13 @@ impl<'a> Scanner<'a> {
         self.cursor.skip_bytes(1);
         let name = self.take_word();
         let ends_well = self.cursor.is_blank_or_end(0)
-            || matches!(
-                self.cursor.at(0),
-                b'?' | b':' | b',' | b']' | b'}' | b'%' | b'@' | b'`'
-            );
+            || matches!(self.cursor.at(0), b'?' | b':' | b',' | b']' | b'}' | b'%' | b'@' | b'`');
         if name.is_empty() || !ends_well {
             let message = "the name of an anchor or alias has only letters, digits, '-' and '_'; \
                            a value that starts with '&' or '*' needs quotes";
             return Err(self.error(mark, message));
         }
-        Ok(LocatedToken {
-            token: token(name),
-            mark,
-        })
+        Ok(LocatedToken { token: token(name), mark })
     }
 
     /// `!suffix`, `!handle!suffix`, `!<verbatim>` or `!` alone.
@@ -124,10 +114,9 @@ impl<'a> Scanner<'a> {
             self.scan_shorthand_tag(mark)?
         };
         if !self.cursor.is_blank_or_end(0) {
-            return Err(self.error(
-                mark,
-                "unexpected character in a tag; a value that starts with '!' needs quotes",
-            ));
+            return Err(
+                self.error(mark, "unexpected character in a tag; a value that starts with '!' needs quotes")
+            );
         }
         Ok(LocatedToken { token, mark })
     }
@@ -148,10 +137,7 @@ impl<'a> Scanner<'a> {
             (word, rest) => Cow::Owned(format!("{word}{rest}")),
         };
         Ok(if suffix.is_empty() {
-            Token::Tag {
-                handle: "",
-                suffix: Cow::Borrowed("!"),
-            }
+            Token::Tag { handle: "", suffix: Cow::Borrowed("!") }
         } else {
             Token::Tag { handle: "!", suffix }
         })

@@ -15,10 +15,7 @@ struct ValueBuilder {
 
 impl ValueBuilder {
     fn new(start: usize) -> Self {
-        Self {
-            owned: None,
-            run_start: start,
-        }
+        Self { owned: None, run_start: start }
     }
 
     /// Ends the current run, puts `insertion` after it and begins the next run at `next_start`.
@@ -97,13 +94,7 @@ impl<'a> Scanner<'a> {
             self.simple_key_allowed = true;
         }
         let run = self.cursor.slice(value.run_start, end);
-        Ok(LocatedToken {
-            token: Token::Scalar {
-                value: value.finish(run),
-                style: Style::Plain,
-            },
-            mark,
-        })
+        Ok(LocatedToken { token: Token::Scalar { value: value.finish(run), style: Style::Plain }, mark })
     }
 
     /// Is there nothing here that would belong to a plain scalar?
@@ -163,10 +154,7 @@ impl<'a> Scanner<'a> {
         let run = self.cursor.slice(value.run_start, self.cursor.offset());
         self.cursor.skip_bytes(1);
         Ok(LocatedToken {
-            token: Token::Scalar {
-                value: value.finish(run),
-                style: Style::QuotedOrBlock,
-            },
+            token: Token::Scalar { value: value.finish(run), style: Style::QuotedOrBlock },
             mark,
         })
     }
@@ -239,9 +227,7 @@ impl<'a> Scanner<'a> {
         }
         let code = u32::from_str_radix(self.cursor.slice(start, start + digits), 16).unwrap_or(u32::MAX);
         let Some(character) = char::from_u32(code) else {
-            return Err(self
-                .cursor
-                .error_here(format!("there is no Unicode character {code:X}")));
+            return Err(self.cursor.error_here(format!("there is no Unicode character {code:X}")));
         };
         self.cursor.skip_bytes(digits);
         Ok(character)
@@ -249,10 +235,7 @@ impl<'a> Scanner<'a> {
 
     /// Goes past blanks and line breaks. Where `after_escaped_break`, the first line break has passed already.
     fn take_gap(&mut self, after_escaped_break: bool, in_plain: bool) -> Result<Gap, Error> {
-        let mut gap = Gap {
-            has_break: after_escaped_break,
-            ..Gap::default()
-        };
+        let mut gap = Gap { has_break: after_escaped_break, ..Gap::default() };
         let mut seen_break = after_escaped_break;
         loop {
             match self.cursor.at(0) {

@@ -66,21 +66,12 @@ fn is_less(left: &str, right: &str, dialect: Dialect) -> bool {
 
 /// Does the run of digits at the end have one that is not zero? Then a zero after it counts.
 fn ends_in_number(prefix: &str) -> bool {
-    prefix
-        .bytes()
-        .rev()
-        .take_while(u8::is_ascii_digit)
-        .any(|digit| digit != b'0')
+    prefix.bytes().rev().take_while(u8::is_ascii_digit).any(|digit| digit != b'0')
 }
 
 /// The number that the digits at the start make after `start`, and how many they are. Go lets it overflow.
 fn leading_number(text: &str, start: i64) -> (i64, usize) {
-    text.bytes()
-        .take_while(u8::is_ascii_digit)
-        .fold((start, 0), |(number, count), digit| {
-            (
-                number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0')),
-                count + 1,
-            )
-        })
+    text.bytes().take_while(u8::is_ascii_digit).fold((start, 0), |(number, count), digit| {
+        (number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0')), count + 1)
+    })
 }

@@ -52,16 +52,8 @@ pub fn to_yaml<'a>(value: impl Into<Node<'a>>) -> Result<String, Error> {
     if survives_json(&node)? {
         return Ok(write(node));
     }
-    let json = node
-        .to_json()
-        .to_string()
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029");
-    let limits = Limits {
-        bytes: usize::MAX,
-        nodes: usize::MAX,
-        ..Limits::default()
-    };
+    let json = node.to_json().to_string().replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    let limits = Limits { bytes: usize::MAX, nodes: usize::MAX, ..Limits::default() };
     let read = read_first(json.as_bytes(), &limits)?;
     Ok(write(&read.value))
 }
@@ -73,15 +65,13 @@ fn survives_json(node: &Node<'_>) -> Result<bool, Error> {
             .all(|character| character < ' ' || (input::is_allowed(character) && character != '\u{85}'))
     };
     match node {
-        Node::Float(float) if !float.is_finite() => Err(Error::new(
-            1,
-            1,
-            Problem::Meaning("infinity and NaN cannot be said in JSON".to_owned()),
-        )),
+        Node::Float(float) if !float.is_finite() => {
+            Err(Error::new(1, 1, Problem::Meaning("infinity and NaN cannot be said in JSON".to_owned())))
+        }
         Node::String(text) => Ok(is_plain(text)),
-        Node::Sequence(items) => items
-            .iter()
-            .try_fold(true, |survives, item| Ok(survives_json(item)? && survives)),
+        Node::Sequence(items) => {
+            items.iter().try_fold(true, |survives, item| Ok(survives_json(item)? && survives))
+        }
         Node::Mapping(entries) => entries.iter().try_fold(true, |survives, (key, value)| {
             let key_survives = key.len() < SUSPICIOUS_KEY_LENGTH && is_plain(key);
             Ok(survives_json(value)? && key_survives && survives)
@@ -112,13 +102,7 @@ struct Emitter {
 
 impl Emitter {
     fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            out: String::new(),
-            column: 0,
-            after_blank: true,
-            in_indentation: true,
-        }
+        Self { dialect, out: String::new(), column: 0, after_blank: true, in_indentation: true }
     }
 
     fn document(mut self, node: &Node<'_>) -> String {
@@ -220,10 +204,6 @@ impl Emitter {
     /// Writes text that has no line break.
     fn push_all(&mut self, text: &str) {
         self.out.push_str(text);
-        self.column += if text.is_ascii() {
-            text.len()
-        } else {
-            text.chars().count()
-        };
+        self.column += if text.is_ascii() { text.len() } else { text.chars().count() };
     }
 }

@@ -36,11 +36,7 @@ impl<'a> ScalarText<'a> {
             Node::Float(float) => Cow::Owned(float_text(*float, dialect)),
             Node::Null | Node::Sequence(_) | Node::Mapping(_) => Cow::Borrowed("null"),
         };
-        Self {
-            text,
-            style: Style::Plain,
-            is_multiline: false,
-        }
+        Self { text, style: Style::Plain, is_multiline: false }
     }
 
     pub(super) fn of_string(text: &'a str, dialect: Dialect) -> Self {
@@ -52,11 +48,7 @@ impl<'a> ScalarText<'a> {
             () if traits.single_quotes_allowed() => Style::SingleQuoted,
             () => Style::DoubleQuoted,
         };
-        Self {
-            text: Cow::Borrowed(text),
-            style,
-            is_multiline: traits.has_break,
-        }
+        Self { text: Cow::Borrowed(text), style, is_multiline: traits.has_break }
     }
 
     pub(super) fn is_multiline(&self) -> bool {
