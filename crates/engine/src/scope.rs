@@ -148,7 +148,7 @@ impl Violation {
 pub fn check(input: &ScopeInput<'_>) -> Vec<Violation> {
     let rights = match Rights::of(input) {
         Ok(rights) => rights,
-        Err(violation) => return vec![violation],
+        Err(violation) => return vec![*violation],
     };
     let mut violations = Vec::new();
     violations.extend(rights.source(input.source));
@@ -175,17 +175,17 @@ enum Kind<'a> {
 }
 
 impl<'a> Rights<'a> {
-    fn of(input: &'a ScopeInput<'a>) -> Result<Self, Violation> {
+    fn of(input: &'a ScopeInput<'a>) -> Result<Self, Box<Violation>> {
         let is_default = input.project_name == DEFAULT;
         let kind = match input.project {
             Some(project) if input.is_home() => Kind::Project(project),
             None if input.is_home() && is_default => Kind::Open,
             None if is_default => Kind::Own,
             None => {
-                return Err(Violation::UnknownProject {
+                return Err(Box::new(Violation::UnknownProject {
                     project: input.project_name.to_owned(),
                     namespace: input.installation_namespace.to_owned(),
-                });
+                }));
             }
             Some(project) => {
                 let mut granted = project.namespaces.iter();
@@ -194,10 +194,10 @@ impl<'a> Rights<'a> {
                     // Nobody has to name a Project: what is not granted is not there.
                     false if is_default => Kind::Own,
                     false => {
-                        return Err(Violation::ForeignProject {
+                        return Err(Box::new(Violation::ForeignProject {
                             project: input.project_name.to_owned(),
                             namespace: input.application_namespace.to_owned(),
-                        });
+                        }));
                     }
                 }
             }

@@ -35,7 +35,7 @@ impl Owner {
         let readable: String = self.name.chars().take(READABLE).collect();
         let readable = readable.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
         let parts = [&self.installation.0, &self.namespace, &self.name];
-        let digest = Digest::of(&parts.map(|part| part.as_bytes())).to_string();
+        let digest = Digest::of(&parts.map(String::as_bytes)).to_string();
         let hash: String = digest.chars().take(16).collect();
         if readable.is_empty() { hash } else { format!("{readable}-{hash}") }
     }

@@ -301,7 +301,7 @@ mod tests {
                 .collect()
         };
         let ours = ("tiphys".to_owned(), Operation::Apply, None);
-        assert_eq!(names("spec.paused"), [ours.clone()]);
+        assert_eq!(names("spec.paused"), std::slice::from_ref(&ours));
         assert_eq!(
             names("spec.replicas"),
             [ours, ("hpa".to_owned(), Operation::Update, Some("scale".to_owned()))]

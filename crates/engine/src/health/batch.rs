@@ -1,8 +1,8 @@
 use super::HealthStatus;
-use super::object::Object;
+use super::object::{Condition, Object};
 
 pub(super) fn job(object: Object<'_>) -> HealthStatus {
-    let holds = |kind| object.condition(kind).filter(|condition| condition.is_true());
+    let holds = |kind| object.condition(kind).filter(Condition::is_true);
     if holds("Complete").is_some() {
         return HealthStatus::healthy();
     }

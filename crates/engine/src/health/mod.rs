@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tiphys_api::Health;
 
-use object::Object;
+use object::{Condition, Object};
 
 /// Annotation on an object: `Ignored` takes its health as good.
 pub const IGNORE_ANNOTATION: &str = "tiphys.dev/health";
@@ -133,7 +133,7 @@ fn not_observed(object: Object<'_>) -> Option<HealthStatus> {
 
 /// What the object says of itself in the conditions that kstatus defines; the first that holds counts.
 fn announced(object: Object<'_>) -> Option<HealthStatus> {
-    object.conditions().filter(|condition| condition.is_true()).find_map(|condition| match condition.kind {
+    object.conditions().filter(Condition::is_true).find_map(|condition| match condition.kind {
         "Reconciling" => {
             Some(HealthStatus::progressing(condition.reason_or("Reconciling"), condition.message))
         }

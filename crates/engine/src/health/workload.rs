@@ -1,5 +1,5 @@
 use super::HealthStatus;
-use super::object::Object;
+use super::object::{Condition, Object};
 
 /// `progressDeadlineSeconds` of a Deployment that never gives up.
 const NO_DEADLINE: i64 = i32::MAX as i64;
@@ -60,7 +60,7 @@ pub(super) fn deployment(object: Object<'_>) -> HealthStatus {
     ]);
     if let Some(mut status) = short {
         // Why there are no more Pods: a quota, or an admission policy.
-        if let Some(failure) = object.condition("ReplicaFailure").filter(|it| it.is_true()) {
+        if let Some(failure) = object.condition("ReplicaFailure").filter(Condition::is_true) {
             status.message = format!("{}: {}", status.message, failure.message);
         }
         return status;
@@ -161,7 +161,7 @@ pub(super) fn daemon_set(object: Object<'_>) -> HealthStatus {
 
 /// ReplicaSet and ReplicationController.
 pub(super) fn replica_set(object: Object<'_>) -> HealthStatus {
-    if let Some(failure) = object.condition("ReplicaFailure").filter(|it| it.is_true()) {
+    if let Some(failure) = object.condition("ReplicaFailure").filter(Condition::is_true) {
         return HealthStatus::progressing("ReplicaFailure", failure.message);
     }
     let wanted = replicas(object);

@@ -129,12 +129,11 @@ impl Owners {
     fn only_ours(&self, live: &Value, path: &FieldPath) -> Option<Value> {
         let value = path.resolve(live)?;
         match (self.ours.at(live, path), self.others.at(live, path)) {
-            (Side::Nothing, _) => None,
+            (Side::Nothing, _) | (Side::Part(_), Side::Whole) => None,
             // A list or map that is owned as one is applied as one: the value in it has to be what it is.
             (Side::Whole, _) => Some(value.clone()),
             (Side::Part(ours), Side::Part(others)) => only_in(value, ours, Some(others)),
             (Side::Part(ours), Side::Nothing) => only_in(value, ours, None),
-            (Side::Part(_), Side::Whole) => None,
         }
     }
 }

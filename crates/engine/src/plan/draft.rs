@@ -126,7 +126,7 @@ impl Draft {
                 Verdict::NotSelected => {}
             }
         }
-        let uids = draft.live_uids(&owned, input.live);
+        let uids = live_uids(&owned, input.live);
         draft.pruning = Pruning::find(&Removal {
             owner_label: &draft.owner.label_value(),
             policy: &draft.policy,
@@ -254,14 +254,11 @@ impl Draft {
             ignore: rules.into_iter().cloned().collect(),
         })
     }
+}
 
-    fn live_uids(
-        &self,
-        owned: &BTreeSet<ObjectId>,
-        live: &dyn Fn(&ObjectId) -> Live,
-    ) -> BTreeMap<String, ObjectId> {
-        owned.iter().filter_map(|id| Some((live(id).present()?.uid.clone(), id.clone()))).collect()
-    }
+/// The objects of the rendering, by the uids of their live objects.
+fn live_uids(owned: &BTreeSet<ObjectId>, live: &dyn Fn(&ObjectId) -> Live) -> BTreeMap<String, ObjectId> {
+    owned.iter().filter_map(|id| Some((live(id).present()?.uid.clone(), id.clone()))).collect()
 }
 
 /// Takes out of a manifest what others may own of the live object; the mark stays on.

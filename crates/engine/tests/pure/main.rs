@@ -1,5 +1,12 @@
 //! The pure half of the engine against files: a new case is a new file under `tests/data`.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic as tests may"
+)]
+
 mod data;
 mod diff;
 mod fields;

@@ -38,7 +38,9 @@ fn the_patch_only_moves_ownership() {
         assert_eq!(migrate::plan(&patched), None, "{}", case.name);
         let owned = |object: &Value| {
             let mut all = FieldSet::default();
-            managed_fields(object).iter().for_each(|entry| all.extend(&entry.fields));
+            for entry in managed_fields(object) {
+                all.extend(&entry.fields);
+            }
             all
         };
         assert_eq!(owned(&patched), owned(live), "{}", case.name);

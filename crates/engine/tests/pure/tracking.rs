@@ -125,12 +125,12 @@ fn fights_are_recognised_and_slowed_down() {
     assert_eq!((fight.rounds, fight.slow_down), (3, Duration::from_secs(30)));
     assert_eq!((fight.manager.as_str(), fight.fields.as_slice()), ("webhook", &fields[..]));
     let fight = corrections.correct(&id, "webhook", &fields, at(33)).unwrap();
-    assert_eq!(fight.slow_down, Duration::from_secs(60));
+    assert_eq!(fight.slow_down, Duration::from_mins(1));
     let mut now = 33;
     for _ in 0..20 {
         now += 300;
         let fight = corrections.correct(&id, "webhook", &fields, at(now));
-        assert!(fight.is_none_or(|fight| fight.slow_down <= Duration::from_secs(300)));
+        assert!(fight.is_none_or(|fight| fight.slow_down <= Duration::from_mins(5)));
     }
     assert_eq!(corrections.correct(&id, "webhook", &fields, at(now + 600)), None, "long ago");
     corrections.forget(&id);
