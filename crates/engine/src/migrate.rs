@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tiphys_api::FIELD_MANAGER;
 
-use crate::fields::{Element, FieldSet, ManagedFields, Manager, item_of, managed_fields};
+use crate::fields::{FieldSet, Items, ManagedFields, Manager, managed_fields};
 
 /// How to take over ownership of fields, and what that lets go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,11 +136,11 @@ fn prune(value: &Value, taken: &FieldSet, kept: Option<&FieldSet>) -> Option<Val
             (stays || !left.is_empty() || fields.is_empty()).then_some(Value::Object(left))
         }
         Value::Array(items) => {
-            let elements = Element::all_of(taken);
+            let owned = Items::of(taken);
             let left: Vec<_> = items
                 .iter()
                 .enumerate()
-                .filter_map(|(index, item)| match item_of(&elements, index, item) {
+                .filter_map(|(index, item)| match owned.get(index, item) {
                     Some((name, child)) => remove(item, child, below(name)),
                     None => Some(item.clone()),
                 })

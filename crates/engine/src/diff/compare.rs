@@ -1,6 +1,6 @@
 //! Field by field: what differs between two JSON values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tiphys_manifest::quantity::Quantity;
@@ -50,35 +50,37 @@ fn pair<'a>(
 
 fn walk_lists<'a>(path: &FieldPath, before: &'a [Value], after: &'a [Value], changes: &mut Vec<Change<'a>>) {
     let Some(key) = list_key(before, after) else {
-        for index in 0..before.len().max(after.len()) {
-            let path = path.join(Segment::Index(index));
-            pair(&path, before.get(index), after.get(index), changes);
-        }
+        walk_places(path, before, after, changes);
         return;
     };
-    let find = |list: &'a [Value], wanted: &str| {
-        list.iter().find(|item| key_text(item, key).is_some_and(|text| text == wanted))
+    let by_key = |list: &'a [Value]| -> BTreeMap<String, &'a Value> {
+        list.iter().filter_map(|item| Some((key_text(item, key)?, item))).collect()
     };
-    let step = |index: usize, value: &str| {
-        path.join(Segment::Item { key: key.to_owned(), value: value.to_owned(), index })
-    };
+    let (old, new) = (by_key(before), by_key(after));
+    let step = |index: usize, value: String| path.join(Segment::Item { key: key.to_owned(), value, index });
     let start = changes.len();
     for (index, item) in after.iter().enumerate() {
         let value = key_text(item, key).unwrap_or_default();
-        pair(&step(index, &value), find(before, &value), Some(item), changes);
+        let before = old.get(&value).copied();
+        pair(&step(index, value), before, Some(item), changes);
     }
     for (index, item) in before.iter().enumerate() {
         let value = key_text(item, key).unwrap_or_default();
-        if find(after, &value).is_none() {
-            pair(&step(index, &value), Some(item), None, changes);
+        if !new.contains_key(&value) {
+            pair(&step(index, value), Some(item), None, changes);
         }
     }
     let order = |list: &[Value]| -> Vec<_> { list.iter().map(|item| key_text(item, key)).collect() };
     // The same items in another order still differ, as environment variables do that refer to earlier ones.
     if changes.len() == start && order(before) != order(after) {
-        for (index, (old, new)) in before.iter().zip(after).enumerate() {
-            pair(&path.join(Segment::Index(index)), Some(old), Some(new), changes);
-        }
+        walk_places(path, before, after, changes);
+    }
+}
+
+/// Compares items of lists that are in the same place.
+fn walk_places<'a>(path: &FieldPath, before: &'a [Value], after: &'a [Value], changes: &mut Vec<Change<'a>>) {
+    for index in 0..before.len().max(after.len()) {
+        pair(&path.index(index), before.get(index), after.get(index), changes);
     }
 }
 

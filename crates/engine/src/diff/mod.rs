@@ -55,7 +55,7 @@ pub struct Hunk {
 impl Diff {
     /// What differs between an object before and after. `None` before: the object is new.
     pub fn between(before: Option<&Value>, after: Option<&Value>) -> Self {
-        let (before, after) = shown::mask(before.map(normalise), after.map(normalise));
+        let (before, after) = shown::mask(before.map(normalise).as_ref(), after.map(normalise).as_ref());
         let fields = match (&before, &after) {
             (Some(before), Some(after)) => compare::changes(before.value(), after.value())
                 .into_iter()

@@ -3,7 +3,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::set::{Element, FieldSet, item_of, managed_fields};
+use super::items::Items;
+use super::set::{FieldSet, managed_fields};
 use crate::digest::Digest;
 
 /// Hash of what one field manager owns of a live object: which fields, and their values.
@@ -74,19 +75,17 @@ fn project(value: &Value, ours: &FieldSet, others: Option<&FieldSet>) -> Value {
     match value {
         Value::Object(fields) => {
             let mut projected = Map::new();
-            for (name, child) in &ours.children {
-                if let Some(Element::Field(field)) = Element::parse(name)
-                    && let Some(value) = fields.get(field)
-                {
+            for (field, name, child) in ours.fields() {
+                if let Some(value) = fields.get(field) {
                     projected.insert(field.to_owned(), project(value, child, below(name)));
                 }
             }
             Value::Object(projected)
         }
         Value::Array(items) => {
-            let elements = Element::all_of(ours);
+            let owned = Items::of(ours);
             let projected = items.iter().enumerate().filter_map(|(index, item)| {
-                let (name, child) = item_of(&elements, index, item)?;
+                let (name, child) = owned.get(index, item)?;
                 Some(project(item, child, below(name)))
             });
             Value::Array(projected.collect())
@@ -111,11 +110,11 @@ fn without(value: &Value, others: &FieldSet) -> Value {
             })
             .collect(),
         Value::Array(items) => {
-            let elements = Element::all_of(others);
+            let foreign = Items::of(others);
             items
                 .iter()
                 .enumerate()
-                .filter(|(index, item)| item_of(&elements, *index, item).is_none())
+                .filter(|(index, item)| foreign.get(*index, item).is_none())
                 .map(|(_, item)| item.clone())
                 .collect()
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::items::Items;
 use super::path::{FieldPath, Segment};
 
 /// A set of places in an object, as `managedFields` writes it (`FieldsV1`).
@@ -36,33 +37,6 @@ impl<'a> Element<'a> {
             _ => None,
         }
     }
-
-    /// The places right below a set, with their names as written and what is below each.
-    pub(crate) fn all_of(set: &'a FieldSet) -> Vec<(Self, &'a str, &'a FieldSet)> {
-        set.children
-            .iter()
-            .filter_map(|(name, child)| Some((Self::parse(name)?, name.as_str(), child)))
-            .collect()
-    }
-
-    /// Whether this names the item at `index` of a list.
-    pub(crate) fn is_item(&self, index: usize, item: &Value) -> bool {
-        match self {
-            Self::Field(_) => false,
-            Self::Key(key) => key.iter().all(|(field, value)| item.get(field) == Some(value)),
-            Self::Value(value) => item == value,
-            Self::Index(place) => *place == index,
-        }
-    }
-}
-
-/// The place that names an item of a list, among those of [`Element::all_of`].
-pub(crate) fn item_of<'a>(
-    elements: &[(Element<'_>, &'a str, &'a FieldSet)],
-    index: usize,
-    item: &Value,
-) -> Option<(&'a str, &'a FieldSet)> {
-    elements.iter().find(|(element, ..)| element.is_item(index, item)).map(|(_, name, child)| (*name, *child))
 }
 
 impl FieldSet {
@@ -92,6 +66,13 @@ impl FieldSet {
         Value::Object(fields)
     }
 
+    /// The places right below that are fields of a map: the field, its name as written, and what is below it.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str, &Self)> {
+        self.children
+            .iter()
+            .filter_map(|(name, child)| Some((name.strip_prefix("f:")?, name.as_str(), child)))
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         !self.member && self.children.values().all(Self::is_empty)
@@ -110,11 +91,8 @@ impl FieldSet {
         match segment {
             Segment::Field(name) => self.children.get(&format!("f:{name}")),
             Segment::Index(index) | Segment::Item { index, .. } => {
-                let item = value.get(*index)?;
-                self.children
-                    .iter()
-                    .find(|(name, _)| Element::parse(name).is_some_and(|it| it.is_item(*index, item)))
-                    .map(|(_, child)| child)
+                let (_, child) = Items::of(self).get(*index, value.get(*index)?)?;
+                Some(child)
             }
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tiphys_api::{FIELD_MANAGER, IgnoreDifference};
 use tiphys_manifest::{Manifest, ObjectId};
 
-use crate::fields::{Element, FieldPath, FieldSet, item_of, managed_fields};
+use crate::fields::{Element, FieldPath, FieldSet, Items, managed_fields};
 use crate::glob;
 use crate::migrate::is_taken_over;
 use place::{Place, Side};
@@ -86,20 +86,18 @@ fn leaves(set: &FieldSet, value: &Value, path: &FieldPath, found: &mut Vec<Field
         found.push(path.clone());
         return;
     }
-    let elements = Element::all_of(set);
     match value {
         Value::Object(fields) => {
-            for (element, _, child) in &elements {
-                if let Element::Field(name) = element
-                    && let Some(value) = fields.get(*name)
-                {
-                    leaves(child, value, &path.field(name), found);
+            for (field, _, child) in set.fields() {
+                if let Some(value) = fields.get(field) {
+                    leaves(child, value, &path.field(field), found);
                 }
             }
         }
         Value::Array(items) => {
+            let owned = Items::of(set);
             for (index, item) in items.iter().enumerate() {
-                if let Some((_, child)) = item_of(&elements, index, item) {
+                if let Some((_, child)) = owned.get(index, item) {
                     leaves(child, item, &path.index(index), found);
                 }
             }
@@ -145,27 +143,23 @@ fn only_in(value: &Value, ours: &FieldSet, others: Option<&FieldSet>) -> Option<
         return others.is_none().then(|| value.clone());
     }
     let below = |name: &str| others.and_then(|others| others.children.get(name));
-    let elements = Element::all_of(ours);
     match value {
         Value::Object(fields) => {
-            let parts: Map<_, _> = elements
-                .iter()
-                .filter_map(|(element, name, child)| match element {
-                    Element::Field(field) => {
-                        let part = only_in(fields.get(*field)?, child, below(name))?;
-                        Some(((*field).to_owned(), part))
-                    }
-                    _ => None,
+            let parts: Map<_, _> = ours
+                .fields()
+                .filter_map(|(field, name, child)| {
+                    Some((field.to_owned(), only_in(fields.get(field)?, child, below(name))?))
                 })
                 .collect();
             (!parts.is_empty()).then_some(Value::Object(parts))
         }
         Value::Array(items) => {
+            let owned = Items::of(ours);
             let parts: Vec<_> = items
                 .iter()
                 .enumerate()
                 .filter_map(|(index, item)| {
-                    let (name, child) = item_of(&elements, index, item)?;
+                    let (name, child) = owned.get(index, item)?;
                     let part = only_in(item, child, below(name))?;
                     Some(with_key(name, part))
                 })
