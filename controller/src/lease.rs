@@ -37,8 +37,8 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             duration: Duration::from_secs(15),
-            renew: Duration::from_secs(5),
-            give_up: Duration::from_secs(10),
+            renew: Duration::from_secs(3),
+            give_up: Duration::from_secs(12),
             retry: Duration::from_secs(2),
         }
     }

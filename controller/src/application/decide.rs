@@ -175,6 +175,10 @@ fn requested(facts: &Facts<'_>) -> Option<Decision> {
     }
     let next = open().next()?;
     if let Some(waiting) = facts.waiting {
+        // What is healthy already has nothing to wait for: it ends as what it is before the next one runs.
+        if waiting.verdict == Verdict::Healthy {
+            return Some(Decision::Finish { end: End::Healthy });
+        }
         return Some(Decision::Supersede { name: waiting.name.to_owned(), by: next.name.clone() });
     }
     Some(Decision::Run { name: next.name.clone() })

@@ -36,6 +36,8 @@ pub async fn delete(ctx: &Context, application: &Application, state: &mut State)
         Deletion::Orphan => orphan(ctx, application, state).await?,
     };
     if gone == Gone::Yes {
+        // Whoever adopts what was let go need not wait until somebody tidies up.
+        ctx.claims.lock().release(&ctx.owner(&key_of(application)));
         ctx.records
             .remove_finalizer(application)
             .await

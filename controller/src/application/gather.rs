@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tiphys_api::{Application, Health, ResourceStatus, SyncState};
 use tiphys_engine::drift::{self, Drift as ObjectDrift};
-use tiphys_engine::plan::Live;
+use tiphys_engine::plan::{Live, Reason, Step};
 use tiphys_manifest::ObjectId;
 use tiphys_render::{Options, Release, Request};
 use tiphys_source::{Class as SourceClass, Revision, RevisionSpec};
@@ -68,7 +68,9 @@ pub fn resources(ctx: &Context, objects: &[ObjectState], state: &State) -> Vec<R
         .iter()
         .map(|it| {
             let confirmed = state.drift.as_ref().and_then(|found| {
-                let step = found.plan.steps.iter().find(|step| step.id == it.id)?;
+                // A field that somebody else wrote as we want it is not ours any more, but it is as it should be.
+                let differs = |step: &&Step| step.reason != Reason::Ownership;
+                let step = found.plan.steps.iter().filter(differs).find(|step| step.id == it.id)?;
                 Some(super::heal::fields(ctx, &found.draft, step))
             });
             let drifted =
