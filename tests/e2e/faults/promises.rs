@@ -1,0 +1,262 @@
+//! Promises 4 and 5, and those parts of 6 and 7 that need a controller of their own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, ListParams, WatchEvent, WatchParams};
+use kube::{Client, ResourceExt as _};
+use serde_json::json;
+use tiphys_api::Phase;
+use tiphys_tests::{FaultProxy, GitFault, Service, Verb, eventually};
+
+use crate::ground::Ground;
+use crate::support::controller::Endpoints;
+use crate::support::manifests::{Deployment, config_map};
+use crate::support::shared::git;
+use crate::support::{LONG, message, phase};
+
+/// Every version of every ConfigMap of a namespace, as the API server tells of them.
+struct Versions {
+    seen: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Versions {
+    async fn watch(client: Client, ns: &str) -> Self {
+        let api: Api<ConfigMap> = Api::namespaced(client, ns);
+        let list = api.list(&ListParams::default()).await.expect("ConfigMaps can be listed");
+        let mut version = list.metadata.resource_version.expect("a list has a version");
+        let seen: Arc<Mutex<BTreeMap<String, Vec<String>>>> = Arc::default();
+        let noted = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            loop {
+                let stream = api.watch(&WatchParams::default(), &version).await.expect("ConfigMaps can be watched");
+                let mut stream = stream.boxed();
+                while let Ok(Some(event)) = stream.try_next().await {
+                    let (verb, object) = match event {
+                        WatchEvent::Added(it) => ("added", it),
+                        WatchEvent::Modified(it) => ("modified", it),
+                        WatchEvent::Deleted(it) => ("deleted", it),
+                        WatchEvent::Bookmark(_) | WatchEvent::Error(_) => continue,
+                    };
+                    version = object.resource_version().unwrap_or_default();
+                    let value = object.data.as_ref().and_then(|it| it.get("value")).cloned().unwrap_or_default();
+                    let text = format!("{verb} {value} at {version}");
+                    noted.lock().unwrap().entry(object.name_any()).or_default().push(text);
+                }
+            }
+        });
+        Self { seen, task }
+    }
+
+    /// What was seen since the last call.
+    fn take(&self) -> BTreeMap<String, Vec<String>> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+impl Drop for Versions {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Applications that are synced at once: a kill hits each of them at another point of its Sync.
+const APPLICATIONS: usize = 20;
+
+/// How often the controller is killed: with the Applications above, at 200 points of a Sync.
+const KILLS: usize = 10;
+
+/// Promise 4.
+#[tokio::test]
+async fn killed_anywhere_it_converges() {
+    let ground = Ground::prepare().await;
+    let data = tempfile::tempdir().unwrap();
+    let start = || ground.installation.controller(&ground).data_dir(data.path());
+    let mut controller = start().start().await;
+    let mut stage = ground.stage(Endpoints::of(&controller), "killed").await;
+    let mut random = fastrand::Rng::with_seed(4);
+    let names: Vec<_> = (0..APPLICATIONS).map(|it| format!("app-{it:02}")).collect();
+    // Each commit changes one object, makes one and removes one.
+    let commit_of = |stage: &crate::support::stage::Stage<'_>, round: usize| {
+        let mut commit = stage.repo.commit("main").delete_all();
+        for name in &names {
+            let files = [
+                config_map(&format!("{name}-changes"), &round.to_string()),
+                config_map(&format!("{name}-stays"), "0"),
+                config_map(&format!("{name}-in-{round}"), "0"),
+            ];
+            commit = commit.write(&format!("{name}/all.yaml"), files.join("---\n"));
+        }
+        commit.finish()
+    };
+    let first = commit_of(&stage, 0);
+    for name in &names {
+        stage.create(name, json!({ "source": { "path": name } })).await;
+    }
+    for name in &names {
+        stage.synced(name, &first).await;
+    }
+    let versions = Versions::watch(stage.client(), stage.ns()).await;
+    for round in 1..=KILLS {
+        let commit = commit_of(&stage, round);
+        stage.tell(&commit).await;
+        tokio::time::sleep(Duration::from_millis(random.u64(0..1_000))).await;
+        controller.kill();
+        // Sometimes once more, while it finds out what it was about.
+        if random.bool() {
+            let second = start().launch();
+            tokio::time::sleep(Duration::from_millis(random.u64(0..1_500))).await;
+            second.kill();
+        }
+        controller = start().start().await;
+        stage.endpoints = Endpoints::of(&controller);
+        // Whoever was killed before it looked is told by nobody: a person would wait for the next poll.
+        stage.tell(&commit).await;
+        for name in &names {
+            stage.synced(name, &commit).await;
+        }
+        let seen = eventually("everything was watched", LONG, || async {
+            let seen = versions.seen.lock().unwrap().clone();
+            let done = names.iter().all(|it| {
+                seen.contains_key(&format!("{it}-in-{round}")) && seen.contains_key(&format!("{it}-in-{}", round - 1))
+            });
+            if done { Ok(seen) } else { Err(format!("{} objects", seen.len())) }
+        })
+        .await;
+        versions.take();
+        for name in &names {
+            let changes = |part: &str| seen.get(&format!("{name}-{part}")).map_or(&[][..], Vec::as_slice);
+            assert_eq!(changes("changes").len(), 1, "round {round}: {:?}", changes("changes"));
+            assert!(changes("stays").is_empty(), "round {round}: {:?}", changes("stays"));
+            for (part, verb) in [(format!("in-{round}"), "added"), (format!("in-{}", round - 1), "deleted")] {
+                let events = changes(&part);
+                assert!(events.len() == 1 && events[0].starts_with(verb), "round {round}: {part}: {events:?}");
+            }
+        }
+    }
+    // Every Sync has come to an end, and no two share a number.
+    for name in &names {
+        let syncs = stage.syncs(name).await;
+        for sync in &syncs {
+            assert!(phase(sync).is_finished(), "{}: {:?} {}", sync.name_any(), phase(sync), message(sync));
+        }
+        let mut numbers: Vec<_> = syncs.iter().filter_map(|it| it.status.as_ref()?.number).collect();
+        let all = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!((numbers.len(), syncs.len()), (all, all), "{name}: {numbers:?}");
+    }
+}
+
+/// Promise 5.
+#[tokio::test]
+async fn unchanged_costs_nothing() {
+    let ground = Ground::prepare().await;
+    let proxy = FaultProxy::start(&ground, 5);
+    let controller = ground.installation.controller(&proxy).start().await;
+    let stage = ground.stage(Endpoints::of(&controller), "unchanged").await;
+    let names = ["touched", "other-a", "other-b"];
+    let mut commit = stage.repo.commit("main");
+    for name in names {
+        commit = commit.write(&format!("{name}/config.yaml"), config_map(name, "1"));
+    }
+    let first = commit.finish();
+    for name in names {
+        stage.create(name, json!({ "source": { "path": name } })).await;
+    }
+    for name in names {
+        stage.synced(name, &first).await;
+    }
+    let is_request = |it: &tiphys_tests::RecordedRequest| it.verb != Verb::Watch && it.resource != "leases";
+    // What is only written a moment later, such as the status of the Repository.
+    eventually("it is quiet", LONG, || async {
+        proxy.forget();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        match proxy.count(is_request) {
+            0 => Ok(()),
+            count => Err(format!("{count} requests, the last {:?}", proxy.requests().last())),
+        }
+    })
+    .await;
+    let rendered = "tiphys_renders_total{result=\"rendered\"}";
+    let before = stage.endpoints.metric(rendered).await;
+    git().forget();
+    let second = stage.repo.commit_file("main", "touched/config.yaml", config_map("touched", "2"));
+    stage.tell(&second).await;
+    stage.synced("touched", &second).await;
+    // The others have been looked at when the record of the one that changed is written; give them the time even so.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(git().count(&stage.repo, Service::UploadPack), 1, "one fetch for all of them");
+    assert!(git().count(&stage.repo, Service::Refs) <= 2, "{:?}", git().requests(&stage.repo));
+    assert!((stage.endpoints.metric(rendered).await - before - 1.0).abs() < 0.1, "one rendering");
+    let about_others: Vec<_> = proxy.requests().into_iter().filter(|it| it.path_and_query.contains("other-")).collect();
+    assert!(about_others.is_empty(), "{about_others:?}");
+    assert_eq!(stage.syncs("other-a").await.len(), 1);
+
+    // Then nothing at all happens for longer than a round of tidying up.
+    eventually("it is quiet again", LONG, || async {
+        proxy.forget();
+        tokio::time::sleep(Duration::from_secs(17)).await;
+        match proxy.count(is_request) {
+            0 => Ok(()),
+            count => Err(format!("{count} requests, the last {:?}", proxy.requests().last())),
+        }
+    })
+    .await;
+}
+
+/// Promise 6: a wait costs no worker.
+#[tokio::test]
+async fn many_that_wait_do_not_hold_up_others() {
+    let ground = Ground::prepare().await;
+    let controller = ground.installation.controller(&ground).arg("--concurrency=1").start().await;
+    let stage = ground.stage(Endpoints::of(&controller), "waiting").await;
+    let mut commit = stage.repo.commit("main").write("app/config.yaml", config_map("config", "1"));
+    for number in 0..20 {
+        let name = format!("waits-{number}");
+        commit = commit.write(&format!("{name}/web.yaml"), Deployment::new(&name).pod("never-ready").yaml());
+    }
+    commit.finish();
+    for number in 0..20 {
+        let name = format!("waits-{number}");
+        stage.create(&name, json!({ "source": { "path": name }, "sync": { "timeout": "30m" } })).await;
+    }
+    for number in 0..20 {
+        let name = format!("waits-{number}-1");
+        stage.wait_sync(&name, "it waits", LONG, |it| (phase(it) == Phase::Waiting).then_some(())).await;
+    }
+    stage.create("web", json!({})).await;
+    stage.has_value_within("config", "1", Duration::from_secs(5)).await;
+    let second = stage.push_file("config.yaml", &config_map("config", "2")).await;
+    stage.has_value_within("config", "2", Duration::from_secs(5)).await;
+    stage.synced("web", &second).await;
+}
+
+/// Promise 7: with nothing left but the cluster.
+#[tokio::test]
+async fn back_is_possible_with_nothing_but_the_cluster() {
+    let ground = Ground::prepare().await;
+    let controller = ground.installation.controller(&ground).start().await;
+    let mut stage = ground.stage(Endpoints::of(&controller), "only-cluster").await;
+    let first = stage.push_file("config.yaml", &config_map("config", "one")).await;
+    stage.create("web", json!({})).await;
+    stage.synced("web", &first).await;
+    let second = stage.push_file("config.yaml", &config_map("config", "two")).await;
+    stage.synced("web", &second).await;
+    drop(controller);
+    git().set_fault(&stage.repo, Some(GitFault::Status(503)));
+    std::fs::remove_dir_all(stage.repo.path()).unwrap();
+    // Its mirrors went with the temporary folder of the first.
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    stage.request("web", "back", json!({ "rollbackTo": "web-1" })).await;
+    stage.succeeded("back").await;
+    stage.has_value("config", "one").await;
+    // Drift is put right as well, from what is kept.
+    stage.namespace.kubectl(&["patch", "configmap", "config", "-p", r#"{"data":{"value":"drift"}}"#]);
+    stage.has_value("config", "one").await;
+}
