@@ -21,6 +21,7 @@ pub mod ignore;
 mod inventory;
 pub mod live;
 mod live_object;
+pub mod look;
 pub mod migrate;
 pub mod plan;
 pub mod requests;

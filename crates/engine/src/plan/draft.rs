@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use tiphys_api::{APPLICATION_LABEL, IgnoreDifference, OWNER_ANNOTATION, RECREATE_ANNOTATION};
-use tiphys_manifest::{Manifest, ObjectId};
+use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
 use super::check::{Checked, Question, Surroundings};
 use super::prune::{Pruning, Removal};
@@ -171,8 +171,11 @@ impl Draft {
 
     /// Objects that are about to be asked about, have fields that others may own, and are not in the live cache. They
     /// may exist without our mark: tell the draft with [`Draft::see`] what is there, before asking.
-    pub fn unseen(&self) -> impl Iterator<Item = &ObjectId> {
-        self.items.iter().filter(|item| item.live.is_none() && !item.ignore.is_empty()).map(|item| &item.id)
+    pub fn unseen(&self) -> impl Iterator<Item = (&ObjectId, &GroupVersionKind)> {
+        self.items
+            .iter()
+            .filter(|item| item.live.is_none() && !item.ignore.is_empty())
+            .filter_map(|item| Some((&item.id, self.manifests.get(item.index)?.gvk())))
     }
 
     /// Takes note of a live object that carries nobody's mark: its ignored fields are left alone.

@@ -3,6 +3,7 @@
 mod app;
 mod discovery;
 mod live;
+mod ownership;
 mod snapshots;
 mod support;
 mod sync;

@@ -252,3 +252,24 @@ fn a_changed_manifest_or_live_object_makes_another_plan() {
     );
     assert_ne!(planned, digest(&world, &config("2")), "another live object");
 }
+
+#[test]
+fn ignored_fields_of_an_object_that_is_adopted_are_left_alone() {
+    let mut world = World::default();
+    let config = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "web"}, "data": {"k": value}});
+    world.server.apply(&config("theirs"), ("someone".to_owned(), "Apply"));
+    let rules = [IgnoreDifference {
+        kind: "ConfigMap".to_owned(),
+        json_pointers: vec!["/data/k".to_owned()],
+        ..IgnoreDifference::default()
+    }];
+    let id = id_of(&config(""));
+    let mut draft = world.draft(&[config("ours")], &[], &rules, Policy::default());
+    assert_eq!(draft.unseen().map(|(id, _)| id.clone()).collect::<Vec<_>>(), std::slice::from_ref(&id));
+    draft.see(&id, &world.server.objects[&id].value());
+    let plan = draft.finish(&world.server.check(&draft));
+    let paths: Vec<_> = plan.steps[0].diff.fields.iter().map(|field| field.path.as_str()).collect();
+    assert_eq!(paths, ["metadata.annotations", "metadata.labels"]);
+    world.server.run(&plan, draft.manifests(), &Inventory::default());
+    assert_eq!(world.server.objects[&id].value()["data"]["k"], "theirs");
+}
