@@ -1,10 +1,6 @@
 //! How long it takes from a push to files that can be read, over loopback http, with and without a change.
 //! Run it with `cargo bench -p tiphys-source`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a program for people at a terminal"
-)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for people at a terminal")]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -27,24 +23,19 @@ async fn main() {
     let directory = tempfile::tempdir().unwrap();
     let program = PathBuf::from(env!("CARGO_BIN_EXE_tiphys-source-probe"));
     let mirrors = Mirrors::open(Config::new(directory.path().to_owned(), program)).unwrap();
-    let remote = Remote {
-        transport: Transport::Insecure,
-        ..Remote::new(repo.url().parse().unwrap())
-    };
+    let remote = Remote { transport: Transport::Insecure, ..Remote::new(repo.url().parse().unwrap()) };
+    memory("nothing");
     let started = Instant::now();
     mirrors.warm().await.unwrap();
-    println!(
-        "start of a worker          {:>8.1} ms",
-        milliseconds(started.elapsed())
-    );
+    println!("start of a worker          {:>8.1} ms", milliseconds(started.elapsed()));
     let started = Instant::now();
     let main = mirrors.track(&remote, &RevisionSpec::Default).unwrap();
     main.resolve().await.unwrap();
-    println!(
-        "first fetch, 1000 files    {:>8.1} ms",
-        milliseconds(started.elapsed())
-    );
+    println!("first fetch, 1000 files    {:>8.1} ms", milliseconds(started.elapsed()));
 
+    memory("the first fetch");
+    main.tree(&main.resolve().await.unwrap()).await.unwrap();
+    memory("the first tree");
     let (mut unchanged, mut changed, mut read) = (Vec::new(), Vec::new(), Vec::new());
     let file = TreePath::parse("apps/50/505.yaml").unwrap();
     for n in 0..RUNS {
@@ -67,21 +58,25 @@ async fn main() {
     ] {
         report(what, times);
     }
-    let memory = std::fs::read_to_string("/proc/self/status").unwrap();
-    println!(
-        "{}",
-        memory.lines().find(|line| line.starts_with("VmRSS")).unwrap()
-    );
+    memory("30 changes");
+    let spec = RevisionSpec::parse("main");
+    let tracked: Vec<_> = (0..100).map(|_| mirrors.track(&remote, &spec).unwrap()).collect();
+    main.refresh().await.unwrap();
+    memory("100 who track one repository");
+    drop(tracked);
+}
+
+/// Resident memory of this process, most of which is the test kit and the runtime.
+fn memory(when: &str) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().trim();
+    println!("memory after {when}: {resident}");
 }
 
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let (median, p95) = (times[times.len() / 2], times[times.len() * 95 / 100]);
-    println!(
-        "{what:<26} {:>8.1} ms median {:>8.1} ms p95",
-        milliseconds(median),
-        milliseconds(p95)
-    );
+    println!("{what:<26} {:>8.1} ms median {:>8.1} ms p95", milliseconds(median), milliseconds(p95));
 }
 
 fn milliseconds(time: Duration) -> f64 {

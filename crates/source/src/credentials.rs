@@ -63,11 +63,7 @@ pub(crate) enum Authentication {
     /// A whole header line, sent with every request.
     Header(String),
     /// A key for ssh.
-    SshKey {
-        user: String,
-        private_key: String,
-        passphrase: Option<String>,
-    },
+    SshKey { user: String, private_key: String, passphrase: Option<String> },
 }
 
 impl Authentication {
@@ -105,10 +101,7 @@ impl Authentication {
                 }
                 Ok(Self::Header(format!("Authorization: Bearer {token}")))
             }
-            Credentials::SshKey {
-                private_key,
-                passphrase,
-            } => Ok(Self::SshKey {
+            Credentials::SshKey { private_key, passphrase } => Ok(Self::SshKey {
                 user: user(""),
                 private_key: private_key.reveal().to_owned(),
                 passphrase: passphrase.as_ref().map(|it| it.reveal().to_owned()),
@@ -121,14 +114,9 @@ impl Authentication {
         match self {
             Self::None => Vec::new(),
             Self::Header(line) => line.rsplit(' ').next().into_iter().collect(),
-            Self::SshKey {
-                private_key,
-                passphrase,
-                ..
-            } => [Some(private_key.as_str()), passphrase.as_deref()]
-                .into_iter()
-                .flatten()
-                .collect(),
+            Self::SshKey { private_key, passphrase, .. } => {
+                [Some(private_key.as_str()), passphrase.as_deref()].into_iter().flatten().collect()
+            }
         }
     }
 }

@@ -38,10 +38,7 @@ impl CacheDirectory {
                 fs::remove_dir_all(path)?;
             }
         }
-        Ok(Self {
-            path: path.to_owned(),
-            salt: read_salt(&path.join("salt"))?,
-        })
+        Ok(Self { path: path.to_owned(), salt: read_salt(&path.join("salt"))? })
     }
 
     pub(crate) fn salt(&self) -> &[u8] {
@@ -54,10 +51,7 @@ impl CacheDirectory {
 
     /// The mirrors that are there.
     pub(crate) fn mirrors(&self) -> io::Result<Vec<RemoteKey>> {
-        Ok(directories(&self.path)?
-            .into_iter()
-            .filter_map(|(name, _)| RemoteKey::parse(&name))
-            .collect())
+        Ok(directories(&self.path)?.into_iter().filter_map(|(name, _)| RemoteKey::parse(&name)).collect())
     }
 
     /// Takes a mirror away; what is left to do is [`remove_doomed`], which takes longer.
@@ -95,12 +89,6 @@ fn read_salt(path: &Path) -> io::Result<Vec<u8>> {
     }
     let mut salt = vec![0; 32];
     fs::File::open("/dev/urandom")?.read_exact(&mut salt)?;
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(&salt)?;
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(&salt)?;
     Ok(salt)
 }

@@ -245,3 +245,9 @@ impl Error {
         }
     }
 }
+
+/// An error with its causes in one line, for those that are kept as text.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |it| it.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

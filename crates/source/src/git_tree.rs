@@ -1,18 +1,20 @@
 //! The files of one commit, read straight from the mirror.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use git2::{ErrorCode, ObjectType, Odb, Oid};
 use tiphys_tree::{Digest, DirEntry, Entry, EntryKind, Error as TreeError, Result, Tree, TreePath};
 
+use crate::pack::{Kind, ObjectId, Objects, ReadError};
 use crate::usage::InUse;
-use crate::{CommitId, Error, disk, heavy};
+use crate::{CommitId, Error, disk};
 
 /// Bytes of one directory in Git's form; some 700 000 entries. What is over it is not read.
 const MAX_DIRECTORY_BYTES: u64 = 32 << 20;
+/// Bytes of a commit with its message.
+const MAX_COMMIT_BYTES: u64 = 1 << 20;
 /// Bytes of the target of a link; Linux allows no more either.
 const MAX_LINK_BYTES: u64 = 4096;
 /// Entries of directories that are kept at hand. Reading file after file of one directory parses it once.
@@ -21,13 +23,11 @@ const MAX_CACHED_ENTRIES: usize = 50_000;
 /// A [`Tree`] over a commit of a mirror. The mirror stays on disk for as long as it lives.
 pub struct GitTree {
     commit: CommitId,
-    root: Oid,
+    root: ObjectId,
     /// Where this tree lies in the one that was asked for: not at the root if it is a submodule. For messages.
     place: TreePath,
-    objects: PathBuf,
-    odb: RwLock<Odb<'static>>,
-    heavy: BTreeSet<Oid>,
-    directories: Mutex<HashMap<Oid, Arc<[RawEntry]>>>,
+    objects: Objects,
+    directories: Mutex<HashMap<ObjectId, Arc<[RawEntry]>>>,
     submodules: BTreeMap<TreePath, Result<Arc<Self>, Error>>,
     _in_use: InUse,
 }
@@ -36,7 +36,7 @@ pub struct GitTree {
 struct RawEntry {
     name: Box<[u8]>,
     kind: EntryKind,
-    id: Oid,
+    id: ObjectId,
 }
 
 impl GitTree {
@@ -47,31 +47,22 @@ impl GitTree {
         place: TreePath,
         in_use: InUse,
     ) -> Result<Option<Self>> {
-        let objects = disk::repository_in(mirror).join("objects");
-        let failed = |error: git2::Error| TreeError::storage(&place, error);
-        let heavy = heavy::read(&objects).map_err(|error| TreeError::storage(&place, error))?;
-        let Ok(odb) = open_odb(&objects) else {
-            return Ok(None);
+        let objects = Objects::new(&disk::repository_in(mirror));
+        let content = match objects.kind(commit.as_bytes()) {
+            Ok(Kind::Commit) => objects.read(commit.as_bytes(), MAX_COMMIT_BYTES),
+            Ok(_) | Err(ReadError::Missing) => return Ok(None),
+            Err(error) => Err(error),
         };
-        let content = match odb.read(commit.to_oid().map_err(failed)?) {
-            Ok(object) if object.kind() == ObjectType::Commit => object.data().to_vec(),
-            Ok(_) => return Ok(None),
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        // A commit begins with the line `tree <40 digits>`.
-        let root = content
-            .strip_prefix(b"tree ")
-            .and_then(|it| it.get(..40))
-            .and_then(|it| std::str::from_utf8(it).ok());
-        let root = Oid::from_str(root.unwrap_or_default()).map_err(failed)?;
+        let content = content.map_err(|error| TreeError::storage(&place, error))?;
+        let root = root_of(&content).ok_or_else(|| TreeError::Unreadable {
+            path: place.clone(),
+            reason: format!("commit {commit} is malformed in Git; check the repository with `git fsck`"),
+        })?;
         Ok(Some(Self {
             commit,
             root,
             place,
             objects,
-            odb: RwLock::new(odb),
-            heavy,
             directories: Mutex::default(),
             submodules: BTreeMap::new(),
             _in_use: in_use,
@@ -86,7 +77,7 @@ impl GitTree {
     /// The commit that a submodule at `path` stands for; `None` when there is no submodule.
     pub(crate) fn submodule_commit(&self, path: &TreePath) -> Result<Option<CommitId>> {
         let found = self.find(path)?.filter(|it| it.kind == EntryKind::Submodule);
-        Ok(found.and_then(|it| CommitId::from_oid(it.id)))
+        Ok(found.map(|it| CommitId::from_bytes(it.id)))
     }
 
     /// Puts the files of a submodule, or the reason why they are not there, at its place.
@@ -110,11 +101,7 @@ impl GitTree {
 
     /// Goes down to `path`, without following links.
     fn find(&self, path: &TreePath) -> Result<Option<RawEntry>> {
-        let mut found = RawEntry {
-            name: Box::default(),
-            kind: EntryKind::Directory,
-            id: self.root,
-        };
+        let mut found = RawEntry { name: Box::default(), kind: EntryKind::Directory, id: self.root };
         for component in path.components() {
             if found.kind != EntryKind::Directory {
                 return Ok(None);
@@ -129,17 +116,14 @@ impl GitTree {
     }
 
     /// The entries of a directory object, sorted by the bytes of their names.
-    fn directory(&self, id: Oid, path: &TreePath) -> Result<Arc<[RawEntry]>> {
+    fn directory(&self, id: ObjectId, path: &TreePath) -> Result<Arc<[RawEntry]>> {
         let lock = || self.directories.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entries) = lock().get(&id) {
             return Ok(Arc::clone(entries));
         }
         let content = self.object(id, path, MAX_DIRECTORY_BYTES)?;
         let reason = || "the directory is malformed in Git; check the repository with `git fsck`".to_owned();
-        let malformed = || TreeError::Unreadable {
-            path: self.shown(path),
-            reason: reason(),
-        };
+        let malformed = || TreeError::Unreadable { path: self.shown(path), reason: reason() };
         let entries: Arc<[RawEntry]> = parse_directory(&content).ok_or_else(malformed)?.into();
         let mut cache = lock();
         if cache.values().map(|it| it.len()).sum::<usize>() + entries.len() > MAX_CACHED_ENTRIES {
@@ -149,42 +133,26 @@ impl GitTree {
         Ok(entries)
     }
 
-    fn object(&self, id: Oid, path: &TreePath, limit: u64) -> Result<Vec<u8>> {
-        if self.heavy.contains(&id) {
-            let reason = "it is stored as a difference to something too large to be held in memory; commit it anew under \
-                          another name, or remove the large file from the history";
-            return Err(TreeError::Unreadable {
-                path: self.shown(path),
-                reason: reason.to_owned(),
-            });
-        }
-        let size = self.size(id, path)?;
-        if size > limit {
-            return Err(TreeError::FileTooLarge {
-                path: self.shown(path),
-                size,
-                limit,
-            });
-        }
-        self.with_odb(path, |odb| odb.read(id).map(|object| object.data().to_vec()))
+    fn object(&self, id: ObjectId, path: &TreePath, limit: u64) -> Result<Vec<u8>> {
+        self.objects.read(&id, limit).map_err(|error| self.explain(error, path, limit))
     }
 
-    fn size(&self, id: Oid, path: &TreePath) -> Result<u64> {
-        let (size, _) = self.with_odb(path, |odb| odb.read_header(id))?;
-        Ok(size as u64)
+    fn size(&self, id: ObjectId, path: &TreePath) -> Result<u64> {
+        self.objects.size(&id).map_err(|error| self.explain(error, path, 0))
     }
 
-    /// Reads with the packs as they were when the tree was opened, and if that fails, as they are now: a worker may
-    /// have put them together meanwhile.
-    fn with_odb<T>(&self, path: &TreePath, read: impl Fn(&Odb<'_>) -> Result<T, git2::Error>) -> Result<T> {
-        let first = read(&self.odb.read().unwrap_or_else(PoisonError::into_inner));
-        let second = first.or_else(|_| {
-            let odb = open_odb(&self.objects)?;
-            let result = read(&odb);
-            *self.odb.write().unwrap_or_else(PoisonError::into_inner) = odb;
-            result
-        });
-        second.map_err(|error| TreeError::storage(&self.shown(path), error))
+    fn explain(&self, error: ReadError, path: &TreePath, limit: u64) -> TreeError {
+        let path = self.shown(path);
+        match error {
+            ReadError::TooLarge { size } => TreeError::FileTooLarge { path, size, limit },
+            ReadError::TooCostly { .. } => TreeError::Unreadable {
+                path,
+                reason: format!("{error}, too large to be held in memory; commit it anew in another form"),
+            },
+            ReadError::Missing | ReadError::Malformed { .. } | ReadError::Disk(_) => {
+                TreeError::storage(&path, error)
+            }
+        }
     }
 
     fn shown(&self, path: &TreePath) -> TreePath {
@@ -201,9 +169,7 @@ impl Tree for GitTree {
             return Ok(None);
         };
         Ok(Some(match found.kind {
-            EntryKind::File => Entry::File {
-                size: self.size(found.id, path)?,
-            },
+            EntryKind::File => Entry::File { size: self.size(found.id, path)? },
             EntryKind::Directory => Entry::Directory,
             EntryKind::Submodule => Entry::Submodule,
             EntryKind::Symlink => {
@@ -219,13 +185,9 @@ impl Tree for GitTree {
         if let Some((tree, inside)) = self.submodule(path)? {
             return tree.list(&inside);
         }
-        let found = self.find(path)?.ok_or_else(|| TreeError::NotFound {
-            path: self.shown(path),
-        })?;
+        let found = self.find(path)?.ok_or_else(|| TreeError::NotFound { path: self.shown(path) })?;
         if found.kind != EntryKind::Directory {
-            return Err(TreeError::NotADirectory {
-                path: self.shown(path),
-            });
+            return Err(TreeError::NotADirectory { path: self.shown(path) });
         }
         let directory = self.directory(found.id, path)?;
         let entries = directory.iter().map(|entry| {
@@ -233,15 +195,8 @@ impl Tree for GitTree {
                 std::str::from_utf8(&entry.name).map_err(|_| not_utf8(self.shown(path), &entry.name))?;
             let is_mounted =
                 entry.kind == EntryKind::Submodule && self.submodules.contains_key(&path.child(name)?);
-            let kind = if is_mounted {
-                EntryKind::Directory
-            } else {
-                entry.kind
-            };
-            Ok(DirEntry {
-                name: name.to_owned(),
-                kind,
-            })
+            let kind = if is_mounted { EntryKind::Directory } else { entry.kind };
+            Ok(DirEntry { name: name.to_owned(), kind })
         });
         entries.collect()
     }
@@ -250,13 +205,9 @@ impl Tree for GitTree {
         if let Some((tree, inside)) = self.submodule(path)? {
             return tree.read(&inside, limit);
         }
-        let found = self.find(path)?.ok_or_else(|| TreeError::NotFound {
-            path: self.shown(path),
-        })?;
+        let found = self.find(path)?.ok_or_else(|| TreeError::NotFound { path: self.shown(path) })?;
         if found.kind != EntryKind::File {
-            return Err(TreeError::NotAFile {
-                path: self.shown(path),
-            });
+            return Err(TreeError::NotAFile { path: self.shown(path) });
         }
         self.object(found.id, path, limit)
     }
@@ -266,29 +217,25 @@ impl Tree for GitTree {
             return tree.digest(&inside);
         }
         let found = self.find(path)?;
-        Ok(found.and_then(|it| Some(Digest::git_sha1(it.kind, it.id.as_bytes().try_into().ok()?))))
+        Ok(found.map(|it| Digest::git_sha1(it.kind, it.id)))
     }
 }
 
 impl fmt::Debug for GitTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GitTree")
-            .field("commit", &self.commit)
-            .finish_non_exhaustive()
+        f.debug_struct("GitTree").field("commit", &self.commit).finish_non_exhaustive()
     }
 }
 
-fn open_odb(objects: &Path) -> Result<Odb<'static>, git2::Error> {
-    let odb = Odb::new()?;
-    odb.add_disk_alternate(&objects.to_string_lossy())?;
-    Ok(odb)
+/// The directory that a commit is of. A commit begins with the line `tree <40 digits>`.
+fn root_of(commit: &[u8]) -> Option<ObjectId> {
+    let digits = commit.strip_prefix(b"tree ")?.get(..40)?;
+    let id: CommitId = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(*id.as_bytes())
 }
 
 fn not_utf8(directory: TreePath, name: &[u8]) -> TreeError {
-    TreeError::NameNotUtf8 {
-        directory,
-        name: String::from_utf8_lossy(name).into_owned(),
-    }
+    TreeError::NameNotUtf8 { directory, name: String::from_utf8_lossy(name).into_owned() }
 }
 
 /// Reads a tree object: entries of `<mode in octal> <name>\0<20 bytes of id>`.
@@ -300,7 +247,7 @@ fn parse_directory(mut content: &[u8]) -> Option<Vec<RawEntry>> {
         content = &content[end_of_mode + 1..];
         let end_of_name = content.iter().position(|it| *it == 0)?;
         let (name, rest) = content.split_at(end_of_name);
-        let id = Oid::from_bytes(rest.get(1..21)?).ok()?;
+        let id = *rest.get(1..21)?.first_chunk()?;
         content = &rest[21..];
         let kind = match mode & 0o170_000 {
             0o040_000 => EntryKind::Directory,
@@ -309,11 +256,7 @@ fn parse_directory(mut content: &[u8]) -> Option<Vec<RawEntry>> {
             0o100_000 => EntryKind::File,
             _ => return None,
         };
-        entries.push(RawEntry {
-            name: name.into(),
-            kind,
-            id,
-        });
+        entries.push(RawEntry { name: name.into(), kind, id });
     }
     // Git sorts directories as if their names ended with a slash.
     entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -334,11 +277,8 @@ mod tests {
         content.extend([3; 20]);
         let entries = parse_directory(&content).unwrap();
         let shown: Vec<_> = entries.iter().map(|it| (&*it.name, it.kind)).collect();
-        let expected: [(&[u8], EntryKind); 3] = [
-            (b"a", EntryKind::Directory),
-            (b"a-b", EntryKind::File),
-            (b"l\xff", EntryKind::Symlink),
-        ];
+        let expected: [(&[u8], EntryKind); 3] =
+            [(b"a", EntryKind::Directory), (b"a-b", EntryKind::File), (b"l\xff", EntryKind::Symlink)];
         assert_eq!(shown, expected);
         for length in 1..content.len() {
             let whole = [31, 31 + 28].contains(&length);

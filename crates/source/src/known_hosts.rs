@@ -84,10 +84,7 @@ impl KnownHosts {
 
     pub(crate) fn check(&self, host: &str, port: u16, key: &HostKey) -> Verdict {
         let about_host = self.about(host, port);
-        if let Some(line) = about_host
-            .iter()
-            .find(|it| it.marker == Marker::Revoked && it.key == *key)
-        {
+        if let Some(line) = about_host.iter().find(|it| it.marker == Marker::Revoked && it.key == *key) {
             return Verdict::Revoked { line: line.number };
         }
         let plain: Vec<_> = about_host.iter().filter(|it| it.marker == Marker::None).collect();
@@ -102,10 +99,7 @@ impl KnownHosts {
             known.dedup();
             return Verdict::OtherType { known };
         }
-        match about_host
-            .iter()
-            .find(|it| it.marker == Marker::CertificateAuthority)
-        {
+        match about_host.iter().find(|it| it.marker == Marker::CertificateAuthority) {
             Some(line) => Verdict::AuthorityOnly { line: line.number },
             None => Verdict::Unknown,
         }
@@ -114,31 +108,20 @@ impl KnownHosts {
     /// A file of plain lines with the trusted keys of one host: libgit2 asks the server for a key of these types.
     pub(crate) fn plain_lines(&self, host: &str, port: u16) -> String {
         let name = host_name(host, port);
-        let lines = self
-            .about(host, port)
-            .into_iter()
-            .filter(|it| it.marker == Marker::None);
+        let lines = self.about(host, port).into_iter().filter(|it| it.marker == Marker::None);
         lines.map(|it| it.key.line(&name) + "\n").collect()
     }
 
     /// The lines about a host. As in OpenSSH, a host at an unusual port may be listed without the port, but lines with
     /// it come first.
     fn about(&self, host: &str, port: u16) -> Vec<&Line> {
-        let matching = |name: &str| {
-            self.lines
-                .iter()
-                .filter(|it| it.hosts.matches(name))
-                .collect::<Vec<_>>()
-        };
+        let matching = |name: &str| self.lines.iter().filter(|it| it.hosts.matches(name)).collect::<Vec<_>>();
         let with_port = matching(&host_name(host, port));
         let is_listed = with_port.iter().any(|it| it.marker == Marker::None);
         if port == 22 || is_listed {
             return with_port;
         }
-        with_port
-            .into_iter()
-            .chain(matching(&host.to_ascii_lowercase()))
-            .collect()
+        with_port.into_iter().chain(matching(&host.to_ascii_lowercase())).collect()
     }
 }
 
@@ -166,8 +149,7 @@ impl HostKey {
             let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
             std::str::from_utf8(rest.get(..length)?).ok()
         });
-        name.filter(|it| it.chars().all(|it| it.is_ascii_graphic()))
-            .unwrap_or("unknown")
+        name.filter(|it| it.chars().all(|it| it.is_ascii_graphic())).unwrap_or("unknown")
     }
 
     /// The fingerprint as `ssh-keygen -l` shows it.
@@ -184,11 +166,7 @@ impl HostKey {
 /// The name under which a host stands in the file.
 pub(crate) fn host_name(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
-    if port == 22 {
-        host
-    } else {
-        format!("[{host}]:{port}")
-    }
+    if port == 22 { host } else { format!("[{host}]:{port}") }
 }
 
 fn parse_line(number: usize, line: &str) -> Result<Line, String> {
@@ -206,29 +184,19 @@ fn parse_line(number: usize, line: &str) -> Result<Line, String> {
     let (Some(key_type), Some(key)) = (fields.next(), fields.next()) else {
         return Err("a line is \"host type key\"".to_owned());
     };
-    let key = STANDARD
-        .decode(key)
-        .map(HostKey)
-        .map_err(|_| "the key is not base64".to_owned())?;
+    let key = STANDARD.decode(key).map(HostKey).map_err(|_| "the key is not base64".to_owned())?;
     if key.key_type() != key_type {
         return Err(format!(
             "the line says {key_type:?}, but the key itself is of type {:?}",
             key.key_type()
         ));
     }
-    Ok(Line {
-        number,
-        marker,
-        hosts: parse_hosts(first)?,
-        key,
-    })
+    Ok(Line { number, marker, hosts: parse_hosts(first)?, key })
 }
 
 fn parse_hosts(text: &str) -> Result<Hosts, String> {
     let Some(hashed) = text.strip_prefix('|') else {
-        return Ok(Hosts::Patterns(
-            text.to_ascii_lowercase().split(',').map(str::to_owned).collect(),
-        ));
+        return Ok(Hosts::Patterns(text.to_ascii_lowercase().split(',').map(str::to_owned).collect()));
     };
     let parts: Vec<&str> = hashed.split('|').collect();
     let ["1", salt, hash] = parts.as_slice() else {
@@ -287,133 +255,33 @@ mod tests {
 
     fn verdict(file: &str, host: &str, port: u16, presented: &str) -> Verdict {
         let file = file.replace("$A", A).replace("$B", B).replace("$RSA", RSA);
-        KnownHosts::parse(&file)
-            .unwrap()
-            .check(host, port, &key(presented))
+        KnownHosts::parse(&file).unwrap().check(host, port, &key(presented))
     }
 
     #[test]
     fn verdicts() {
         let trusted = || Verdict::Trusted;
         let cases = [
-            (
-                "git.example.com ssh-ed25519 $A",
-                "git.example.com",
-                22,
-                A,
-                trusted(),
-            ),
-            (
-                "git.example.com ssh-ed25519 $A",
-                "GIT.Example.com",
-                22,
-                A,
-                trusted(),
-            ),
-            (
-                "git.example.com ssh-ed25519 $A comment with blanks",
-                "git.example.com",
-                22,
-                A,
-                trusted(),
-            ),
-            (
-                "other,git.example.com,10.0.0.1 ssh-ed25519 $A",
-                "10.0.0.1",
-                22,
-                A,
-                trusted(),
-            ),
-            (
-                "git.example.com ssh-ed25519 $A",
-                "git.example.com",
-                22,
-                B,
-                Verdict::Changed { line: 1 },
-            ),
-            (
-                "git.example.com ssh-ed25519 $A",
-                "example.com",
-                22,
-                A,
-                Verdict::Unknown,
-            ),
-            (
-                "git.example.com ssh-ed25519 $A",
-                "xgit.example.com",
-                22,
-                A,
-                Verdict::Unknown,
-            ),
-            (
-                "*.example.com ssh-ed25519 $A",
-                "git.example.com",
-                22,
-                A,
-                trusted(),
-            ),
-            (
-                "*.example.com ssh-ed25519 $A",
-                "example.com",
-                22,
-                A,
-                Verdict::Unknown,
-            ),
-            (
-                "gi?.example.com ssh-ed25519 $A",
-                "git.example.com",
-                22,
-                A,
-                trusted(),
-            ),
-            (
-                "*.example.com,!git.example.com ssh-ed25519 $A",
-                "git.example.com",
-                22,
-                A,
-                Verdict::Unknown,
-            ),
+            ("git.example.com ssh-ed25519 $A", "git.example.com", 22, A, trusted()),
+            ("git.example.com ssh-ed25519 $A", "GIT.Example.com", 22, A, trusted()),
+            ("git.example.com ssh-ed25519 $A comment with blanks", "git.example.com", 22, A, trusted()),
+            ("other,git.example.com,10.0.0.1 ssh-ed25519 $A", "10.0.0.1", 22, A, trusted()),
+            ("git.example.com ssh-ed25519 $A", "git.example.com", 22, B, Verdict::Changed { line: 1 }),
+            ("git.example.com ssh-ed25519 $A", "example.com", 22, A, Verdict::Unknown),
+            ("git.example.com ssh-ed25519 $A", "xgit.example.com", 22, A, Verdict::Unknown),
+            ("*.example.com ssh-ed25519 $A", "git.example.com", 22, A, trusted()),
+            ("*.example.com ssh-ed25519 $A", "example.com", 22, A, Verdict::Unknown),
+            ("gi?.example.com ssh-ed25519 $A", "git.example.com", 22, A, trusted()),
+            ("*.example.com,!git.example.com ssh-ed25519 $A", "git.example.com", 22, A, Verdict::Unknown),
             ("# c\n\nh ssh-ed25519 $B\nh ssh-ed25519 $A", "h", 22, A, trusted()),
             ("[h]:2222 ssh-ed25519 $A", "h", 2222, A, trusted()),
             ("[h]:2222 ssh-ed25519 $A", "h", 22, A, Verdict::Unknown),
             ("h ssh-ed25519 $A", "h", 2222, A, trusted()),
-            (
-                "h ssh-ed25519 $A\n[h]:2222 ssh-ed25519 $B",
-                "h",
-                2222,
-                A,
-                Verdict::Changed { line: 2 },
-            ),
-            (
-                "h ssh-rsa $RSA",
-                "h",
-                22,
-                A,
-                Verdict::OtherType {
-                    known: vec!["ssh-rsa".to_owned()],
-                },
-            ),
-            (
-                "h ssh-ed25519 $A\n@revoked h ssh-ed25519 $A",
-                "h",
-                22,
-                A,
-                Verdict::Revoked { line: 2 },
-            ),
-            (
-                "h ssh-ed25519 $A\n@revoked * ssh-ed25519 $A",
-                "h",
-                22,
-                A,
-                Verdict::Revoked { line: 2 },
-            ),
-            (
-                "h ssh-ed25519 $A\n@revoked * ssh-ed25519 $B",
-                "h",
-                22,
-                A,
-                trusted(),
-            ),
+            ("h ssh-ed25519 $A\n[h]:2222 ssh-ed25519 $B", "h", 2222, A, Verdict::Changed { line: 2 }),
+            ("h ssh-rsa $RSA", "h", 22, A, Verdict::OtherType { known: vec!["ssh-rsa".to_owned()] }),
+            ("h ssh-ed25519 $A\n@revoked h ssh-ed25519 $A", "h", 22, A, Verdict::Revoked { line: 2 }),
+            ("h ssh-ed25519 $A\n@revoked * ssh-ed25519 $A", "h", 22, A, Verdict::Revoked { line: 2 }),
+            ("h ssh-ed25519 $A\n@revoked * ssh-ed25519 $B", "h", 22, A, trusted()),
             (
                 "h ssh-ed25519 $A\n@revoked [h]:2222 ssh-ed25519 $A",
                 "h",
@@ -421,13 +289,7 @@ mod tests {
                 A,
                 Verdict::Revoked { line: 2 },
             ),
-            (
-                "[h]:2222 ssh-ed25519 $A\n@revoked h ssh-ed25519 $A",
-                "h",
-                22,
-                A,
-                Verdict::Revoked { line: 2 },
-            ),
+            ("[h]:2222 ssh-ed25519 $A\n@revoked h ssh-ed25519 $A", "h", 22, A, Verdict::Revoked { line: 2 }),
             (
                 "@cert-authority *.example.com ssh-ed25519 $A",
                 "a.example.com",
@@ -437,43 +299,25 @@ mod tests {
             ),
         ];
         for (file, host, port, presented, expected) in cases {
-            assert_eq!(
-                verdict(file, host, port, presented),
-                expected,
-                "{file} for {host}:{port}"
-            );
+            assert_eq!(verdict(file, host, port, presented), expected, "{file} for {host}:{port}");
         }
     }
 
     #[test]
     fn hashed_hosts() {
         let hashed = |name: &str| {
-            let hash = Hmac::<Sha1>::new_from_slice(b"0123456789abcdefghij")
-                .unwrap()
-                .chain_update(name)
-                .finalize();
+            let hash =
+                Hmac::<Sha1>::new_from_slice(b"0123456789abcdefghij").unwrap().chain_update(name).finalize();
             let hash = STANDARD.encode(hash.into_bytes());
-            format!(
-                "|1|{}|{hash} ssh-ed25519 $A",
-                STANDARD.encode(b"0123456789abcdefghij")
-            )
+            format!("|1|{}|{hash} ssh-ed25519 $A", STANDARD.encode(b"0123456789abcdefghij"))
         };
-        assert_eq!(
-            verdict(&hashed("git.example.com"), "git.example.com", 22, A),
-            Verdict::Trusted
-        );
+        assert_eq!(verdict(&hashed("git.example.com"), "git.example.com", 22, A), Verdict::Trusted);
         assert_eq!(
             verdict(&hashed("git.example.com"), "git.example.com", 22, B),
             Verdict::Changed { line: 1 }
         );
-        assert_eq!(
-            verdict(&hashed("git.example.com"), "other.example.com", 22, A),
-            Verdict::Unknown
-        );
-        assert_eq!(
-            verdict(&hashed("[git.example.com]:2222"), "git.example.com", 2222, A),
-            Verdict::Trusted
-        );
+        assert_eq!(verdict(&hashed("git.example.com"), "other.example.com", 22, A), Verdict::Unknown);
+        assert_eq!(verdict(&hashed("[git.example.com]:2222"), "git.example.com", 2222, A), Verdict::Trusted);
     }
 
     #[test]
@@ -484,14 +328,8 @@ mod tests {
             ("\nhost", "line 2: a line is"),
             ("h ssh-ed25519 !!!", "line 1: the key is not base64"),
             (&format!("h ssh-rsa {A}"), "line 1: the line says \"ssh-rsa\""),
-            (
-                &format!("@trusted h ssh-ed25519 {A}"),
-                "line 1: \"@trusted\" is not a marker",
-            ),
-            (
-                &format!("|2|a|b ssh-ed25519 {A}"),
-                "line 1: this form of a hashed",
-            ),
+            (&format!("@trusted h ssh-ed25519 {A}"), "line 1: \"@trusted\" is not a marker"),
+            (&format!("|2|a|b ssh-ed25519 {A}"), "line 1: this form of a hashed"),
             (&format!("|1|!|b ssh-ed25519 {A}"), "line 1: the hashed host name"),
         ] {
             let error = KnownHosts::parse(file).unwrap_err();

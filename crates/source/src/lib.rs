@@ -7,9 +7,9 @@
 //!   is a [`tiphys_tree::Tree`] read straight from Git objects. There is no checkout.
 //!
 //! # Guarantees
-//! - No network call of libgit2 is made in the process of the controller: a server that hangs, sends one byte a second
-//!   or attacks the library occupies a worker process, which is killed at the deadline. Servers that do not answer
-//!   cannot occupy all workers.
+//! - libgit2 runs in worker processes only: a server that hangs, sends one byte a second or attacks the library
+//!   occupies a worker, which is killed at the deadline. Servers that do not answer cannot occupy all workers.
+//! - Objects are read from the packs by code of our own, in memory that is bounded whatever the packs contain.
 //! - http in the clear, unknown ssh hosts and invalid certificates are refused; redirects to another host are not
 //!   followed; other schemes are errors.
 //! - Credentials travel through the pipe of a worker only. No type that carries them prints them.
@@ -23,15 +23,16 @@ mod credentials;
 mod disk;
 mod error;
 mod git_tree;
-mod heavy;
 mod known_hosts;
 mod mirror;
 mod mirrors;
+mod pack;
 mod range;
 mod remote;
 mod revision;
 mod schedule;
 mod submodules;
+mod tracked;
 mod url;
 mod usage;
 mod wire;
@@ -40,9 +41,10 @@ mod worker;
 pub use credentials::{Credentials, Secret};
 pub use error::{Class, Error, Result};
 pub use git_tree::GitTree;
-pub use mirrors::{Config, Counters, Mirrors, RepositoryChanged, Status, Tracked, pool_config};
+pub use mirrors::{Config, Counters, Mirrors, RepositoryChanged, Status, pool_config};
 pub use range::{RangeError, VersionRange};
 pub use remote::{Remote, RemoteKey, Submodules, Transport};
 pub use revision::{CommitId, ParseError, Revision, RevisionSpec};
+pub use tracked::Tracked;
 pub use url::{RemoteUrl, Scheme, UrlError};
 pub use worker::{ROLE, serve};

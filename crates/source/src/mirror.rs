@@ -10,7 +10,7 @@ use tiphys_worker::Pool;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
-use crate::error::Result;
+use crate::error::{Result, describe};
 use crate::usage::Usage;
 use crate::wire::{Report, Request, Upkeep};
 use crate::{Error, Remote, RemoteKey, RepositoryChanged, Revision, RevisionSpec, Status, schedule};
@@ -81,13 +81,7 @@ impl Mirror {
             return want.answer.clone();
         }
         let answer = watch::Sender::new(None);
-        wants.insert(
-            spec.clone(),
-            Want {
-                users: 1,
-                answer: answer.clone(),
-            },
-        );
+        wants.insert(spec.clone(), Want { users: 1, answer: answer.clone() });
         drop(wants);
         self.notify();
         answer
@@ -140,27 +134,20 @@ impl Mirror {
         let url = &self.remote.url;
         match &result {
             Ok(report) => {
-                context
-                    .fetches
-                    .fetch_add(report.fetches.into(), Ordering::Relaxed);
-                context
-                    .received_bytes
-                    .fetch_add(report.received_bytes, Ordering::Relaxed);
+                context.fetches.fetch_add(report.fetches.into(), Ordering::Relaxed);
+                context.received_bytes.fetch_add(report.received_bytes, Ordering::Relaxed);
                 tracing::debug!(%url, milliseconds, fetches = report.fetches, bytes = report.received_bytes, "looked at a repository");
             }
             Err(error) => {
                 context.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%url, milliseconds, error = %error, "a look at a repository failed");
+                tracing::warn!(%url, milliseconds, error = describe(error), "a look at a repository failed");
             }
         }
         let changed = self.hand_out(&specs, &result);
         self.note_status(&result);
         if changed {
             // Nobody listening is fine.
-            let _ = context.changes.send(RepositoryChanged {
-                key: self.key,
-                at: SystemTime::now(),
-            });
+            let _ = context.changes.send(RepositoryChanged { key: self.key, at: SystemTime::now() });
         }
         result.map(|_| ())
     }
@@ -169,11 +156,7 @@ impl Mirror {
         self.remote.validate()?;
         let request = self.request(specs, upkeep)?;
         // The semaphore is never closed.
-        let _turn = if self.is_doubtful() {
-            context.doubtful.acquire().await.ok()
-        } else {
-            None
-        };
+        let _turn = if self.is_doubtful() { context.doubtful.acquire().await.ok() } else { None };
         let answer: Result<Result<Report>, _> =
             context.pool.call_with_wall(&request, self.remote.timeout).await;
         answer.map_err(|error| self.explain(error))?
@@ -188,10 +171,9 @@ impl Mirror {
     fn request(&self, specs: &[RevisionSpec], upkeep: Upkeep) -> Result<Request> {
         let remote = &self.remote;
         let url = remote.url.to_string();
-        let authentication = remote.authentication().map_err(|problem| Error::Configuration {
-            url: url.clone(),
-            problem: problem.to_owned(),
-        })?;
+        let authentication = remote
+            .authentication()
+            .map_err(|problem| Error::Configuration { url: url.clone(), problem: problem.to_owned() })?;
         Ok(Request {
             directory: self.directory.clone(),
             address: remote.url.to_libgit2(),
@@ -213,14 +195,10 @@ impl Mirror {
         let url = self.remote.url.to_string();
         match error {
             tiphys_worker::Error::TimedOut { limit, during } => Error::TimedOut { url, limit, during },
-            error if error.class() == tiphys_worker::Class::Limit => Error::Budget {
-                url,
-                detail: error.to_string(),
-            },
-            error => Error::Worker {
-                url,
-                source: Arc::new(error),
-            },
+            error if error.class() == tiphys_worker::Class::Limit => {
+                Error::Budget { url, detail: error.to_string() }
+            }
+            error => Error::Worker { url, source: Arc::new(error) },
         }
     }
 

@@ -2,25 +2,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use tiphys_tree::TreePath;
 use tiphys_worker::{Limits, Pool, PoolConfig, Sandbox};
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, broadcast};
 
 use crate::disk::{self, CacheDirectory};
-use crate::error::Result;
-use crate::git_tree::GitTree;
-use crate::mirror::{Answer, Context, Mirror};
+use crate::error::{Result, describe};
+use crate::mirror::{Context, Mirror};
 use crate::usage::Usage;
-use crate::{Error, ROLE, Remote, RemoteKey, Revision, RevisionSpec, submodules};
+use crate::{Error, ROLE, Remote, RemoteKey, RevisionSpec, Tracked};
 
 /// How many changes a slow listener may be behind.
 const CHANGES: usize = 1024;
@@ -41,11 +37,7 @@ pub struct Config {
 impl Config {
     /// The usual settings, with mirrors in `directory` and workers of `program`.
     pub fn new(directory: PathBuf, program: PathBuf) -> Self {
-        Self {
-            directory,
-            keep_unused: Duration::from_hours(1),
-            workers: pool_config(program),
-        }
+        Self { directory, keep_unused: Duration::from_hours(1), workers: pool_config(program) }
     }
 }
 
@@ -170,13 +162,7 @@ impl Mirrors {
     pub fn track(&self, remote: &Remote, spec: &RevisionSpec) -> Result<Tracked> {
         remote.validate()?;
         let mirror = self.mirror(remote);
-        let answer = mirror.want(spec);
-        Ok(Tracked {
-            mirrors: self.clone(),
-            mirror,
-            spec: spec.clone(),
-            answer,
-        })
+        Ok(Tracked::new(self.clone(), mirror, spec.clone()))
     }
 
     /// The key under which a remote is known here.
@@ -186,11 +172,7 @@ impl Mirrors {
 
     /// Looks at the server of a repository now, if anybody tracks it; for webhooks. Returns at once.
     pub fn notify(&self, key: RemoteKey) {
-        let mirror = self
-            .shared
-            .registry()
-            .get(&key)
-            .and_then(|it| it.mirror.upgrade());
+        let mirror = self.shared.registry().get(&key).and_then(|it| it.mirror.upgrade());
         if let Some(mirror) = mirror {
             mirror.notify();
         }
@@ -243,13 +225,7 @@ impl Mirrors {
         let usage = registered.usage.upgrade().unwrap_or_default();
         registered.usage = Arc::downgrade(&usage);
         let directory = self.shared.directory.mirror(key);
-        let mirror = Mirror::start(
-            remote.clone(),
-            key,
-            directory,
-            usage,
-            Arc::clone(&self.shared.context),
-        );
+        let mirror = Mirror::start(remote.clone(), key, directory, usage, Arc::clone(&self.shared.context));
         registered.mirror = Arc::downgrade(&mirror);
         mirror
     }
@@ -285,150 +261,12 @@ impl Shared {
 
 impl fmt::Debug for Mirrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mirrors")
-            .field("directory", &self.shared.directory)
-            .finish_non_exhaustive()
+        f.debug_struct("Mirrors").field("directory", &self.shared.directory).finish_non_exhaustive()
     }
-}
-
-/// The interest in one specification of one repository. Dropping it ends the interest; when nobody has any in a
-/// repository, its server is not asked any more.
-pub struct Tracked {
-    mirrors: Mirrors,
-    mirror: Arc<Mirror>,
-    spec: RevisionSpec,
-    answer: watch::Sender<Answer>,
-}
-
-impl Tracked {
-    /// The key of the repository.
-    pub fn key(&self) -> RemoteKey {
-        self.mirror.key
-    }
-
-    /// The repository.
-    pub fn remote(&self) -> &Remote {
-        &self.mirror.remote
-    }
-
-    /// What is tracked.
-    pub fn spec(&self) -> &RevisionSpec {
-        &self.spec
-    }
-
-    /// What is known now, without waiting: nothing yet, a revision, or why there is none.
-    pub fn known(&self) -> Option<Result<Revision>> {
-        self.answer.borrow().clone()
-    }
-
-    /// What the specification means, as last seen. Waits only for the very first answer of the server.
-    ///
-    /// A server that cannot be reached does not take away a revision that was seen; [`Tracked::status`] tells of it.
-    /// A branch that was deleted does.
-    pub async fn resolve(&self) -> Result<Revision> {
-        let mut answers = self.answer.subscribe();
-        match answers.wait_for(Option::is_some).await.map(|it| it.clone()) {
-            Ok(Some(answer)) => answer,
-            // Both cannot be: we hold the sender, and waited for a value.
-            Ok(None) | Err(_) => self.mirror.refresh().await.and(Err(Error::Empty {
-                url: self.remote().url.to_string(),
-            })),
-        }
-    }
-
-    /// Asks the server now. Everybody who asks at the same time is answered by the same look.
-    pub async fn refresh(&self) -> Result<Revision> {
-        self.mirror.refresh().await?;
-        self.resolve().await
-    }
-
-    /// Every answer that differs from the one before, beginning with the one that is known now.
-    pub fn subscribe(&self) -> watch::Receiver<Option<Result<Revision>>> {
-        self.answer.subscribe()
-    }
-
-    /// How it stands with the repository.
-    pub fn status(&self) -> Status {
-        self.mirror.status.borrow().clone()
-    }
-
-    /// The files of a revision of this repository, which is fetched if it is not there.
-    pub async fn tree(&self, revision: &Revision) -> Result<Arc<GitTree>> {
-        self.tree_at(revision.clone(), TreePath::root(), 0).await
-    }
-
-    /// The files of a revision that will be shown as lying at `place`, which is inside `depth` other repositories.
-    pub(crate) fn tree_at(
-        &self,
-        revision: Revision,
-        place: TreePath,
-        depth: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<GitTree>>> + Send + '_>> {
-        Box::pin(async move {
-            let commit = revision.commit();
-            let mut tree = self.open(commit, &place).await?;
-            if tree.is_none() {
-                let spec = RevisionSpec::Commit(commit);
-                let fetched = self.mirrors.track(self.remote(), &spec)?;
-                fetched.refresh().await?;
-                tree = self.open(commit, &place).await?;
-            }
-            let url = || self.remote().url.to_string();
-            let mut tree = tree.ok_or_else(|| Error::Mirror {
-                url: url(),
-                detail: format!("commit {commit} is not where it was put"),
-            })?;
-            submodules::mount_all(&self.mirrors, self.remote(), &mut tree, &place, depth).await?;
-            Ok(Arc::new(tree))
-        })
-    }
-
-    async fn open(&self, commit: crate::CommitId, place: &TreePath) -> Result<Option<GitTree>> {
-        let (directory, place) = (self.mirror.directory.clone(), place.clone());
-        let in_use = self.mirror.usage.begin(commit);
-        let url = self.remote().url.to_string();
-        let opened =
-            tokio::task::spawn_blocking(move || GitTree::open(&directory, commit, place, in_use)).await;
-        match opened {
-            Ok(Ok(tree)) => Ok(tree),
-            Ok(Err(error)) => Err(Error::Mirror {
-                url,
-                detail: describe(&error),
-            }),
-            Err(error) => Err(Error::Mirror {
-                url,
-                detail: error.to_string(),
-            }),
-        }
-    }
-}
-
-impl Drop for Tracked {
-    fn drop(&mut self) {
-        self.mirror.release(&self.spec);
-    }
-}
-
-impl fmt::Debug for Tracked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracked")
-            .field("url", &self.remote().url)
-            .field("spec", &self.spec)
-            .finish_non_exhaustive()
-    }
-}
-
-/// An error with its causes in one line, for those that are kept as text.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |it| it.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn disk_error(operation: &str, source: io::Error) -> Error {
-    Error::Disk {
-        operation: operation.to_owned(),
-        source: Arc::new(source),
-    }
+    Error::Disk { operation: operation.to_owned(), source: Arc::new(source) }
 }
 
 async fn collect_regularly(shared: Weak<Shared>) {

@@ -55,10 +55,7 @@ struct Comparison {
 
 /// Reads the name of a tag as a version: a leading `v` and missing numbers are accepted (`v1.2` is 1.2.0).
 pub(crate) fn version_of_tag(tag: &str) -> Option<Version> {
-    parse_partial(tag)
-        .ok()
-        .filter(|(_, given)| *given > 0)
-        .map(|(version, _)| version)
+    parse_partial(tag).ok().filter(|(_, given)| *given > 0).map(|(version, _)| version)
 }
 
 impl VersionRange {
@@ -103,10 +100,7 @@ impl Comparison {
     fn same(&self, version: &Version, count: u8) -> bool {
         let own = [self.version.major, self.version.minor, self.version.patch];
         let other = [version.major, version.minor, version.patch];
-        own.iter()
-            .zip(other)
-            .take(usize::from(count))
-            .all(|(own, other)| *own == other)
+        own.iter().zip(other).take(usize::from(count)).all(|(own, other)| *own == other)
     }
 
     /// How many numbers a caret holds fast: up to the leftmost one that is not zero, of those that were given.
@@ -128,14 +122,8 @@ impl FromStr for VersionRange {
             .split("||")
             .map(parse_alternative)
             .collect::<Result<_, _>>()
-            .map_err(|problem| RangeError {
-                text: text.to_owned(),
-                problem,
-            })?;
-        Ok(Self {
-            text: text.trim().to_owned(),
-            alternatives,
-        })
+            .map_err(|problem| RangeError { text: text.to_owned(), problem })?;
+        Ok(Self { text: text.trim().to_owned(), alternatives })
     }
 }
 
@@ -154,10 +142,7 @@ fn parse_alternative(text: &str) -> Result<Vec<Comparison>, String> {
             };
             lower.operator = Operator::GreaterOrEqual;
             let (version, after) = take_version(upper.trim_start())?;
-            comparisons.push(Comparison {
-                operator: Operator::LessOrEqual,
-                ..version
-            });
+            comparisons.push(Comparison { operator: Operator::LessOrEqual, ..version });
             rest = after;
             continue;
         }
@@ -186,37 +171,20 @@ fn is_separator(character: char) -> bool {
 }
 
 fn take_version(text: &str) -> Result<(Comparison, &str), String> {
-    let end = text
-        .find(|it: char| is_separator(it) || "=!<>~^".contains(it))
-        .unwrap_or(text.len());
+    let end = text.find(|it: char| is_separator(it) || "=!<>~^".contains(it)).unwrap_or(text.len());
     let (version, rest) = text.split_at(end);
     let (version, given) = parse_partial(version)?;
-    Ok((
-        Comparison {
-            operator: Operator::Equal,
-            version,
-            given,
-        },
-        rest.trim_start_matches(is_separator),
-    ))
+    Ok((Comparison { operator: Operator::Equal, version, given }, rest.trim_start_matches(is_separator)))
 }
 
 /// A version in which numbers may be missing or wildcards; also gives how many numbers were there.
 fn parse_partial(text: &str) -> Result<(Version, u8), String> {
     let problem = || {
-        if text.is_empty() {
-            "a version is missing".to_owned()
-        } else {
-            format!("{text:?} is not a version")
-        }
+        if text.is_empty() { "a version is missing".to_owned() } else { format!("{text:?} is not a version") }
     };
     let bare = text.strip_prefix(['v', 'V']).unwrap_or(text);
-    let (bare, build) = bare
-        .split_once('+')
-        .map_or((bare, ""), |(bare, build)| (bare, build));
-    let (numbers, pre) = bare
-        .split_once('-')
-        .map_or((bare, ""), |(numbers, pre)| (numbers, pre));
+    let (bare, build) = bare.split_once('+').map_or((bare, ""), |(bare, build)| (bare, build));
+    let (numbers, pre) = bare.split_once('-').map_or((bare, ""), |(numbers, pre)| (numbers, pre));
     let mut version = Version::new(0, 0, 0);
     let mut given = 0;
     let mut wildcard = false;
@@ -242,11 +210,7 @@ fn parse_partial(text: &str) -> Result<(Version, u8), String> {
         version.build = BuildMetadata::new(build).map_err(|_| problem())?;
     }
     let dangling = (bare.ends_with('-') && pre.is_empty()) || (wildcard && !pre.is_empty());
-    if dangling {
-        Err(problem())
-    } else {
-        Ok((version, given))
-    }
+    if dangling { Err(problem()) } else { Ok((version, given)) }
 }
 
 impl TryFrom<String> for VersionRange {

@@ -64,14 +64,9 @@ pub struct RemoteKey([u8; 16]);
 impl RemoteKey {
     /// Parses what `Display` wrote.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.len() == 32
-            && text
-                .bytes()
-                .all(|it| it.is_ascii_hexdigit() && !it.is_ascii_uppercase());
-        u128::from_str_radix(text, 16)
-            .ok()
-            .filter(|_| digits)
-            .map(|it| Self(it.to_be_bytes()))
+        let digits =
+            text.len() == 32 && text.bytes().all(|it| it.is_ascii_hexdigit() && !it.is_ascii_uppercase());
+        u128::from_str_radix(text, 16).ok().filter(|_| digits).map(|it| Self(it.to_be_bytes()))
     }
 }
 
@@ -108,10 +103,7 @@ impl Remote {
         };
         let problem = problem.or_else(|| self.authentication().err().map(str::to_owned));
         match problem {
-            Some(problem) => Err(Error::Configuration {
-                url: self.url.to_string(),
-                problem,
-            }),
+            Some(problem) => Err(Error::Configuration { url: self.url.to_string(), problem }),
             None => Ok(()),
         }
     }
@@ -151,11 +143,7 @@ impl Remote {
     pub(crate) fn submodule(&self, url: RemoteUrl) -> Self {
         let same_server = self.url.same_server(&url);
         Self {
-            credentials: if same_server {
-                self.credentials.clone()
-            } else {
-                Credentials::Anonymous
-            },
+            credentials: if same_server { self.credentials.clone() } else { Credentials::Anonymous },
             // Applications decide about their own submodules; those of a submodule are part of what was asked for.
             ..Self { url, ..self.clone() }
         }
@@ -183,10 +171,7 @@ impl Remote {
                 field(b"bearer");
                 field(token.reveal().as_bytes());
             }
-            Credentials::SshKey {
-                private_key,
-                passphrase,
-            } => {
+            Credentials::SshKey { private_key, passphrase } => {
                 field(b"ssh");
                 field(private_key.reveal().as_bytes());
                 field(reveal(passphrase).as_bytes());

@@ -18,6 +18,11 @@ impl CommitId {
         &self.0
     }
 
+    /// The id with these bytes.
+    pub fn from_bytes(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn from_oid(oid: git2::Oid) -> Option<Self> {
         oid.as_bytes().try_into().ok().map(Self)
     }
@@ -51,22 +56,16 @@ impl FromStr for CommitId {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = || ParseError {
-            text: text.to_owned(),
-            expected: "a commit id of 40 hexadecimal digits",
-        };
+        let error = || ParseError { text: text.to_owned(), expected: "a commit id of 40 hexadecimal digits" };
         if text.len() != 40 || !text.is_ascii() {
             return Err(error());
         }
         let mut bytes = [0; 20];
         for (index, byte) in bytes.iter_mut().enumerate() {
             // `from_str_radix` would take a sign.
-            let digits = text
-                .get(index * 2..index * 2 + 2)
-                .filter(|it| it.chars().all(|it| it.is_ascii_hexdigit()));
-            *byte = digits
-                .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-                .ok_or_else(error)?;
+            let digits =
+                text.get(index * 2..index * 2 + 2).filter(|it| it.chars().all(|it| it.is_ascii_hexdigit()));
+            *byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(error)?;
         }
         Ok(Self(bytes))
     }
@@ -99,10 +98,7 @@ pub struct Revision {
 impl Revision {
     /// A revision found under the name of a branch or tag.
     pub fn named(name: impl Into<String>, commit: CommitId) -> Self {
-        Self {
-            name: Some(name.into()).filter(|it| !it.is_empty()),
-            commit,
-        }
+        Self { name: Some(name.into()).filter(|it| !it.is_empty()), commit }
     }
 
     /// A revision without a name.
@@ -150,10 +146,8 @@ impl FromStr for Revision {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = || ParseError {
-            text: text.to_owned(),
-            expected: "a revision like main@sha1:<40 digits>",
-        };
+        let error =
+            || ParseError { text: text.to_owned(), expected: "a revision like main@sha1:<40 digits>" };
         if let Some(commit) = text.strip_prefix("sha1:") {
             return commit.parse().map(Self::of_commit).map_err(|_| error());
         }
@@ -162,10 +156,7 @@ impl FromStr for Revision {
         if name.is_empty() {
             return Err(error());
         }
-        commit
-            .parse()
-            .map(|commit| Self::named(name, commit))
-            .map_err(|_| error())
+        commit.parse().map(|commit| Self::named(name, commit)).map_err(|_| error())
     }
 }
 

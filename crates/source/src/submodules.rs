@@ -2,9 +2,8 @@
 
 use tiphys_tree::{Entry, Tree as _, TreePath};
 
-use crate::error::Result;
+use crate::error::{Result, describe};
 use crate::git_tree::GitTree;
-use crate::mirrors::describe;
 use crate::{CommitId, Error, Mirrors, Remote, Revision, RevisionSpec, Submodules};
 
 /// Repositories inside each other.
@@ -37,10 +36,8 @@ pub(crate) async fn mount_all(
     for (path, url, commit) in declared(tree, remote)? {
         let shown = place.join(path.as_str()).unwrap_or_else(|_| path.clone());
         let mounted = mount(mirrors, remote, &url, commit, &shown, depth).await;
-        let mounted = mounted.map_err(|error| Error::Submodule {
-            path: shown.to_string(),
-            detail: describe(&error),
-        });
+        let mounted =
+            mounted.map_err(|error| Error::Submodule { path: shown.to_string(), detail: describe(&error) });
         tree.mount(path, mounted);
     }
     Ok(())
@@ -56,17 +53,12 @@ async fn mount(
 ) -> Result<std::sync::Arc<GitTree>> {
     if depth >= MAX_DEPTH {
         let detail = format!("submodules are nested more than {MAX_DEPTH} deep");
-        return Err(Error::Submodule {
-            path: place.to_string(),
-            detail,
-        });
+        return Err(Error::Submodule { path: place.to_string(), detail });
     }
     let remote = remote.submodule(remote.url.join(url)?);
     let tracked = mirrors.track(&remote, &RevisionSpec::Commit(commit))?;
     let revision = tracked.resolve().await?;
-    tracked
-        .tree_at(Revision::of_commit(revision.commit()), place.clone(), depth + 1)
-        .await
+    tracked.tree_at(Revision::of_commit(revision.commit()), place.clone(), depth + 1).await
 }
 
 /// The submodules that `.gitmodules` declares and that are really there, with their addresses and commits.
@@ -93,10 +85,7 @@ fn declared(tree: &GitTree, remote: &Remote) -> Result<Vec<(TreePath, String, Co
     }
     if found.len() > MAX_COUNT {
         let problem = format!("it has {} submodules, more than {MAX_COUNT}", found.len());
-        return Err(Error::Configuration {
-            url: remote.url.to_string(),
-            problem,
-        });
+        return Err(Error::Configuration { url: remote.url.to_string(), problem });
     }
     Ok(found)
 }
@@ -141,11 +130,7 @@ fn parse_value(text: &str) -> String {
             other => value.push(other),
         }
     }
-    if quoted {
-        value
-    } else {
-        value.trim_end().to_owned()
-    }
+    if quoted { value } else { value.trim_end().to_owned() }
 }
 
 #[cfg(test)]
@@ -156,10 +141,8 @@ mod tests {
     fn gitmodules() {
         let text = "# comment\n[submodule \"lib\"]\n\tpath = vendor/lib\n\turl = ../lib.git # here\n\tbranch = main\n\
                     [other]\n path = x\n[submodule \"b\"]\nurl=\"https://h/b;c\"\nPath = \"a \\\"b\\\"\"\n[Submodule \"c\"]\n";
-        let declaration = |path: &str, url: &str| Declaration {
-            path: Some(path.into()),
-            url: Some(url.into()),
-        };
+        let declaration =
+            |path: &str, url: &str| Declaration { path: Some(path.into()), url: Some(url.into()) };
         let expected = [
             declaration("vendor/lib", "../lib.git"),
             declaration("a \"b\"", "https://h/b;c"),

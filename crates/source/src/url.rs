@@ -88,9 +88,7 @@ impl RemoteUrl {
     /// Parses an address.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         if let Some(character) = text.chars().find(|it| it.is_control() || it.is_whitespace()) {
-            return Err(UrlError::Character {
-                what: format!("the character {character:?}"),
-            });
+            return Err(UrlError::Character { what: format!("the character {character:?}") });
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -158,9 +156,7 @@ impl RemoteUrl {
                 "" | "." => {}
                 ".." => {
                     if parts.pop().is_none() {
-                        return Err(UrlError::Path {
-                            problem: "it climbs out of the server".into(),
-                        });
+                        return Err(UrlError::Path { problem: "it climbs out of the server".into() });
                     }
                 }
                 part => parts.push(part),
@@ -239,16 +235,10 @@ impl FromStr for RemoteUrl {
 }
 
 fn refused(scheme: &str, separator: &str) -> UrlError {
-    let harmless = scheme.len() <= 32
-        && scheme
-            .chars()
-            .all(|it| it.is_ascii_alphanumeric() || "+-.".contains(it));
+    let harmless =
+        scheme.len() <= 32 && scheme.chars().all(|it| it.is_ascii_alphanumeric() || "+-.".contains(it));
     UrlError::Scheme {
-        kind: if harmless {
-            format!("{scheme}{separator}")
-        } else {
-            "this scheme".to_owned()
-        },
+        kind: if harmless { format!("{scheme}{separator}") } else { "this scheme".to_owned() },
     }
 }
 
@@ -281,29 +271,14 @@ fn parse_hierarchical(scheme: Scheme, rest: &str) -> Result<RemoteUrl, UrlError>
         Scheme::Http | Scheme::Https => percent_encode(path.trim_end_matches('/')),
         Scheme::Ssh => path.trim_end_matches('/').to_owned(),
     };
-    let url = RemoteUrl {
-        scheme,
-        user,
-        host,
-        port,
-        path: Path::Absolute(path),
-    };
-    let usual = RemoteUrl {
-        port: None,
-        ..url.clone()
-    }
-    .port();
-    Ok(RemoteUrl {
-        port: url.port.filter(|port| *port != usual),
-        ..url
-    })
+    let url = RemoteUrl { scheme, user, host, port, path: Path::Absolute(path) };
+    let usual = RemoteUrl { port: None, ..url.clone() }.port();
+    Ok(RemoteUrl { port: url.port.filter(|port| *port != usual), ..url })
 }
 
 fn parse_scp(text: &str) -> Result<RemoteUrl, UrlError> {
     // A path of this machine: absolute, relative, or of Windows.
-    let local = || UrlError::Scheme {
-        kind: "a path without a host".to_owned(),
-    };
+    let local = || UrlError::Scheme { kind: "a path without a host".to_owned() };
     let (user, rest) = text.split_once('@').ok_or_else(local)?;
     if user.contains('/') {
         return Err(local());
@@ -323,13 +298,7 @@ fn parse_scp(text: &str) -> Result<RemoteUrl, UrlError> {
     } else {
         Path::Home(trimmed.to_owned())
     };
-    Ok(RemoteUrl {
-        scheme: Scheme::Ssh,
-        user: Some(parse_user(user)?),
-        host,
-        port: None,
-        path,
-    })
+    Ok(RemoteUrl { scheme: Scheme::Ssh, user: Some(parse_user(user)?), host, port: None, path })
 }
 
 fn parse_user(text: &str) -> Result<String, UrlError> {
@@ -340,9 +309,7 @@ fn parse_user(text: &str) -> Result<String, UrlError> {
     let good = !user.is_empty()
         && user.len() <= 256
         && !user.starts_with('-')
-        && user
-            .chars()
-            .all(|it| it.is_ascii_graphic() && !"/:[]".contains(it));
+        && user.chars().all(|it| it.is_ascii_graphic() && !"/:[]".contains(it));
     if good { Ok(user) } else { Err(UrlError::User) }
 }
 
@@ -350,22 +317,13 @@ fn parse_host(text: &str) -> Result<Host, UrlError> {
     let good = !text.is_empty()
         && text.len() <= 253
         && !text.starts_with(['-', '.'])
-        && text
-            .chars()
-            .all(|it| it.is_ascii_alphanumeric() || "-._".contains(it));
-    if good {
-        Ok(Host::Name(text.trim_end_matches('.').to_ascii_lowercase()))
-    } else {
-        Err(UrlError::Host)
-    }
+        && text.chars().all(|it| it.is_ascii_alphanumeric() || "-._".contains(it));
+    if good { Ok(Host::Name(text.trim_end_matches('.').to_ascii_lowercase())) } else { Err(UrlError::Host) }
 }
 
 fn parse_port(text: &str) -> Result<u16, UrlError> {
     let digits = text.chars().all(|it| it.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|port| digits && *port != 0)
-        .ok_or(UrlError::Port)
+    text.parse().ok().filter(|port| digits && *port != 0).ok_or(UrlError::Port)
 }
 
 fn check_path(path: &str) -> Result<(), UrlError> {
@@ -382,20 +340,12 @@ fn check_path(path: &str) -> Result<(), UrlError> {
     } else {
         return Ok(());
     };
-    Err(UrlError::Path {
-        problem: problem.into(),
-    })
+    Err(UrlError::Path { problem: problem.into() })
 }
 
 fn percent_encode(path: &str) -> String {
     path.bytes()
-        .map(|byte| {
-            if byte.is_ascii() {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
+        .map(|byte| if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
 
@@ -407,10 +357,7 @@ fn percent_decode(text: &str) -> Option<String> {
             bytes.push(byte);
             continue;
         }
-        let (high, low) = (
-            char::from(rest.next()?).to_digit(16)?,
-            char::from(rest.next()?).to_digit(16)?,
-        );
+        let (high, low) = (char::from(rest.next()?).to_digit(16)?, char::from(rest.next()?).to_digit(16)?);
         bytes.push(u8::try_from(high * 16 + low).ok()?);
     }
     String::from_utf8(bytes).ok()

@@ -26,10 +26,7 @@ impl Usage {
     /// Begins to use a commit.
     pub(crate) fn begin(self: &Arc<Self>, commit: CommitId) -> InUse {
         *lock(&self.live).entry(commit).or_default() += 1;
-        InUse {
-            usage: Arc::clone(self),
-            commit,
-        }
+        InUse { usage: Arc::clone(self), commit }
     }
 
     /// Notes a commit that somebody was told about, and so may come to read.
@@ -44,11 +41,7 @@ impl Usage {
 
     /// The commits that must stay.
     pub(crate) fn commits(&self) -> Vec<CommitId> {
-        lock(&self.live)
-            .keys()
-            .chain(lock(&self.recent).iter())
-            .copied()
-            .collect()
+        lock(&self.live).keys().chain(lock(&self.recent).iter()).copied().collect()
     }
 }
 

@@ -55,9 +55,6 @@ pub(crate) struct Report {
 impl Request {
     /// Settings that the owner should have refused already.
     pub(crate) fn configuration_error(&self, problem: &str) -> Error {
-        Error::Configuration {
-            url: self.url.clone(),
-            problem: problem.to_owned(),
-        }
+        Error::Configuration { url: self.url.clone(), problem: problem.to_owned() }
     }
 }

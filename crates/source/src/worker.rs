@@ -30,10 +30,7 @@ use store::Store;
 pub const ROLE: &str = "git";
 
 /// All branches and tags. What stands after the colon is a form that a pattern needs; nothing is written there.
-const EVERYTHING: [&str; 2] = [
-    "refs/heads/*:refs/tiphys-all/heads/*",
-    "refs/tags/*:refs/tiphys-all/tags/*",
-];
+const EVERYTHING: [&str; 2] = ["refs/heads/*:refs/tiphys-all/heads/*", "refs/tags/*:refs/tiphys-all/tags/*"];
 
 /// The home directory of a worker: its working directory, whatever that is at the moment. libgit2 looks for
 /// `~/.ssh/known_hosts` to choose the type of host key that it asks a server for, so each request gets its own.
@@ -67,20 +64,10 @@ fn look(request: &Request, chains: &Chains) -> Result<Report, Error> {
 
 fn attempt(request: &Request, store: &Store, chains: &Chains) -> Result<Report, Failure> {
     store.write_known_hosts(request)?;
-    let mut fetches = Fetches {
-        request,
-        store,
-        chains,
-        count: 0,
-        received_bytes: 0,
-    };
+    let mut fetches = Fetches { request, store, chains, count: 0, received_bytes: 0 };
     let session = fetches.connect()?;
     let refs = Refs::read(session.list()?, &request.url).map_err(Failure::Error)?;
-    let resolved: Vec<_> = request
-        .wants
-        .iter()
-        .map(|spec| refs.resolve(spec, &request.url))
-        .collect();
+    let resolved: Vec<_> = request.wants.iter().map(|spec| refs.resolve(spec, &request.url)).collect();
 
     let mut missing: Vec<&str> = resolved
         .iter()
@@ -108,12 +95,7 @@ fn attempt(request: &Request, store: &Store, chains: &Chains) -> Result<Report, 
         let current = answers.iter().flatten().map(Revision::commit);
         store.tidy(&current.chain(request.keep.iter().copied()).collect())?;
     }
-    Ok(Report {
-        refs_digest: refs.digest(),
-        answers,
-        received_bytes,
-        fetches: count,
-    })
+    Ok(Report { refs_digest: refs.digest(), answers, received_bytes, fetches: count })
 }
 
 /// The fetches of one request.
@@ -195,11 +177,7 @@ impl<'a> Fetches<'a> {
             Err(other) => return Err(other),
         }
         let session = self.connect()?;
-        let depth = if self.store.is_shallow() {
-            Depth::Unshallow
-        } else {
-            Depth::Full
-        };
+        let depth = if self.store.is_shallow() { Depth::Unshallow } else { Depth::Full };
         self.download(session, &EVERYTHING, depth)
     }
 
@@ -207,7 +185,6 @@ impl<'a> Fetches<'a> {
         let result = session.download(names, depth);
         self.received_bytes += session.received_bytes();
         self.count += 1;
-        result?;
-        self.store.weigh()
+        result
     }
 }

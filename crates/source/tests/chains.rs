@@ -1,9 +1,5 @@
 //! Certificates as private authorities really issue them: with intermediates, or by a server for itself.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a step that fails here is a test that fails"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails here is a test that fails")]
 
 mod support;
 
@@ -28,9 +24,7 @@ struct Presented {
 /// Puts TLS in front of a server that speaks http; gives the port.
 async fn front(upstream: &GitServer, presented: &Presented) -> u16 {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let chain = CertificateDer::pem_slice_iter(presented.chain.as_bytes())
-        .map(Result::unwrap)
-        .collect();
+    let chain = CertificateDer::pem_slice_iter(presented.chain.as_bytes()).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(presented.key.serialize_pem().as_bytes()).unwrap();
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -100,19 +94,10 @@ async fn the_chain_of_the_server_is_used() {
     let middle =
         CertifiedIssuer::signed_by(authority("middle"), KeyPair::generate().unwrap(), &root).unwrap();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(["127.0.0.1".to_owned()])
-        .unwrap()
-        .signed_by(&key, &middle)
-        .unwrap()
-        .pem();
-    let whole = Presented {
-        chain: format!("{leaf}{}", middle.pem()),
-        key,
-    };
-    let alone = Presented {
-        chain: leaf,
-        key: KeyPair::from_pem(&whole.key.serialize_pem()).unwrap(),
-    };
+    let leaf =
+        CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &middle).unwrap().pem();
+    let whole = Presented { chain: format!("{leaf}{}", middle.pem()), key };
+    let alone = Presented { chain: leaf, key: KeyPair::from_pem(&whole.key.serialize_pem()).unwrap() };
     let both = format!("{}{}", root.pem(), middle.pem());
     let not_issued = Err("it was not issued by a certificate in ca.crt");
 
@@ -139,39 +124,21 @@ async fn a_server_may_be_its_own_authority_if_it_is_exactly_that() {
         parameters.is_ca = is_ca;
         parameters.distinguished_name.push(DnType::CommonName, host);
         parameters.not_after = date_time_ymd(year, 1, 1);
-        Presented {
-            chain: parameters.self_signed(&key).unwrap().pem(),
-            key,
-        }
+        Presented { chain: parameters.self_signed(&key).unwrap().pem(), key }
     };
     let ca = || IsCa::Ca(BasicConstraints::Unconstrained);
     let other = own(ca(), "127.0.0.1", 4000).chain;
     for (presented, authority, expected, case) in [
         (own(ca(), "127.0.0.1", 4000), None, Ok(()), "authority"),
-        (
-            own(IsCa::ExplicitNoCa, "127.0.0.1", 4000),
-            None,
-            Ok(()),
-            "no authority",
-        ),
-        (
-            own(ca(), "127.0.0.1", 2020),
-            None,
-            Err("it has expired"),
-            "expired",
-        ),
+        (own(IsCa::ExplicitNoCa, "127.0.0.1", 4000), None, Ok(()), "no authority"),
+        (own(ca(), "127.0.0.1", 2020), None, Err("it has expired"), "expired"),
         (
             own(ca(), "git.example.com", 4000),
             None,
             Err("it was issued for another host name"),
             "another name",
         ),
-        (
-            own(ca(), "127.0.0.1", 4000),
-            Some(other),
-            Err(""),
-            "somebody else's",
-        ),
+        (own(ca(), "127.0.0.1", 4000), Some(other), Err(""), "somebody else's"),
     ] {
         let port = front(&server, &presented).await;
         let authority = authority.unwrap_or_else(|| presented.chain.clone());

@@ -1,9 +1,5 @@
 //! Servers that hang, trickle, lie or never end, and what others notice of it: nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a step that fails here is a test that fails"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails here is a test that fails")]
 
 mod support;
 
@@ -19,22 +15,13 @@ async fn every_fault_has_a_clear_end() {
     let repo = server.create_repo("r", Auth::Anonymous);
     repo.commit_file("main", "file", "1");
     let fixture = Fixture::new();
-    let remote = Remote {
-        timeout: Duration::from_secs(2),
-        ..remote(&repo)
-    };
+    let remote = Remote { timeout: Duration::from_secs(2), ..remote(&repo) };
     let main = fixture.mirrors.track(&remote, &RevisionSpec::Default).unwrap();
     let revision = main.resolve().await.unwrap();
     repo.commit_file("main", "file", "2");
     for (fault, expected) in [
-        (
-            GitFault::Hang,
-            "did not answer in full within 2 s (it was to list its branches and tags); check",
-        ),
-        (
-            GitFault::Trickle(Duration::from_secs(1)),
-            "did not answer in full within 2 s",
-        ),
+        (GitFault::Hang, "did not answer in full within 2 s (it was to list its branches and tags); check"),
+        (GitFault::Trickle(Duration::from_secs(1)), "did not answer in full within 2 s"),
         (GitFault::Status(500), "status 500"),
         (GitFault::Status(429), "status 429"),
         (GitFault::Status(200), "gave an answer that cannot be used"),
@@ -76,28 +63,20 @@ async fn servers_that_hang_block_nobody_else() {
         })
         .collect();
     // All of them want to be asked; half of the workers are kept for others.
-    tiphys_tests::eventually(
-        "the hanging servers are being asked",
-        Duration::from_secs(10),
-        || async {
-            let counters = fixture.mirrors.counters();
-            if counters.waiting == 20 && counters.workers_started >= 2 {
-                Ok(())
-            } else {
-                Err(format!("{counters:?}"))
-            }
-        },
-    )
+    tiphys_tests::eventually("the hanging servers are being asked", Duration::from_secs(10), || async {
+        let counters = fixture.mirrors.counters();
+        if counters.waiting == 20 && counters.workers_started >= 2 {
+            Ok(())
+        } else {
+            Err(format!("{counters:?}"))
+        }
+    })
     .await;
     for n in 2..6 {
         well.commit_file("main", "file", n.to_string());
         let started = Instant::now();
         assert_eq!(refreshed(&main, "file").await, n.to_string());
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     }
     assert!(hanging.iter().all(|it| it.known().is_none()));
 }
@@ -117,16 +96,10 @@ async fn what_is_too_large_is_refused() {
     .collect();
     repo.commit_file("main", "large", &noise);
     let fixture = Fixture::new();
-    let limited = Remote {
-        max_bytes: 4 << 20,
-        ..remote(&repo)
-    };
+    let limited = Remote { max_bytes: 4 << 20, ..remote(&repo) };
     let main = fixture.mirrors.track(&limited, &RevisionSpec::Default).unwrap();
     let error = main.resolve().await.unwrap_err();
-    assert!(
-        matches!(error, Error::TooLarge { limit: 4_194_304, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::TooLarge { limit: 4_194_304, .. }), "{error:?}");
     assert_eq!(error.class(), Class::Invalid);
     assert!(error.to_string().contains("more than 4 MiB"), "{error}");
     repo.commit("main").delete("large").finish();
@@ -142,17 +115,9 @@ async fn nobody_listens() {
         ("http://127.0.0.1:1/r.git", "cannot be reached"),
         ("http://no-such-host.invalid/r.git", "cannot be reached"),
     ] {
-        let remote = Remote {
-            url: url.parse().unwrap(),
-            ..remote(&repo)
-        };
-        let error = fixture
-            .mirrors
-            .track(&remote, &RevisionSpec::Default)
-            .unwrap()
-            .resolve()
-            .await
-            .unwrap_err();
+        let remote = Remote { url: url.parse().unwrap(), ..remote(&repo) };
+        let error =
+            fixture.mirrors.track(&remote, &RevisionSpec::Default).unwrap().resolve().await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(error.class(), Class::Transient);
     }

@@ -1,16 +1,12 @@
 //! Repositories behind `git http-backend`: what is found, what is fetched, how often the server is asked.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a step that fails here is a test that fails"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails here is a test that fails")]
 
 mod support;
 
 use std::time::Duration;
 
 use support::{Fixture, path, read, refreshed, remote};
-use tiphys_source::{Class, CommitId, Error, Remote, Revision, RevisionSpec};
+use tiphys_source::{Class, CommitId, Error, Remote, Revision, RevisionSpec, Tracked};
 use tiphys_tests::{Auth, GitServer, Service};
 use tiphys_tree::{Entry, Tree};
 
@@ -81,17 +77,8 @@ async fn what_is_not_there_is_said_so() {
     // One bad wish does not take anything from the others.
     assert!(main.refresh().await.is_ok());
 
-    let missing = Remote {
-        url: format!("{}/none.git", server.url()).parse().unwrap(),
-        ..remote(&repo)
-    };
-    let error = fixture
-        .mirrors
-        .track(&missing, &RevisionSpec::Default)
-        .unwrap()
-        .resolve()
-        .await
-        .unwrap_err();
+    let missing = Remote { url: format!("{}/none.git", server.url()).parse().unwrap(), ..remote(&repo) };
+    let error = fixture.mirrors.track(&missing, &RevisionSpec::Default).unwrap().resolve().await.unwrap_err();
     assert!(matches!(error, Error::RepositoryNotFound { .. }), "{error}");
     assert_eq!(error.class(), Class::Forbidden);
 }
@@ -116,20 +103,14 @@ async fn a_commit_is_found_without_the_help_of_the_server() {
     repo.commit_file("main", "file", "5");
     assert_eq!(refreshed(&main, "file").await, "5");
     let unreachable = fixture.track(&repo, "0123456789012345678901234567890123456789");
-    assert!(matches!(
-        unreachable.resolve().await,
-        Err(Error::RevisionNotFound { .. })
-    ));
+    assert!(matches!(unreachable.resolve().await, Err(Error::RevisionNotFound { .. })));
 }
 
 #[tokio::test]
 async fn pushes_force_pushes_and_deletions_are_followed() {
     let server = GitServer::start();
     let repo = server.create_repo("r", Auth::Anonymous);
-    repo.commit("main")
-        .write("file", "1")
-        .write("other", "same")
-        .finish();
+    repo.commit("main").write("file", "1").write("other", "same").finish();
     let fixture = Fixture::new();
     let main = fixture.track(&repo, "main");
     assert_eq!(refreshed(&main, "file").await, "1");
@@ -184,21 +165,16 @@ async fn many_who_ask_are_answered_by_few_looks() {
     repo.commit_file("main", "file", "1");
     repo.commit_file("dev", "file", "2");
     let fixture = Fixture::new();
-    let tracked: Vec<_> = (0..100)
-        .map(|n| fixture.track(&repo, if n % 2 == 0 { "main" } else { "dev" }))
-        .collect();
-    futures::future::try_join_all(tracked.iter().map(|it| it.resolve()))
-        .await
-        .unwrap();
+    let tracked: Vec<_> =
+        (0..100).map(|n| fixture.track(&repo, if n % 2 == 0 { "main" } else { "dev" })).collect();
+    futures::future::try_join_all(tracked.iter().map(Tracked::resolve)).await.unwrap();
     assert_eq!(fixture.on_disk().len(), 1);
     let counters = fixture.mirrors.counters();
     assert!(counters.looks <= 2 && counters.fetches <= 2, "{counters:?}");
 
     repo.commit_file("main", "file", "3");
     let before = fixture.mirrors.counters();
-    let revisions = futures::future::try_join_all(tracked.iter().map(|it| it.refresh()))
-        .await
-        .unwrap();
+    let revisions = futures::future::try_join_all(tracked.iter().map(Tracked::refresh)).await.unwrap();
     let after = fixture.mirrors.counters();
     assert!(after.looks - before.looks <= 2, "{before:?} {after:?}");
     assert_eq!(after.fetches - before.fetches, 1);
@@ -226,10 +202,7 @@ async fn changes_are_told_to_those_whom_they_concern() {
 
     repo.commit_file("main", "file", "2");
     fixture.mirrors.notify(main.key());
-    tokio::time::timeout(Duration::from_secs(10), of_main.changed())
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), of_main.changed()).await.unwrap().unwrap();
     let second = main.known().unwrap().unwrap();
     assert_ne!(second, first);
     assert_eq!(all.recv().await.unwrap().key, main.key());
@@ -243,19 +216,13 @@ async fn the_server_is_asked_at_the_interval() {
     let repo = server.create_repo("r", Auth::Anonymous);
     repo.commit_file("main", "file", "1");
     let fixture = Fixture::new();
-    let often = Remote {
-        interval: Duration::from_secs(1),
-        ..remote(&repo)
-    };
+    let often = Remote { interval: Duration::from_secs(1), ..remote(&repo) };
     let main = fixture.mirrors.track(&often, &RevisionSpec::Default).unwrap();
     let first = main.resolve().await.unwrap();
     let mut answers = main.subscribe();
     repo.commit_file("main", "file", "2");
     let moved = answers.wait_for(|it| it.as_ref().is_some_and(|it| it.as_ref().unwrap() != &first));
-    tokio::time::timeout(Duration::from_secs(10), moved)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), moved).await.unwrap().unwrap();
     // Without interest nobody asks.
     drop((main, answers));
     let looks = fixture.mirrors.counters().looks;
@@ -267,13 +234,8 @@ async fn the_server_is_asked_at_the_interval() {
 async fn a_large_repository_with_every_kind_of_name() {
     let server = GitServer::start();
     let repo = server.create_repo("r", Auth::Anonymous);
-    let names: Vec<String> = (0..50_000)
-        .map(|n| format!("dir {}/sub-ü/file {n}.yaml", n % 100))
-        .collect();
-    let mut commit = repo
-        .commit("main")
-        .symlink("link", "dir 1/sub-ü")
-        .write_executable("run", "x");
+    let names: Vec<String> = (0..50_000).map(|n| format!("dir {}/sub-ü/file {n}.yaml", n % 100)).collect();
+    let mut commit = repo.commit("main").symlink("link", "dir 1/sub-ü").write_executable("run", "x");
     for name in &names {
         commit = commit.write(name, name);
     }
@@ -285,23 +247,11 @@ async fn a_large_repository_with_every_kind_of_name() {
     for name in names.iter().step_by(997) {
         assert_eq!(tree.read(&path(name), 1000).unwrap(), name.as_bytes());
     }
-    assert_eq!(
-        tree.entry(&path("link")).unwrap(),
-        Some(Entry::Symlink {
-            target: "dir 1/sub-ü".to_owned()
-        })
-    );
+    assert_eq!(tree.entry(&path("link")).unwrap(), Some(Entry::Symlink { target: "dir 1/sub-ü".to_owned() }));
     assert_eq!(tree.entry(&path("run")).unwrap(), Some(Entry::File { size: 1 }));
-    let limits = tiphys_tree::Limits {
-        file_bytes: 1000,
-        files: 60_000,
-        total_bytes: 1 << 30,
-    };
+    let limits = tiphys_tree::Limits { file_bytes: 1000, files: 60_000, total_bytes: 1 << 30 };
     let view = tiphys_tree::View::new(tree, limits);
-    assert_eq!(
-        view.walk(&tiphys_tree::TreePath::root()).unwrap().len(),
-        50_000 + 500 + 1
-    );
+    assert_eq!(view.walk(&tiphys_tree::TreePath::root()).unwrap().len(), 50_000 + 500 + 1);
     // One file more is one small pack more.
     repo.commit_file("main", "dir 1/new", "n");
     let before = fixture.mirrors.counters().received_bytes;
@@ -316,26 +266,16 @@ async fn what_a_tree_holds_stays_while_mirrors_are_tidied() {
     let repo = server.create_repo("r", Auth::Anonymous);
     repo.commit_file("main", "file", "first");
     let fixture = Fixture::new();
-    let often = Remote {
-        interval: Duration::from_secs(1),
-        ..remote(&repo)
-    };
+    let often = Remote { interval: Duration::from_secs(1), ..remote(&repo) };
     let main = fixture.mirrors.track(&often, &RevisionSpec::Default).unwrap();
     let first = main.tree(&main.resolve().await.unwrap()).await.unwrap();
     for n in 0..40 {
-        repo.commit("main")
-            .write("file", n.to_string())
-            .write(&format!("more/{n}"), "x".repeat(n))
-            .finish();
+        repo.commit("main").write("file", n.to_string()).write(&format!("more/{n}"), "x".repeat(n)).finish();
         main.refresh().await.unwrap();
     }
     tiphys_tests::eventually("the packs are put together", Duration::from_secs(20), || async {
         let count = fixture.packs().len();
-        if count < 5 {
-            Ok(())
-        } else {
-            Err(format!("{count} packs"))
-        }
+        if count < 5 { Ok(()) } else { Err(format!("{count} packs")) }
     })
     .await;
     assert_eq!(first.read(&path("file"), 100).unwrap(), b"first");
@@ -359,12 +299,7 @@ async fn a_damaged_mirror_is_made_anew() {
     let git = mirror.join("git");
 
     // What a worker leaves that was killed.
-    for leftover in [
-        "HEAD.lock",
-        "shallow.lock",
-        "objects/pack/pack_git2_a1b2c3",
-        "refs/tiphys/x.lock",
-    ] {
+    for leftover in ["HEAD.lock", "shallow.lock", "objects/pack/pack_git2_a1b2c3", "refs/tiphys/x.lock"] {
         std::fs::write(git.join(leftover), "x").unwrap();
     }
     repo.commit_file("main", "file", "2");
@@ -444,15 +379,9 @@ async fn a_tag_of_something_else_is_not_a_revision() {
     let fixture = Fixture::new();
     let error = fixture.track(&repo, "blob").resolve().await.unwrap_err();
     assert!(matches!(error, Error::NotACommit { .. }), "{error}");
-    assert!(
-        error.to_string().contains("is not a commit but a blob"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("is not a commit but a blob"), "{error}");
     let unknown: CommitId = blob.parse().unwrap();
     let main = fixture.track(&repo, "main");
     let error = main.tree(&Revision::of_commit(unknown)).await.unwrap_err();
-    assert!(
-        matches!(error, Error::NotACommit { .. } | Error::RevisionNotFound { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::NotACommit { .. } | Error::RevisionNotFound { .. }), "{error}");
 }

@@ -1,9 +1,5 @@
 //! Ranges of versions, by a table.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a step that fails here is a test that fails"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails here is a test that fails")]
 
 use proptest::prelude::*;
 use semver::Version;
@@ -13,17 +9,11 @@ use tiphys_source::{RevisionSpec, VersionRange};
 fn the_table_holds() {
     let table = include_str!("data/ranges.txt");
     let mut count = 0;
-    for line in table
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
+    for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         // A range may itself contain `||`, so the columns are taken from the end.
         let mut columns = line.rsplitn(3, " | ");
-        let (outside, inside, text) = (
-            columns.next().unwrap(),
-            columns.next().unwrap(),
-            columns.next().unwrap(),
-        );
+        let (outside, inside, text) =
+            (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
         let range: VersionRange = text.parse().unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(range.as_str(), text);
         for (versions, expected) in [(inside, true), (outside, false)] {
@@ -70,10 +60,7 @@ fn revisions_as_people_write_them() {
         ("refs/heads/a/b", "branch \"a/b\""),
         ("refs/tags/v1", "tag \"v1\""),
         (commit, "commit 0123456789abcdef0123456789abcdef01234567"),
-        (
-            &commit.to_uppercase(),
-            "commit 0123456789abcdef0123456789abcdef01234567",
-        ),
+        (&commit.to_uppercase(), "commit 0123456789abcdef0123456789abcdef01234567"),
         ("semver:^1", "version range \"^1\""),
         ("semver:nonsense", "\"semver:nonsense\""),
         ("^1", "\"^1\""),
@@ -90,15 +77,9 @@ fn revisions_as_people_write_them() {
         assert!(text.parse::<tiphys_source::Revision>().is_err(), "{text}");
     }
     let revision: tiphys_source::Revision = format!("a@sha1:b@sha1:{commit}").parse().unwrap();
-    assert_eq!(
-        (revision.name(), revision.short().as_str()),
-        (Some("a@sha1:b"), "a@sha1:b@01234567")
-    );
+    assert_eq!((revision.name(), revision.short().as_str()), (Some("a@sha1:b"), "a@sha1:b@01234567"));
     let json = serde_json::to_string(&revision).unwrap();
-    assert_eq!(
-        serde_json::from_str::<tiphys_source::Revision>(&json).unwrap(),
-        revision
-    );
+    assert_eq!(serde_json::from_str::<tiphys_source::Revision>(&json).unwrap(), revision);
 }
 
 proptest! {

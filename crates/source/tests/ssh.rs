@@ -1,9 +1,5 @@
 //! Repositories behind OpenSSH's sshd.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a step that fails here is a test that fails"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails here is a test that fails")]
 
 mod support;
 
@@ -35,12 +31,7 @@ fn hashed(known_hosts: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("known_hosts");
     std::fs::write(&file, format!("{known_hosts}\n")).unwrap();
-    let output = std::process::Command::new("ssh-keygen")
-        .arg("-H")
-        .arg("-f")
-        .arg(&file)
-        .output()
-        .unwrap();
+    let output = std::process::Command::new("ssh-keygen").arg("-H").arg("-f").arg(&file).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let hashed = std::fs::read_to_string(file).unwrap();
     assert!(hashed.starts_with("|1|"), "{hashed}");
@@ -60,12 +51,7 @@ async fn keys_of_all_kinds_open_the_door() {
     repo.commit_file("main", "file", "1");
     for (kind, key) in &keys {
         let remote = with_key(&repo, key, &server.known_hosts());
-        assert_eq!(
-            content(&remote).await.unwrap(),
-            "1",
-            "{kind:?} {:?}",
-            key.passphrase()
-        );
+        assert_eq!(content(&remote).await.unwrap(), "1", "{kind:?} {:?}", key.passphrase());
     }
 }
 
@@ -76,13 +62,8 @@ async fn changes_are_fetched() {
     let repo = server.create_repo("r");
     let first = repo.commit_file("main", "file", "1");
     let fixture = Fixture::new();
-    let main = fixture
-        .mirrors
-        .track(
-            &with_key(&repo, &key, &server.known_hosts()),
-            &RevisionSpec::Default,
-        )
-        .unwrap();
+    let main =
+        fixture.mirrors.track(&with_key(&repo, &key, &server.known_hosts()), &RevisionSpec::Default).unwrap();
     for n in 2..5 {
         repo.commit_file("main", "file", n.to_string());
         assert_eq!(refreshed(&main, "file").await, n.to_string());
@@ -90,10 +71,7 @@ async fn changes_are_fetched() {
     repo.commit("main").orphan().write("file", "forced").finish();
     assert_eq!(refreshed(&main, "file").await, "forced");
     repo.set_branch("old", &first);
-    let old = fixture
-        .mirrors
-        .track(main.remote(), &RevisionSpec::parse(&first))
-        .unwrap();
+    let old = fixture.mirrors.track(main.remote(), &RevisionSpec::parse(&first)).unwrap();
     assert_eq!(read(&old, &old.resolve().await.unwrap(), "file").await, "1");
 }
 
@@ -114,21 +92,12 @@ async fn a_host_is_trusted_only_by_its_key() {
         (format!("{other_type}\n{right}"), None),
         (format!("127.0.0.* {own_key}"), None),
         (format!("{right}\n@cert-authority *.example.com {own_key}"), None),
-        (
-            elsewhere.clone(),
-            Some("is not in knownHosts; it shows the ssh-ed25519 key SHA256:"),
-        ),
+        (elsewhere.clone(), Some("is not in knownHosts; it shows the ssh-ed25519 key SHA256:")),
         (server.wrong_known_hosts(), Some("HAS CHANGED")),
         (hashed(&server.wrong_known_hosts()), Some("HAS CHANGED")),
         (other_type, Some("knownHosts has only ssh-rsa for [127.0.0.1]:")),
-        (
-            format!("{right}\n@revoked * {own_key}"),
-            Some("which line 2 of knownHosts revokes"),
-        ),
-        (
-            format!("@cert-authority * {own_key}"),
-            Some("@cert-authority, which is not supported"),
-        ),
+        (format!("{right}\n@revoked * {own_key}"), Some("which line 2 of knownHosts revokes")),
+        (format!("@cert-authority * {own_key}"), Some("@cert-authority, which is not supported")),
     ];
     for (known_hosts, expected) in cases {
         match (content(&with_key(&repo, &key, &known_hosts)).await, expected) {
@@ -142,10 +111,7 @@ async fn a_host_is_trusted_only_by_its_key() {
         }
     }
     // The advice is the line that helps.
-    let error = content(&with_key(&repo, &key, &elsewhere))
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = content(&with_key(&repo, &key, &elsewhere)).await.unwrap_err().to_string();
     let type_and_key: Vec<_> = right.split(' ').take(3).collect();
     assert!(error.contains(&type_and_key.join(" ")), "{error}");
 }
@@ -167,10 +133,7 @@ async fn keys_that_do_not_open_are_told_apart_and_not_shown() {
         (credentials(known.private(), None), true),
         (credentials("not a key", None), true),
     ] {
-        let remote = Remote {
-            credentials,
-            ..with_key(&repo, &known, &server.known_hosts())
-        };
+        let remote = Remote { credentials, ..with_key(&repo, &known, &server.known_hosts()) };
         let error = content(&remote).await.unwrap_err();
         match (&error, is_key_problem) {
             (Error::Authentication { .. }, false) | (Error::PrivateKey { .. }, true) => {}
@@ -194,8 +157,6 @@ async fn a_repository_that_is_not_there() {
     };
     let error = content(&missing).await.unwrap_err();
     assert!(matches!(error, Error::RepositoryNotFound { .. }), "{error:?}");
-    let empty = content(&with_key(&repo, &key, &server.known_hosts()))
-        .await
-        .unwrap_err();
+    let empty = content(&with_key(&repo, &key, &server.known_hosts())).await.unwrap_err();
     assert!(matches!(empty, Error::Empty { .. }), "{empty:?}");
 }

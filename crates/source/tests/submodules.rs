@@ -1,9 +1,5 @@
 //! Submodules, links and LFS pointers in real repositories, read as a renderer reads them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a step that fails here is a test that fails"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails here is a test that fails")]
 
 mod support;
 
@@ -13,15 +9,11 @@ use std::sync::Arc;
 use sha1::{Digest as _, Sha1};
 
 use support::{Fixture, path, remote};
-use tiphys_source::{Credentials, GitTree, Remote, RevisionSpec, Secret, Submodules};
+use tiphys_source::{CommitId, Credentials, GitTree, Remote, RevisionSpec, Secret, Submodules};
 use tiphys_tests::{Auth, GitServer, TestRepo};
 use tiphys_tree::{Limits, TreePath, View};
 
-const LIMITS: Limits = Limits {
-    file_bytes: 1 << 20,
-    files: 1000,
-    total_bytes: 1 << 24,
-};
+const LIMITS: Limits = Limits { file_bytes: 1 << 20, files: 1000, total_bytes: 1 << 24 };
 
 async fn tree(fixture: &Fixture, remote: &Remote) -> Arc<GitTree> {
     let tracked = fixture.mirrors.track(remote, &RevisionSpec::Default).unwrap();
@@ -57,10 +49,7 @@ async fn submodules_are_fetched_on_request_only() {
     let lib = server.create_repo("acme/lib", Auth::Anonymous);
     lib.commit("main")
         .write("file", "f")
-        .write(
-            ".gitmodules",
-            "[submodule \"i\"]\npath=inner\nurl=./../inner.git\n",
-        )
+        .write(".gitmodules", "[submodule \"i\"]\npath=inner\nurl=./../inner.git\n")
         .submodule("inner", &inner.id("main"))
         .finish();
     let repo = server.create_repo("acme/deploy", Auth::Anonymous);
@@ -69,35 +58,19 @@ async fn submodules_are_fetched_on_request_only() {
     let fixture = Fixture::new();
     let refusing = view(&fixture, &remote(&repo)).await;
     assert_eq!(refusing.read(&path("own")).unwrap(), b"own");
-    for error in [
-        refusing.read(&path("link")).unwrap_err(),
-        refusing.walk(&TreePath::root()).unwrap_err(),
-    ] {
-        assert!(
-            error.to_string().contains("vendor/lib is a Git submodule"),
-            "{error}"
-        );
+    for error in [refusing.read(&path("link")).unwrap_err(), refusing.walk(&TreePath::root()).unwrap_err()] {
+        assert!(error.to_string().contains("vendor/lib is a Git submodule"), "{error}");
     }
     assert!(server.requests(&lib).is_empty());
 
-    let wanting = Remote {
-        submodules: Submodules::Fetch,
-        ..remote(&repo)
-    };
+    let wanting = Remote { submodules: Submodules::Fetch, ..remote(&repo) };
     let fetched = view(&fixture, &wanting).await;
     assert_eq!(fetched.read(&path("vendor/lib/file")).unwrap(), b"f");
     assert_eq!(fetched.read(&path("link")).unwrap(), b"f");
     assert_eq!(fetched.read(&path("vendor/lib/inner/deep")).unwrap(), b"d");
     let files = fetched.walk(&path("vendor")).unwrap();
     let files: Vec<_> = files.iter().map(TreePath::as_str).collect();
-    assert_eq!(
-        files,
-        [
-            "vendor/lib/.gitmodules",
-            "vendor/lib/file",
-            "vendor/lib/inner/deep"
-        ]
-    );
+    assert_eq!(files, ["vendor/lib/.gitmodules", "vendor/lib/file", "vendor/lib/inner/deep"]);
     let missing = fetched.read(&path("vendor/lib/nope")).unwrap_err();
     assert_eq!(missing.to_string(), "vendor/lib/nope does not exist");
     // The other commit of the submodule changes what was read in it, and nothing else.
@@ -131,29 +104,16 @@ async fn a_submodule_that_cannot_be_had_harms_only_its_readers() {
         add_submodule(
             &repo,
             url,
-            if expected.is_empty() {
-                &commit
-            } else {
-                "0123456789012345678901234567890123456789"
-            },
+            if expected.is_empty() { &commit } else { "0123456789012345678901234567890123456789" },
         );
         let fixture = Fixture::new();
-        let view = view(
-            &fixture,
-            &Remote {
-                submodules: Submodules::Fetch,
-                ..remote(&repo)
-            },
-        )
-        .await;
+        let view = view(&fixture, &Remote { submodules: Submodules::Fetch, ..remote(&repo) }).await;
         assert_eq!(view.read(&path("own")).unwrap(), b"own", "{url}");
         match view.read(&path("vendor/lib/file")) {
             Ok(content) => assert_eq!((content.as_slice(), expected), (&b"1"[..], "")),
-            Err(error) => assert!(
-                !expected.is_empty() && chain(&error).contains(expected),
-                "{url}: {}",
-                chain(&error)
-            ),
+            Err(error) => {
+                assert!(!expected.is_empty() && chain(&error).contains(expected), "{url}: {}", chain(&error));
+            }
         }
     }
 }
@@ -170,14 +130,8 @@ async fn credentials_go_to_the_same_server_only() {
     stranger.commit_file("main", "file", "t");
     let repo = here.create_repo("r", auth);
     let fixture = Fixture::new();
-    let credentials = Credentials::Bearer {
-        token: Secret::new(token),
-    };
-    let remote = Remote {
-        submodules: Submodules::Fetch,
-        credentials,
-        ..remote(&repo)
-    };
+    let credentials = Credentials::Bearer { token: Secret::new(token) };
+    let remote = Remote { submodules: Submodules::Fetch, credentials, ..remote(&repo) };
 
     add_submodule(&repo, "../sibling.git", &sibling.id("main"));
     let first = view(&fixture, &remote).await;
@@ -189,10 +143,7 @@ async fn credentials_go_to_the_same_server_only() {
     let second = View::new(tracked.tree(&revision).await.unwrap(), LIMITS);
     assert!(second.read(&path("vendor/lib/file")).is_err());
     let requests = there.requests(&stranger);
-    assert!(
-        !requests.is_empty() && requests.iter().all(|it| it.authorization.is_none()),
-        "{requests:?}"
-    );
+    assert!(!requests.is_empty() && requests.iter().all(|it| it.authorization.is_none()), "{requests:?}");
 }
 
 #[tokio::test]
@@ -205,14 +156,7 @@ async fn repositories_inside_themselves_have_an_end() {
         add_submodule(&repo, "../r.git", &commit);
     }
     let fixture = Fixture::new();
-    let view = view(
-        &fixture,
-        &Remote {
-            submodules: Submodules::Fetch,
-            ..remote(&repo)
-        },
-    )
-    .await;
+    let view = view(&fixture, &Remote { submodules: Submodules::Fetch, ..remote(&repo) }).await;
     assert_eq!(view.read(&path("vendor/lib/own")).unwrap(), b"own");
     let deep = path("vendor/lib/vendor/lib/vendor/lib/vendor/lib/vendor/lib/own");
     assert!(chain(&view.read(&deep).unwrap_err()).contains("nested more than 4 deep"));
@@ -291,17 +235,10 @@ fn store_bomb(repo: &TestRepo, size: usize) -> [String; 2] {
     pack.extend(checksum);
     let file = repo.path().join("bomb.pack");
     std::fs::write(&file, pack).unwrap();
-    let index = repo
-        .path()
-        .join("objects/pack/pack-0123456789012345678901234567890123456789.idx");
+    let index = repo.path().join("objects/pack/pack-0123456789012345678901234567890123456789.idx");
     std::fs::copy(&file, index.with_extension("pack")).unwrap();
-    repo.git(&[
-        "index-pack",
-        "-o",
-        index.to_str().unwrap(),
-        index.with_extension("pack").to_str().unwrap(),
-    ]);
-    [large, name(b"abc")].map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect())
+    repo.git(&["index-pack", "-o", index.to_str().unwrap(), index.with_extension("pack").to_str().unwrap()]);
+    [large, name(b"abc")].map(|id| CommitId::from_bytes(id.into()).to_string())
 }
 
 #[tokio::test]
@@ -312,53 +249,26 @@ async fn a_small_file_that_needs_a_large_one_is_not_read() {
     let [large, small] = store_bomb(&repo, 100 << 20);
     repo.git(&["read-tree", "main"]);
     for (id, name) in [(&large, "large"), (&small, "small")] {
-        repo.git(&[
-            "update-index",
-            "--add",
-            "--cacheinfo",
-            &format!("100644,{id},{name}"),
-        ]);
+        repo.git(&["update-index", "--add", "--cacheinfo", &format!("100644,{id},{name}")]);
     }
     let tree = repo.git(&["write-tree"]);
-    let commit = repo.git(&[
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@h",
-        "commit-tree",
-        "-m",
-        "bomb",
-        &tree,
-    ]);
+    let commit = repo.git(&["-c", "user.name=t", "-c", "user.email=t@h", "commit-tree", "-m", "bomb", &tree]);
     repo.git(&["update-ref", "refs/heads/main", &commit]);
 
     let fixture = Fixture::new();
     let view = view(&fixture, &remote(&repo)).await;
     assert_eq!(view.read(&path("harmless")).unwrap(), b"h");
     let error = view.read(&path("small")).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("small cannot be read: it is stored as a difference"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("small cannot be read: it is stored as a difference"), "{error}");
     assert_eq!(error.class(), tiphys_tree::Class::Invalid);
-    assert!(
-        view.read(&path("large"))
-            .unwrap_err()
-            .to_string()
-            .contains("more than the limit")
-    );
+    assert!(view.read(&path("large")).unwrap_err().to_string().contains("more than the limit"));
 }
 
 #[tokio::test]
 async fn a_file_over_the_limit_is_not_read() {
     let server = GitServer::start();
     let repo = server.create_repo("r", Auth::Anonymous);
-    repo.commit("main")
-        .write("large", vec![b'x'; 100 << 20])
-        .write("small", "s")
-        .finish();
+    repo.commit("main").write("large", vec![b'x'; 100 << 20]).write("small", "s").finish();
     let fixture = Fixture::new();
     let view = view(&fixture, &remote(&repo)).await;
     let error = view.read(&path("large")).unwrap_err();

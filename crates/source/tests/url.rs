@@ -14,20 +14,8 @@ fn accepted() {
             "git.example.com",
             443,
         ),
-        (
-            "HTTPS://Git.Example.COM./a/",
-            "https://git.example.com/a",
-            Scheme::Https,
-            "git.example.com",
-            443,
-        ),
-        (
-            "https://git.example.com:443/a",
-            "https://git.example.com/a",
-            Scheme::Https,
-            "git.example.com",
-            443,
-        ),
+        ("HTTPS://Git.Example.COM./a/", "https://git.example.com/a", Scheme::Https, "git.example.com", 443),
+        ("https://git.example.com:443/a", "https://git.example.com/a", Scheme::Https, "git.example.com", 443),
         (
             "https://git.example.com:8443/a",
             "https://git.example.com:8443/a",
@@ -50,21 +38,9 @@ fn accepted() {
             443,
         ),
         ("http://h/a", "http://h/a", Scheme::Http, "h", 80),
-        (
-            "http://[::1]:8080/a",
-            "http://[::1]:8080/a",
-            Scheme::Http,
-            "::1",
-            8080,
-        ),
+        ("http://[::1]:8080/a", "http://[::1]:8080/a", Scheme::Http, "::1", 8080),
         ("ssh://git@h/a.git", "ssh://git@h/a.git", Scheme::Ssh, "h", 22),
-        (
-            "ssh://git@h:2222/~/a",
-            "ssh://git@h:2222/~/a",
-            Scheme::Ssh,
-            "h",
-            2222,
-        ),
+        ("ssh://git@h:2222/~/a", "ssh://git@h:2222/~/a", Scheme::Ssh, "h", 2222),
         ("git+ssh://h/a", "ssh://h/a", Scheme::Ssh, "h", 22),
         (
             "git@github.com:acme/deploy.git",
@@ -78,11 +54,7 @@ fn accepted() {
     ] {
         let url = RemoteUrl::parse(text).unwrap();
         assert_eq!(url.to_string(), shown, "{text}");
-        assert_eq!(
-            (url.scheme(), url.host().as_str(), url.port()),
-            (scheme, host, port),
-            "{text}"
-        );
+        assert_eq!((url.scheme(), url.host().as_str(), url.port()), (scheme, host, port), "{text}");
         assert!(!format!("{url:?}").contains("token"));
     }
 }

@@ -52,11 +52,7 @@ impl Authority {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider)
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self {
-            certificates,
-            roots,
-            verifier,
-        })
+        Ok(Self { certificates, roots, verifier })
     }
 
     /// Verifies the certificate that a server presented: issued by one of ours, for this host, valid now.
@@ -76,12 +72,8 @@ impl Authority {
             Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
             other => return other.map_err(|error| describe(&error)),
         }
-        let chain = self
-            .fetch_chain(&name, &place)
-            .map_err(|error| error.to_string())?;
-        let result = self
-            .verify_with(&certificate, &chain, &name)
-            .map_err(|error| describe(&error));
+        let chain = self.fetch_chain(&name, &place).map_err(|error| error.to_string())?;
+        let result = self.verify_with(&certificate, &chain, &name).map_err(|error| describe(&error));
         chains.0.borrow_mut().insert(place, chain);
         result
     }
@@ -94,8 +86,7 @@ impl Authority {
     ) -> Result<(), rustls::Error> {
         let intermediates: Vec<_> = self.certificates.iter().chain(chain).cloned().collect();
         let verified =
-            self.verifier
-                .verify_server_cert(certificate, &intermediates, name, &[], UnixTime::now());
+            self.verifier.verify_server_cert(certificate, &intermediates, name, &[], UnixTime::now());
         match verified {
             // A server that is its own authority, as `openssl req -x509` makes it. It is trusted if it is exactly the
             // certificate that we were given; its dates were checked before this error is raised.

@@ -62,22 +62,18 @@ impl Failure {
                 Self::NotOurRef(detail)
             }
             _ if says("failed to start ssh session") => Self::NoSsh(detail),
-            _ if says("cannot redirect") => Self::Error(Error::Redirected {
-                url,
-                detail: redirection(&detail),
-            }),
-            (ErrorCode::Certificate, _) | (_, ErrorClass::Ssl) => Self::Error(Error::Certificate {
-                host: request.host.clone(),
-                detail,
-            }),
-            (ErrorCode::Auth, _) => Self::Error(Error::Authentication {
-                url,
-                detail: authentication(&detail),
-            }),
-            (_, ErrorClass::NoMemory) => Self::Error(Error::Budget {
-                url,
-                detail: "it needs too much memory".to_owned(),
-            }),
+            _ if says("cannot redirect") => {
+                Self::Error(Error::Redirected { url, detail: redirection(&detail) })
+            }
+            (ErrorCode::Certificate, _) | (_, ErrorClass::Ssl) => {
+                Self::Error(Error::Certificate { host: request.host.clone(), detail })
+            }
+            (ErrorCode::Auth, _) => {
+                Self::Error(Error::Authentication { url, detail: authentication(&detail) })
+            }
+            (_, ErrorClass::NoMemory) => {
+                Self::Error(Error::Budget { url, detail: "it needs too much memory".to_owned() })
+            }
             (_, ErrorClass::Http) => Self::Error(of_http(url, &detail)),
             _ if says("repository not found")
                 || says("does not appear to be a git repository")
@@ -105,18 +101,15 @@ impl Failure {
         let url = request.url.clone();
         match self {
             Self::Error(error) => error,
-            Self::Damaged(detail) | Self::Disk(detail) => Error::Mirror {
-                url,
-                detail: harmless(&detail, request),
-            },
-            Self::NoShallow => Error::Server {
-                url,
-                detail: "it can hand out neither a commit nor its history".to_owned(),
-            },
-            Self::NoSingleCommit => Error::Server {
-                url,
-                detail: "it does not hand out this commit".to_owned(),
-            },
+            Self::Damaged(detail) | Self::Disk(detail) => {
+                Error::Mirror { url, detail: harmless(&detail, request) }
+            }
+            Self::NoShallow => {
+                Error::Server { url, detail: "it can hand out neither a commit nor its history".to_owned() }
+            }
+            Self::NoSingleCommit => {
+                Error::Server { url, detail: "it does not hand out this commit".to_owned() }
+            }
             Self::NoSsh(detail) => Error::Unreachable { url, detail },
             Self::NotOurRef(detail) => Error::Server { url, detail },
         }
@@ -124,27 +117,15 @@ impl Failure {
 }
 
 fn of_http(url: String, detail: &str) -> Error {
-    let status = detail
-        .rsplit_once("status code: ")
-        .and_then(|(_, code)| code.trim().parse::<u16>().ok());
+    let status = detail.rsplit_once("status code: ").and_then(|(_, code)| code.trim().parse::<u16>().ok());
     match status {
-        Some(code @ (401 | 403 | 407)) => Error::Authentication {
-            url,
-            detail: format!("status {code}"),
-        },
+        Some(code @ (401 | 403 | 407)) => Error::Authentication { url, detail: format!("status {code}") },
         Some(404 | 410) => Error::RepositoryNotFound { url },
-        Some(code) => Error::Server {
-            url,
-            detail: format!("status {code}"),
-        },
-        None if detail.contains("content-type") => Error::Server {
-            url,
-            detail: format!("it is not a smart Git server ({detail})"),
-        },
-        None => Error::Server {
-            url,
-            detail: detail.to_owned(),
-        },
+        Some(code) => Error::Server { url, detail: format!("status {code}") },
+        None if detail.contains("content-type") => {
+            Error::Server { url, detail: format!("it is not a smart Git server ({detail})") }
+        }
+        None => Error::Server { url, detail: detail.to_owned() },
     }
 }
 
@@ -161,35 +142,21 @@ fn of_ssh(url: String, detail: String) -> Error {
 
 /// libgit2 says "authentication required but no callback set" whether credentials were sent or not.
 fn authentication(detail: &str) -> String {
-    if detail.contains("no callback set") {
-        "it asks for other ones".to_owned()
-    } else {
-        detail.to_owned()
-    }
+    if detail.contains("no callback set") { "it asks for other ones".to_owned() } else { detail.to_owned() }
 }
 
 fn redirection(detail: &str) -> String {
-    let places = detail
-        .split_once("cannot redirect ")
-        .map_or(detail, |(_, places)| places);
+    let places = detail.split_once("cannot redirect ").map_or(detail, |(_, places)| places);
     places.replace('\'', "")
 }
 
 /// A foreign text without secrets, control characters and length.
 fn harmless(text: &str, request: &Request) -> String {
     let mut text = text.to_owned();
-    for secret in request
-        .authentication
-        .secrets()
-        .into_iter()
-        .filter(|it| it.len() >= 4)
-    {
+    for secret in request.authentication.secrets().into_iter().filter(|it| it.len() >= 4) {
         text = text.replace(secret, "(hidden)");
     }
-    let text: String = text
-        .chars()
-        .map(|it| if it.is_control() { ' ' } else { it })
-        .take(MAX_DETAIL)
-        .collect();
+    let text: String =
+        text.chars().map(|it| if it.is_control() { ' ' } else { it }).take(MAX_DETAIL).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

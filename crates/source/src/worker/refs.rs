@@ -42,10 +42,7 @@ impl Refs {
             };
             refs.add(&name, head.oid(), || head.symref_target().map(str::to_owned));
             if refs.branches.len() + refs.tags.len() > MAX_REFS {
-                return Err(Error::TooManyRefs {
-                    url: url.to_owned(),
-                    limit: MAX_REFS,
-                });
+                return Err(Error::TooManyRefs { url: url.to_owned(), limit: MAX_REFS });
             }
         }
         Ok(refs)
@@ -110,10 +107,7 @@ impl Refs {
             return Some(found);
         }
         let revision = Revision::named("HEAD", CommitId::from_oid(*oid)?);
-        Some(Resolved {
-            revision,
-            reference: Some("HEAD".to_owned()),
-        })
+        Some(Resolved { revision, reference: Some("HEAD".to_owned()) })
     }
 
     fn branch(&self, name: &str) -> Option<Resolved> {
@@ -133,10 +127,7 @@ impl Refs {
     }
 
     fn highest(&self, range: &VersionRange) -> Option<Resolved> {
-        let versions = self
-            .tags
-            .keys()
-            .filter_map(|tag| version_of_tag(tag).map(|version| (version, tag)));
+        let versions = self.tags.keys().filter_map(|tag| version_of_tag(tag).map(|version| (version, tag)));
         let (_, tag) = versions.filter(|(version, _)| range.contains(version)).max()?;
         self.tag(tag)
     }
@@ -149,34 +140,23 @@ impl Refs {
             .find(|(_, oid)| points_here(oid))
             .map(|(name, _)| format!("refs/heads/{name}"));
         let tag = || {
-            self.tags
-                .iter()
-                .find(|(_, oid)| points_here(oid))
-                .map(|(name, _)| format!("refs/tags/{name}"))
+            self.tags.iter().find(|(_, oid)| points_here(oid)).map(|(name, _)| format!("refs/tags/{name}"))
         };
-        Resolved {
-            revision: Revision::of_commit(commit),
-            reference: branch.or_else(tag),
-        }
+        Resolved { revision: Revision::of_commit(commit), reference: branch.or_else(tag) }
     }
 
     fn hint(&self, spec: &RevisionSpec) -> String {
         match spec {
             RevisionSpec::Range(_) if self.tags.is_empty() => "it has no tags at all".to_owned(),
-            RevisionSpec::Range(range) => format!(
-                "none of its {} tags is a version in {:?}",
-                self.tags.len(),
-                range.as_str()
-            ),
+            RevisionSpec::Range(range) => {
+                format!("none of its {} tags is a version in {:?}", self.tags.len(), range.as_str())
+            }
             RevisionSpec::Name(name)
                 if (7..40).contains(&name.len()) && name.bytes().all(|it| it.is_ascii_hexdigit()) =>
             {
                 "if this is a shortened commit, give all of its 40 digits".to_owned()
             }
-            _ => match self
-                .default_branch()
-                .and_then(|it| it.revision.name().map(str::to_owned))
-            {
+            _ => match self.default_branch().and_then(|it| it.revision.name().map(str::to_owned)) {
                 Some(default) => format!("push it, or name another one (its main branch is {default:?})"),
                 None => "push it, or name another one".to_owned(),
             },
@@ -277,16 +257,8 @@ mod tests {
 
     #[test]
     fn the_digest_changes_with_every_push_only() {
-        let one = refs(&[
-            ("refs/heads/main", 1),
-            ("refs/tags/a", 2),
-            ("refs/pull/1/head", 3),
-        ]);
-        let same = refs(&[
-            ("refs/tags/a", 2),
-            ("refs/pull/1/head", 4),
-            ("refs/heads/main", 1),
-        ]);
+        let one = refs(&[("refs/heads/main", 1), ("refs/tags/a", 2), ("refs/pull/1/head", 3)]);
+        let same = refs(&[("refs/tags/a", 2), ("refs/pull/1/head", 4), ("refs/heads/main", 1)]);
         assert_eq!(one.digest(), same.digest());
         for other in [
             [("refs/heads/main", 2), ("refs/tags/a", 2)],

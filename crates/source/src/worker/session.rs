@@ -63,15 +63,8 @@ impl<'a> Session<'a> {
         if let Authentication::Header(line) = &request.authentication {
             options.custom_headers(&[line]);
         }
-        let remote = repository
-            .remote_anonymous(&request.address)
-            .map_err(|error| Failure::local(&error))?;
-        let mut session = Self {
-            remote,
-            options,
-            notes,
-            request,
-        };
+        let remote = repository.remote_anonymous(&request.address).map_err(|error| Failure::local(&error))?;
+        let mut session = Self { remote, options, notes, request };
         tiphys_worker::note("it was to list its branches and tags");
         session.fetch(&[NOTHING])?;
         Ok(session)
@@ -119,18 +112,8 @@ fn callbacks(
 ) -> Result<RemoteCallbacks<'static>, Failure> {
     let mut callbacks = RemoteCallbacks::new();
     limit_bytes(&mut callbacks, request, notes);
-    if let Authentication::SshKey {
-        user,
-        private_key,
-        passphrase,
-    } = &request.authentication
-    {
-        offer_key(
-            &mut callbacks,
-            request,
-            notes,
-            (user, private_key, passphrase.as_deref()),
-        );
+    if let Authentication::SshKey { user, private_key, passphrase } = &request.authentication {
+        offer_key(&mut callbacks, request, notes, (user, private_key, passphrase.as_deref()));
     }
     match request.scheme {
         Scheme::Ssh => check_host_key(&mut callbacks, request, notes)?,
@@ -145,10 +128,7 @@ fn limit_bytes(callbacks: &mut RemoteCallbacks<'static>, request: &Request, note
         let received = u64::try_from(progress.received_bytes()).unwrap_or(u64::MAX);
         notes.received_bytes.set(received);
         if received > limit {
-            notes.refuse(Error::TooLarge {
-                url: url.clone(),
-                limit,
-            });
+            notes.refuse(Error::TooLarge { url: url.clone(), limit });
         }
         received <= limit
     });
@@ -161,11 +141,8 @@ fn offer_key(
     (user, private_key, passphrase): (&str, &str, Option<&str>),
 ) {
     let (notes, url) = (Rc::clone(notes), request.url.clone());
-    let (user, private_key, passphrase) = (
-        user.to_owned(),
-        private_key.to_owned(),
-        passphrase.map(str::to_owned),
-    );
+    let (user, private_key, passphrase) =
+        (user.to_owned(), private_key.to_owned(), passphrase.map(str::to_owned));
     callbacks.credentials(move |_, name, allowed| {
         let user = name.unwrap_or(&user);
         if allowed.contains(CredentialType::USERNAME) {
@@ -174,10 +151,7 @@ fn offer_key(
         // libgit2 asks again and again until it is told no.
         if !allowed.contains(CredentialType::SSH_MEMORY) || notes.asked_for_key.replace(true) {
             let detail = format!("the server does not accept this key for the user {user:?}");
-            notes.refuse(Error::Authentication {
-                url: url.clone(),
-                detail,
-            });
+            notes.refuse(Error::Authentication { url: url.clone(), detail });
             return Err(git2::Error::from_str("the key was refused"));
         }
         Cred::ssh_key_from_memory(user, None, &private_key, passphrase.as_deref())
@@ -213,11 +187,7 @@ fn judge_host_key(
 ) -> Result<(), Error> {
     let name = host_name(host, port);
     let refuse = |problem: String, advice: String| Err(Error::HostKey { problem, advice });
-    let Some(key) = certificate
-        .as_hostkey()
-        .and_then(|it| it.hostkey())
-        .map(HostKey::new)
-    else {
+    let Some(key) = certificate.as_hostkey().and_then(|it| it.hostkey()).map(HostKey::new) else {
         return refuse(
             format!("{name} did not show its host key"),
             "check that it is an ssh server".to_owned(),
@@ -236,10 +206,7 @@ fn judge_host_key(
             advice_to_add,
         ),
         Verdict::OtherType { known } => refuse(
-            format!(
-                "knownHosts has only {} for {name}, but it shows the {shown}",
-                known.join(", ")
-            ),
+            format!("knownHosts has only {} for {name}, but it shows the {shown}", known.join(", ")),
             advice_to_add,
         ),
         Verdict::Changed { line } => refuse(
@@ -283,10 +250,7 @@ fn check_certificate(
         match verified {
             Ok(()) => Ok(CertificateCheckStatus::CertificateOk),
             Err(detail) => {
-                notes.refuse(Error::Certificate {
-                    host: host.to_owned(),
-                    detail,
-                });
+                notes.refuse(Error::Certificate { host: host.to_owned(), detail });
                 Err(git2::Error::from_str("the certificate was refused"))
             }
         }

@@ -10,7 +10,7 @@ use git2::{ErrorCode, ObjectType, Repository, RepositoryInitOptions};
 use super::Failure;
 use super::session::Depth;
 use crate::wire::Request;
-use crate::{CommitId, disk, heavy};
+use crate::{CommitId, disk};
 
 /// Every commit that is wanted has a reference `refs/tiphys/<commit>`: it says that the commit is there completely, and
 /// tells the server what we have.
@@ -64,11 +64,8 @@ impl Store {
         let known_hosts = crate::known_hosts::KnownHosts::parse(known_hosts)
             .map_err(|problem| Failure::Error(request.configuration_error(&problem)))?;
         disk::create_private(Path::new(".ssh")).map_err(|error| Failure::disk(&error))?;
-        fs::write(
-            ".ssh/known_hosts",
-            known_hosts.plain_lines(&request.host, request.port),
-        )
-        .map_err(|error| Failure::disk(&error))
+        fs::write(".ssh/known_hosts", known_hosts.plain_lines(&request.host, request.port))
+            .map_err(|error| Failure::disk(&error))
     }
 
     /// Lets libgit2 take whatever key the server has.
@@ -83,17 +80,8 @@ impl Store {
 
     /// How the next fetch goes: a mirror that once needed the whole history stays that way.
     pub(super) fn depth(&self) -> Depth {
-        let has_pins = self
-            .repository
-            .path()
-            .join(PINS)
-            .read_dir()
-            .is_ok_and(|mut it| it.next().is_some());
-        if has_pins && !self.is_shallow() {
-            Depth::Full
-        } else {
-            Depth::Tip
-        }
+        let has_pins = self.repository.path().join(PINS).read_dir().is_ok_and(|mut it| it.next().is_some());
+        if has_pins && !self.is_shallow() { Depth::Full } else { Depth::Tip }
     }
 
     /// Whether a commit is there completely.
@@ -110,14 +98,6 @@ impl Store {
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(Failure::damaged(&error)),
         }
-    }
-
-    /// Looks through packs that came since the last time for objects that are dangerous to read.
-    pub(super) fn weigh(&self) -> Result<(), Failure> {
-        for index in packs(self.repository.path()).map_err(|error| Failure::disk(&error))? {
-            heavy::note(&index).map_err(|error| Failure::disk(&error))?;
-        }
-        Ok(())
     }
 
     /// Notes that a commit is there completely.
@@ -139,17 +119,11 @@ impl Store {
         }
         let kept: Vec<_> = keep.iter().copied().filter(|commit| self.has(*commit)).collect();
         let new = self.write_pack(&kept).map_err(|error| Failure::damaged(&error))?;
-        self.weigh()?;
-        for reference in self
-            .repository
-            .references_glob(&format!("{PINS}*"))
-            .map_err(|error| Failure::damaged(&error))?
+        for reference in
+            self.repository.references_glob(&format!("{PINS}*")).map_err(|error| Failure::damaged(&error))?
         {
             let mut reference = reference.map_err(|error| Failure::damaged(&error))?;
-            let commit = reference
-                .name()
-                .ok()
-                .and_then(|it| it.strip_prefix(PINS)?.parse::<CommitId>().ok());
+            let commit = reference.name().ok().and_then(|it| it.strip_prefix(PINS)?.parse::<CommitId>().ok());
             if !commit.is_some_and(|it| keep.contains(&it)) {
                 reference.delete().map_err(|error| Failure::damaged(&error))?;
             }
@@ -158,7 +132,6 @@ impl Store {
             // The index goes first: without it nobody looks into the pack.
             fs::remove_file(&index).map_err(|error| Failure::disk(&error))?;
             fs::remove_file(index.with_extension("pack")).map_err(|error| Failure::disk(&error))?;
-            heavy::forget(&index).map_err(|error| Failure::disk(&error))?;
         }
         Ok(())
     }
@@ -194,13 +167,8 @@ fn packs(git: &Path) -> io::Result<Vec<PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
-    let paths = entries
-        .map(|entry| entry.map(|it| it.path()))
-        .collect::<io::Result<Vec<_>>>()?;
-    Ok(paths
-        .into_iter()
-        .filter(|it| it.extension().is_some_and(|it| it == "idx"))
-        .collect())
+    let paths = entries.map(|entry| entry.map(|it| it.path())).collect::<io::Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|it| it.extension().is_some_and(|it| it == "idx")).collect())
 }
 
 /// Removes locks and half-written packs. Only one worker at a time works in a mirror, so all of them are stale.

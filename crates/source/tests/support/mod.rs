@@ -18,10 +18,7 @@ pub struct Fixture {
 
 pub fn config(directory: &TempDir) -> Config {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_tiphys-source-probe"));
-    Config {
-        keep_unused: Duration::ZERO,
-        ..Config::new(directory.path().join("mirrors"), program)
-    }
+    Config { keep_unused: Duration::ZERO, ..Config::new(directory.path().join("mirrors"), program) }
 }
 
 impl Fixture {
@@ -33,16 +30,11 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         let mut config = config(&directory);
         config.workers.size = NonZeroUsize::new(size).unwrap();
-        Self {
-            mirrors: Mirrors::open(config).unwrap(),
-            directory,
-        }
+        Self { mirrors: Mirrors::open(config).unwrap(), directory }
     }
 
     pub fn track(&self, repo: &TestRepo, spec: &str) -> Tracked {
-        self.mirrors
-            .track(&remote(repo), &RevisionSpec::parse(spec))
-            .unwrap()
+        self.mirrors.track(&remote(repo), &RevisionSpec::parse(spec)).unwrap()
     }
 
     /// The mirrors on disk.
@@ -57,9 +49,7 @@ impl Fixture {
         let [mirror] = self.on_disk().try_into().unwrap();
         let entries = std::fs::read_dir(mirror.join("git/objects/pack")).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
-        paths
-            .filter(|path| path.extension().is_some_and(|it| it == "pack"))
-            .collect()
+        paths.filter(|path| path.extension().is_some_and(|it| it == "pack")).collect()
     }
 }
 
