@@ -16,7 +16,7 @@ use tiphys_source::{Mirrors, RemoteKey};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::application::{SnapshotNames, State};
+use crate::application::{SnapshotNames, State, key_of};
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::records::Records;
@@ -126,6 +126,15 @@ impl Context {
     pub fn enqueue(&self, (namespace, name): &ApplicationKey) {
         // Nobody listens any more only while the process ends.
         let _ = self.queue.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Brings every Application of a namespace into the queue.
+    pub fn enqueue_namespace(&self, namespace: &str) {
+        for application in self.applications.state() {
+            if application.metadata.namespace.as_deref() == Some(namespace) {
+                self.enqueue(&key_of(&application));
+            }
+        }
     }
 
     /// Brings every Application that reads a repository into the queue.

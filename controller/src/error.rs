@@ -87,7 +87,9 @@ pub enum Error {
     #[error("too many decisions in a row: please report this with the debug log")]
     TooManySteps,
     /// Leadership was lost.
-    #[error("the Lease was lost: it could not be renewed in time, or another replica took it; a new process stands for it again")]
+    #[error(
+        "the Lease was lost: it could not be renewed in time, or another replica took it; a new process stands for it again"
+    )]
     LostLease,
 }
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client};
 use parking_lot::RwLock;
-use tiphys_api::{Repository, RepositorySpec, RepositoryStatus};
+use tiphys_api::{RepositorySpec, RepositoryStatus};
 use tiphys_source::{Credentials, Remote, RemoteUrl, Secret as SecretText, Submodules, Transport};
 
 use crate::webhook::repository_name;
@@ -76,6 +76,13 @@ impl Repositories {
         self.entries.read().iter().map(|(key, entry)| (key.clone(), entry.clone())).collect()
     }
 
+    /// Notes how a Repository is reached from now on.
+    pub fn note_remote(&self, key: &RepositoryKey, remote: Result<Arc<Remote>, String>) {
+        if let Some(entry) = self.entries.write().get_mut(key) {
+            entry.remote = remote;
+        }
+    }
+
     /// Notes a status that was written.
     pub fn note_status(&self, key: &RepositoryKey, status: RepositoryStatus) {
         if let Some(entry) = self.entries.write().get_mut(key) {
@@ -138,13 +145,16 @@ fn anonymous(repo: &str) -> Lookup {
 }
 
 /// Reads the Secret of a Repository and makes the remote. The error is a sentence for its status.
-pub async fn remote_of(client: &Client, repository: &Repository) -> Result<Arc<Remote>, String> {
-    let namespace = repository.namespace().unwrap_or_default();
-    let secret = match &repository.spec.secret_ref {
+pub async fn remote_of(
+    client: &Client,
+    namespace: &str,
+    spec: &RepositorySpec,
+) -> Result<Arc<Remote>, String> {
+    let secret = match &spec.secret_ref {
         None => None,
-        Some(reference) => Some(read_secret(client, &namespace, &reference.name).await?),
+        Some(reference) => Some(read_secret(client, namespace, &reference.name).await?),
     };
-    let remote = assemble(&repository.spec, secret.as_ref())?;
+    let remote = assemble(spec, secret.as_ref())?;
     remote.validate().map_err(|error| error.to_string())?;
     Ok(Arc::new(remote))
 }

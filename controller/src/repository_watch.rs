@@ -73,7 +73,7 @@ impl Follower {
             }
             return;
         }
-        let remote = remote_of(&self.client, repository).await;
+        let remote = remote_of(&self.client, &key.0, &repository.spec).await;
         let status = repository.status.clone().unwrap_or_default();
         let spec = repository.spec.clone();
         let entry = Entry { uid, generation, spec, remote, refresh_requested: requested, status };
@@ -90,12 +90,9 @@ impl Follower {
     }
 
     /// Applications name a Repository by its name or by its address, always in their own namespace.
-    fn tell_users(&self, (namespace, _): &RepositoryKey) {
-        let Some(ctx) = self.leader.get() else { return };
-        for application in ctx.applications.state() {
-            if application.namespace().as_ref() == Some(namespace) {
-                ctx.enqueue(&(namespace.clone(), application.name_any()));
-            }
+    fn tell_users(&self, key: &RepositoryKey) {
+        if let Some(ctx) = self.leader.get() {
+            ctx.enqueue_namespace(&key.0);
         }
     }
 }

@@ -10,6 +10,7 @@ use tiphys_engine::history::{Record, expired};
 
 use crate::application::key_of;
 use crate::context::Context;
+use crate::repositories::remote_of;
 use crate::repository_status;
 
 /// Time between two rounds. A round that finds nothing makes no request.
@@ -33,6 +34,7 @@ pub async fn run(ctx: Arc<Context>) {
             ctx.cluster.live.retain(&kinds);
         }
         forget_gone(&ctx, &applications);
+        renew_credentials(&ctx).await;
         repository_status::report_all(&ctx).await;
     }
 }
@@ -72,6 +74,24 @@ async fn tidy(
         ctx.records.delete_sync(&key.0, &name).await?;
     }
     Ok(())
+}
+
+/// Reads the Secrets of Repositories again that cannot be used or whose server refuses us: somebody may have mended
+/// them. Secrets of the others are left alone.
+async fn renew_credentials(ctx: &Context) {
+    for (key, entry) in ctx.repositories.all() {
+        let refused =
+            entry.remote.as_ref().ok().and_then(|it| ctx.mirrors.status(ctx.mirrors.key(it))?.error);
+        let refused = refused.is_some_and(|it| it.class() == tiphys_source::Class::Forbidden);
+        if entry.spec.secret_ref.is_none() || !(entry.remote.is_err() || refused) {
+            continue;
+        }
+        let remote = remote_of(&ctx.client, &key.0, &entry.spec).await;
+        if remote != entry.remote {
+            ctx.repositories.note_remote(&key, remote);
+            ctx.enqueue_namespace(&key.0);
+        }
+    }
 }
 
 /// Forgets Applications that are gone.

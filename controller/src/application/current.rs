@@ -5,14 +5,18 @@ use std::time::Instant;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
-use tiphys_api::{Application, Phase, Sync, SyncStatus};
+use tiphys_api::{Application, ObjectResult, Outcome, Phase, Sync, SyncStatus};
 
 use super::finish::conditions_while_running;
+use super::report::{MAX_RESOURCES, shorten};
 use super::run::Stop;
 use super::state::{Current, State};
 use super::{Error, key_of, namespace_of};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
+
+/// Longest message about one object in a record, in bytes: 200 of them leave room for everything else.
+const MAX_OBJECT_MESSAGE: usize = 1024;
 
 /// Makes the Sync the current one, before anything else is done for it.
 pub async fn begin(
@@ -97,12 +101,22 @@ pub fn note_stop(state: &mut State, stop: &Stop) {
     };
     set_status(state, |status| {
         if !objects.is_empty() {
-            status.objects = objects.iter().take(super::report::MAX_RESOURCES).cloned().collect();
+            status.objects = for_record(objects.clone());
         }
         if let Some(plan) = plan {
             status.plan = Some(plan.summary());
         }
     });
+}
+
+/// The objects of a record: failures first, as many and as long as a status may hold.
+pub fn for_record(mut objects: Vec<ObjectResult>) -> Vec<ObjectResult> {
+    objects.sort_by_key(|it| it.outcome != Outcome::Failed);
+    objects.truncate(MAX_RESOURCES);
+    for object in &mut objects {
+        object.message = object.message.take().map(|it| shorten(&it, MAX_OBJECT_MESSAGE));
+    }
+    objects
 }
 
 /// Writes the status of the current Sync, if it is not what was written last.

@@ -18,6 +18,9 @@ use super::{Error, key_of, namespace_of};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
+/// Time between a correction of drift that failed and the next one.
+const AFTER_FAILED_HEAL: SignedDuration = SignedDuration::from_mins(1);
+
 /// How a Sync ended.
 #[derive(Debug)]
 pub enum Ending {
@@ -214,6 +217,10 @@ fn note(application: &Application, state: &mut State, ended: &Ended, ending: &En
         Ending::Failed { .. } | Ending::Superseded { .. } | Ending::Planned => {}
     }
     if ended.spec.initiated_by.trigger == Trigger::SelfHeal {
+        // A correction that is refused will be refused again: not at once.
+        if matches!(ending, Ending::Failed { .. }) {
+            state.slowed_until = Timestamp::now().saturating_add(AFTER_FAILED_HEAL).ok();
+        }
         return;
     }
     note_hold(state, ended, ending);

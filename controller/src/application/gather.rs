@@ -13,7 +13,7 @@ use tiphys_tree::TreePath;
 
 use super::decide::{Candidate, Verdict};
 use super::desired::destination;
-use super::report::SourceReport;
+use super::report::{MAX_MESSAGE, SourceReport, shorten};
 use super::state::{RenderKey, Rendered, Source, State};
 use super::{Error, key_of, name_of, namespace_of};
 use crate::context::Context;
@@ -85,7 +85,7 @@ pub fn resources(ctx: &Context, objects: &[ObjectState], state: &State) -> Vec<R
                 name: it.id.name.clone(),
                 sync: if drifted { SyncState::OutOfSync } else { SyncState::Synced },
                 health: it.health,
-                message: message.map(|it| super::report::shorten(&it, 512)),
+                message: message.map(|it| shorten(&it, 512)),
             }
         })
         .collect()
@@ -254,7 +254,8 @@ async fn render_candidate(
         }
         Err(failure) => {
             ctx.metrics.rendered("error");
-            let message = failure.text();
+            // As it will stand in the record, because that is what tells a known breakage from a new one.
+            let message = shorten(&failure.text(), MAX_MESSAGE);
             let report =
                 SourceReport::Failed { stalled: true, reason: "RenderFailed", message: message.clone() };
             Ok(Rendered { key, candidate: Candidate::Broken { revision, message }, report })

@@ -34,7 +34,7 @@ impl Progress {
                     () = tokio::time::sleep(PERIOD) => {}
                 }
                 let mut now = status.lock().clone();
-                now.objects.truncate(super::report::MAX_RESOURCES);
+                now.objects = super::current::for_record(now.objects);
                 if written.as_ref() == Some(&now) {
                     continue;
                 }

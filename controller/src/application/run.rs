@@ -15,7 +15,7 @@ use tiphys_engine::snapshots::KeptFor;
 use tiphys_engine::{Class, Inventory};
 use tiphys_manifest::{Manifest, ObjectId};
 
-use super::current::set_status;
+use super::current::{for_record, set_status};
 use super::desired::{self, Desired, kinds_of};
 use super::progress::Progress;
 use super::state::{Applied, Current, State};
@@ -352,7 +352,7 @@ async fn execute(
     }
     state.namespace_exists |= application.spec.destination.create_namespace && report.succeeded();
     set_status(state, |status| {
-        status.objects = listed(&report);
+        status.objects = for_record(report.results.clone());
         status.applied_at = Some(Time(Timestamp::now()));
         status.phase = Phase::Waiting;
     });
@@ -361,7 +361,7 @@ async fn execute(
     }
     Err(Stop::Failed {
         message: failures(&report),
-        objects: listed(&report),
+        objects: for_record(report.results.clone()),
         plan: Some(Box::new(plan.clone())),
         written: report.results.iter().any(|it| it.outcome == Outcome::Applied),
     })
@@ -375,14 +375,6 @@ fn note_result(objects: &mut [ObjectResult], done: &ObjectResult) {
     if let Some(object) = objects.iter_mut().find(same) {
         *object = done.clone();
     }
-}
-
-/// The objects of a record: failures first, as many as a status may list.
-fn listed(report: &ApplyReport) -> Vec<ObjectResult> {
-    let mut objects = report.results.clone();
-    objects.sort_by_key(|it| it.outcome != Outcome::Failed);
-    objects.truncate(super::report::MAX_RESOURCES);
-    objects
 }
 
 fn failures(report: &ApplyReport) -> String {
