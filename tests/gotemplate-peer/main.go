@@ -2,6 +2,7 @@
 //
 //	gotemplate-peer          reads cases from standard input, one JSON object a line, and writes an answer for each
 //	gotemplate-peer tables   writes the character tables of crates/gotemplate
+//	gotemplate-peer bench F  times the template F = crates/gotemplate/examples/bench.tmpl
 package main
 
 import (
@@ -39,6 +40,13 @@ type Answer struct {
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "tables" {
 		writeTables(os.Stdout)
+		return
+	}
+	if len(os.Args) == 3 && os.Args[1] == "bench" {
+		if err := bench(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "gotemplate-peer:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	in := bufio.NewScanner(os.Stdin)

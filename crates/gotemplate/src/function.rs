@@ -1,7 +1,8 @@
 //! Functions that templates can call, and the checks that Go makes before a call.
 
-use std::collections::HashMap;
 use std::fmt;
+
+use foldhash::HashMap;
 
 use crate::builtins::Builtin;
 use crate::error::Error;

@@ -25,6 +25,7 @@ impl Run {
         table.get(first..first + self.count as usize).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn indices(self) -> std::ops::Range<u32> {
         self.first..self.first + self.count
     }
@@ -214,7 +215,7 @@ impl Unit {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     Start,
-    Node(Node),
+    Node(u32),
     Pipe(u32),
     Command(u32),
     Expr(u32),

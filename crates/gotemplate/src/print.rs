@@ -12,17 +12,20 @@ pub(crate) fn place(unit: &Unit, place: Place) -> (u32, String) {
     let mut writer = Writer { unit, out: Vec::new() };
     let pos = match place {
         Place::Start => 0,
-        Place::Node(node) => {
-            writer.node(node);
-            match node {
-                Node::Text(span) => span.start,
-                Node::Action { pos, .. }
-                | Node::Branch { pos, .. }
-                | Node::Template { pos, .. }
-                | Node::Break { pos }
-                | Node::Continue { pos } => pos,
+        Place::Node(node) => match unit.nodes.get(node as usize) {
+            Some(node) => {
+                writer.node(*node);
+                match *node {
+                    Node::Text(span) => span.start,
+                    Node::Action { pos, .. }
+                    | Node::Branch { pos, .. }
+                    | Node::Template { pos, .. }
+                    | Node::Break { pos }
+                    | Node::Continue { pos } => pos,
+                }
             }
-        }
+            None => 0,
+        },
         Place::Pipe(pipe) => {
             writer.pipe(pipe);
             unit.pipes.get(pipe as usize).map_or(0, |pipe| pipe.pos)

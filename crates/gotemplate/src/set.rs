@@ -1,7 +1,8 @@
 //! Sets of templates that can call each other.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::error::Error;
 use crate::exec::Context;
@@ -64,7 +65,7 @@ impl Set {
             missing_key: MissingKey::default(),
             delimiters: Delimiters::default(),
             base: None,
-            templates: HashMap::new(),
+            templates: HashMap::default(),
         }
     }
 
@@ -74,7 +75,7 @@ impl Set {
         // An overlay of an overlay is flattened, so that templates are found at once however deep `tpl` is nested.
         let (base, templates) = match &base.base {
             Some(below) => (below, base.templates.clone()),
-            None => (base, HashMap::new()),
+            None => (base, HashMap::default()),
         };
         Self {
             name: Arc::clone(&base.name),

@@ -59,6 +59,7 @@ impl Exec<'_, '_, '_> {
         self.call_with(dot, &shown, signature, place, words, last, |ctx, args| native.call(name, ctx, args))
     }
 
+    #[inline]
     fn check_count(
         &self,
         name: &str,
@@ -113,6 +114,7 @@ impl Exec<'_, '_, '_> {
         }
     }
 
+    #[inline]
     fn keep_args(&mut self, mut args: Vec<Value>) {
         args.clear();
         if self.ctx.spare_args.len() < MAX_SPARE {
@@ -120,6 +122,7 @@ impl Exec<'_, '_, '_> {
         }
     }
 
+    #[inline]
     fn allocated(&mut self, bytes: usize) -> Result<()> {
         self.ctx.meter.allocate(bytes).map_err(|limit| self.limit(limit))
     }

@@ -1,7 +1,7 @@
 //! Pipelines, commands and operands.
 
+use crate::exec::Operand;
 use crate::exec::walk::{Exec, Result};
-use crate::exec::{Operand, with_stack};
 use crate::node::{Expr, ExprKind, NO_SLOT, Number, Place, Span, Target};
 use crate::value::{Kind, Str, Type, Value};
 
@@ -32,6 +32,7 @@ impl<'u> Exec<'_, '_, 'u> {
     }
 
     /// The index of a variable on the stack.
+    #[inline]
     fn find(&self, slot: u32, name: Span) -> Option<usize> {
         if !self.tree.dynamic {
             return (slot != NO_SLOT).then(|| self.base + slot as usize);
@@ -61,6 +62,7 @@ impl<'u> Exec<'_, '_, 'u> {
         }
     }
 
+    #[inline]
     fn variable(&self, slot: u32, name: Span) -> Result<Operand> {
         let index = self.find(slot, name);
         match index.and_then(|index| self.ctx.vars.get(index)) {
@@ -69,11 +71,13 @@ impl<'u> Exec<'_, '_, 'u> {
         }
     }
 
+    #[inline]
     pub(super) fn expr(&self, id: u32) -> Expr {
         self.unit.exprs.get(id as usize).copied().unwrap_or(Expr { pos: 0, kind: ExprKind::Nil })
     }
 
     /// Arguments are only for functions and methods.
+    #[inline]
     fn no_arguments(&self, words: &Words, last: Option<&Operand>) -> Result<()> {
         if words.len() <= 1 && last.is_none() {
             return Ok(());
@@ -93,7 +97,7 @@ impl<'u> Exec<'_, '_, 'u> {
         match self.expr(first).kind {
             ExprKind::Field(fields) => {
                 self.place = Place::Expr(first);
-                self.fields(dot, dot.clone(), first, fields, words, last)
+                self.fields(dot, dot, first, fields, words, last)
             }
             ExprKind::Variable { slot, name, fields } => {
                 self.place = Place::Expr(first);
@@ -102,11 +106,11 @@ impl<'u> Exec<'_, '_, 'u> {
                     self.no_arguments(&words, last.as_ref())?;
                     return Ok(value);
                 }
-                self.fields(dot, value, first, fields, words, last)
+                self.fields(dot, &value, first, fields, words, last)
             }
             ExprKind::Chain { operand, fields } => {
                 let value = self.chain_operand(dot, first, operand)?;
-                self.fields(dot, value, first, fields, words, last)
+                self.fields(dot, &value, first, fields, words, last)
             }
             ExprKind::Function { function, name } => {
                 self.place = Place::Expr(first);
@@ -114,7 +118,7 @@ impl<'u> Exec<'_, '_, 'u> {
             }
             ExprKind::Pipe(pipe) => {
                 self.no_arguments(&words, last.as_ref())?;
-                with_stack(|| self.pipe(dot, pipe))
+                self.nested(|exec| exec.pipe(dot, pipe))
             }
             kind => {
                 self.place = Place::Expr(first);
@@ -150,6 +154,7 @@ impl<'u> Exec<'_, '_, 'u> {
         }))
     }
 
+    #[inline]
     fn literal(&self, literal: u32) -> Value {
         match self.unit.literals.get(literal as usize) {
             Some(literal) => Value::String(Str::shared(&literal.value)),
@@ -188,22 +193,22 @@ impl<'u> Exec<'_, '_, 'u> {
         match self.expr(id).kind {
             ExprKind::Dot => Ok(dot.clone()),
             ExprKind::Nil => Ok(Operand::INVALID),
-            ExprKind::Field(fields) => self.fields(dot, dot.clone(), id, fields, 0..0, None),
+            ExprKind::Field(fields) => self.fields(dot, dot, id, fields, 0..0, None),
             ExprKind::Variable { slot, name, fields } => {
                 let value = self.variable(slot, name)?;
                 if fields.count == 0 {
                     return Ok(value);
                 }
-                self.fields(dot, value, id, fields, 0..0, None)
+                self.fields(dot, &value, id, fields, 0..0, None)
             }
             ExprKind::Chain { operand, fields } => {
                 let value = self.chain_operand(dot, id, operand)?;
-                self.fields(dot, value, id, fields, 0..0, None)
+                self.fields(dot, &value, id, fields, 0..0, None)
             }
             ExprKind::Function { function, name } => {
                 self.call(dot, function, name, Place::Expr(id), 0..0, None)
             }
-            ExprKind::Pipe(pipe) => with_stack(|| self.pipe(dot, pipe)),
+            ExprKind::Pipe(pipe) => self.nested(|exec| exec.pipe(dot, pipe)),
             kind => self.constant(kind),
         }
     }

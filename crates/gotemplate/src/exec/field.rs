@@ -14,22 +14,27 @@ impl Exec<'_, '_, '_> {
     pub(super) fn fields(
         &mut self,
         dot: &Operand,
-        mut receiver: Operand,
+        receiver: &Operand,
         node: u32,
         fields: Run,
         words: Words,
         last: Option<Operand>,
     ) -> Result<Operand> {
         let unit = self.unit;
-        let Some((final_field, inner)) = fields.of(&unit.fields).split_last() else {
-            return Ok(receiver);
-        };
-        for field in inner {
-            receiver = self.field(dot, &receiver, unit.slice(*field), node, 0..0, None)?;
+        match fields.of(&unit.fields) {
+            [] => Ok(receiver.clone()),
+            [only] => self.field(dot, receiver, unit.slice(*only), node, words, last),
+            [first, inner @ .., end] => {
+                let mut current = self.field(dot, receiver, unit.slice(*first), node, 0..0, None)?;
+                for field in inner {
+                    current = self.field(dot, &current, unit.slice(*field), node, 0..0, None)?;
+                }
+                self.field(dot, &current, unit.slice(*end), node, words, last)
+            }
         }
-        self.field(dot, &receiver, unit.slice(*final_field), node, words, last)
     }
 
+    #[inline]
     fn field(
         &mut self,
         dot: &Operand,
@@ -88,6 +93,7 @@ impl Exec<'_, '_, '_> {
     }
 
     /// The value of a map's key.
+    #[inline]
     fn key(&mut self, map: &Map, name: &[u8], has_arguments: bool) -> Result<Operand> {
         if has_arguments {
             return Err(self.failure(format!("{} is not a method but has arguments", lossy(name))));

@@ -20,7 +20,7 @@ use crate::set::{Set, Template};
 use crate::value::{Str, Value};
 
 /// Stack that is left before more is taken from the heap, and how much is taken then.
-const RED_ZONE: usize = 128 * 1024;
+const RED_ZONE: usize = 192 * 1024;
 const MORE_STACK: usize = 2 * 1024 * 1024;
 
 /// Runs `inner` with enough stack for one more level of nesting.

@@ -34,11 +34,16 @@ pub(super) struct Exec<'c, 'h, 'u> {
     pub(super) base: usize,
     /// The node being evaluated, for messages.
     pub(super) place: Place,
+    /// Statements and parentheses inside one another.
+    nesting: u32,
 }
+
+/// How many levels of nesting one look at the stack is good for.
+const LEVELS_PER_CHECK: u32 = 16;
 
 impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
     pub(super) fn new(ctx: &'c mut Context<'h>, unit: &'u Unit, tree: &'u Tree, base: usize) -> Self {
-        Self { ctx, unit, tree, base, place: Place::Start }
+        Self { ctx, unit, tree, base, place: Place::Start, nesting: 0 }
     }
 
     pub(super) fn run(&mut self, dot: &Operand) -> Result<()> {
@@ -95,8 +100,8 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
 
     fn list(&mut self, dot: &Operand, list: Run) -> Result<Flow> {
         let unit = self.unit;
-        for node in list.of(&unit.nodes) {
-            self.place = Place::Node(*node);
+        for (index, node) in list.indices().zip(list.of(&unit.nodes)) {
+            self.place = Place::Node(index);
             self.step()?;
             match *node {
                 Node::Text(span) => {
@@ -107,7 +112,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
                 Node::Action { pipe, .. } => {
                     let value = self.pipe(dot, pipe)?;
                     if unit.pipes.get(pipe as usize).is_some_and(|pipe| pipe.variables.count == 0) {
-                        self.place = Place::Node(*node);
+                        self.place = Place::Node(index);
                         self.print(&value.value)?;
                     }
                 }
@@ -116,9 +121,9 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
                         continue;
                     };
                     let mark = self.ctx.vars.len();
-                    let flow = with_stack(|| match kind {
-                        BranchKind::Range => self.range(dot, branch),
-                        BranchKind::If | BranchKind::With => self.if_or_with(dot, kind, branch),
+                    let flow = self.nested(|exec| match kind {
+                        BranchKind::Range => exec.range(dot, branch),
+                        BranchKind::If | BranchKind::With => exec.if_or_with(dot, kind, branch),
                     });
                     self.ctx.vars.truncate(mark);
                     let flow = flow?;
@@ -134,6 +139,20 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
         Ok(Flow::On)
     }
 
+    /// Runs `inner` one level deeper.
+    #[inline]
+    pub(super) fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
+        self.nesting += 1;
+        let result = if self.nesting.is_multiple_of(LEVELS_PER_CHECK) {
+            with_stack(|| inner(self))
+        } else {
+            inner(self)
+        };
+        self.nesting -= 1;
+        result
+    }
+
+    #[inline]
     fn wrote(&mut self, bytes: usize) -> Result<()> {
         self.ctx.meter.output(bytes).map_err(|limit| self.limit(limit))
     }
@@ -323,6 +342,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
     }
 
     /// Sets the variable that is so many from the top.
+    #[inline]
     fn set_top(&mut self, from_top: usize, operand: Operand) {
         let index = self.ctx.vars.len().checked_sub(from_top);
         if let Some(variable) = index.and_then(|index| self.ctx.vars.get_mut(index)) {
@@ -330,6 +350,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
         }
     }
 
+    #[inline]
     pub(super) fn declare(&mut self, name: crate::node::Span, operand: Operand) {
         self.ctx.vars.push(Variable { name, operand });
     }

@@ -101,8 +101,26 @@ pub(crate) fn append(out: &mut Vec<u8>, value: f64, verb: u8, precision: Option<
                 out.resize(out.len() + (precision - digits), b'0');
             }
         },
+        _ if precision.is_none() && value < 1e6 && value.fract() == 0.0 => small_whole(out, value),
         _ => general(out, value, verb, precision, typ),
     }
+}
+
+/// A whole number below a million, which the shortest form writes without exponent.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and small")]
+fn small_whole(out: &mut Vec<u8>, value: f64) {
+    let mut digits = [b'0'; 6];
+    let mut rest = value as u32;
+    let mut length = 0;
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        length += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }
 
 /// Writes a `float64` as `print` does: the shortest text that reads back the same, in exponent form when the

@@ -19,9 +19,11 @@ pub(crate) enum Charset {
 /// assert_eq!(gotemplate::quote(b"a\"b\n\xff"), r#""a\"b\n\xff""#);
 /// ```
 pub fn quote(text: impl AsRef<[u8]>) -> String {
-    let mut out = Vec::new();
-    append_quoted(&mut out, text.as_ref(), b'"', Charset::Printable);
-    String::from_utf8_lossy(&out).into_owned()
+    let text = text.as_ref();
+    let mut out = Vec::with_capacity(text.len() + 2);
+    append_quoted(&mut out, text, b'"', Charset::Printable);
+    // What is quoted is always UTF-8.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Quotes when it is displayed.
@@ -39,6 +41,13 @@ pub(crate) fn append_quoted(out: &mut Vec<u8>, text: &[u8], mark: u8, charset: C
     out.push(mark);
     let mut rest = text;
     while let Some(&first) = rest.first() {
+        let plain = rest.iter().take_while(|byte| is_plain(**byte, mark)).count();
+        if plain > 0 {
+            let (run, after) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+            out.extend_from_slice(run);
+            rest = after;
+            continue;
+        }
         let (character, width) = unicode::decode(rest);
         if width == 1 && first >= 0x80 {
             append_hex(out, b'x', u32::from(first), 2);
@@ -48,6 +57,11 @@ pub(crate) fn append_quoted(out: &mut Vec<u8>, text: &[u8], mark: u8, charset: C
         rest = rest.get(width..).unwrap_or_default();
     }
     out.push(mark);
+}
+
+/// Whether a byte is a printable ASCII character that needs no escape.
+fn is_plain(byte: u8, mark: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != mark && byte != b'\\'
 }
 
 /// A character in single quotes; U+FFFD for what is none.

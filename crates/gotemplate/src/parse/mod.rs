@@ -7,8 +7,9 @@ mod operand;
 mod pipeline;
 mod scope;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::error::ParseError;
 use crate::fmt::quote;
@@ -70,7 +71,7 @@ pub(crate) fn parse(
         lexer: Lexer::new(text, &delimiters.left, &delimiters.right, words),
         tokens: [none; 3],
         peek_count: 0,
-        names: HashMap::new(),
+        names: HashMap::default(),
         tree: TreeState::new(),
         nodes: Vec::new(),
         commands: Vec::new(),

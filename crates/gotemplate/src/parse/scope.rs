@@ -1,6 +1,6 @@
 //! Names of variables, innermost last.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// A stack of names that finds the last of a name quickly.
 #[derive(Default)]

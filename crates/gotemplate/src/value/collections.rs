@@ -45,11 +45,16 @@ impl List {
     }
 
     /// The type of the elements.
+    #[inline]
     pub fn element_type(&self) -> &'static Type {
-        self.typ.element().unwrap_or(&Type::Interface)
+        match self.typ {
+            Type::Slice(element) | Type::Map(element) => element,
+            defined => defined.element().unwrap_or(&Type::Interface),
+        }
     }
 
     /// The elements.
+    #[inline]
     pub fn as_slice(&self) -> &[Value] {
         self.data.items.get(..self.data.len).unwrap_or_default()
     }
@@ -246,8 +251,12 @@ impl Map {
     }
 
     /// The type of the elements.
+    #[inline]
     pub fn element_type(&self) -> &'static Type {
-        self.typ.element().unwrap_or(&Type::Interface)
+        match self.typ {
+            Type::Slice(element) | Type::Map(element) => element,
+            defined => defined.element().unwrap_or(&Type::Interface),
+        }
     }
 
     /// The value of a key.

@@ -195,6 +195,7 @@ impl Value {
     }
 
     /// Whether `if` takes the value for true: not zero, not empty and not nil.
+    #[inline]
     pub fn truth(&self) -> bool {
         match self {
             Self::Nil | Self::TypedNil(_) => false,
@@ -246,6 +247,7 @@ impl Value {
     }
 
     /// Bytes that this value alone keeps on the heap: nothing if it is also held elsewhere.
+    #[inline]
     pub(crate) fn own_bytes(&self) -> usize {
         match self {
             Self::String(text) => text.own_bytes(),
