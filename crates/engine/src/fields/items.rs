@@ -10,11 +10,11 @@ type Child<'a> = (&'a str, &'a FieldSet);
 /// The places of a set that name items of a list, made to be looked up: lists may have thousands of items.
 #[derive(Default)]
 pub(crate) struct Items<'a> {
-    by_index: BTreeMap<usize, Child<'a>>,
+    indices: BTreeMap<usize, Child<'a>>,
     /// By the item itself, as JSON.
-    by_value: BTreeMap<String, Child<'a>>,
+    values: BTreeMap<String, Child<'a>>,
     /// By the values of some fields of the item, as JSON; for each choice of fields. Nearly always there is one.
-    by_key: Vec<(Vec<String>, BTreeMap<String, Child<'a>>)>,
+    keys: Vec<(Vec<String>, BTreeMap<String, Child<'a>>)>,
 }
 
 impl<'a> Items<'a> {
@@ -25,10 +25,10 @@ impl<'a> Items<'a> {
             let child = (name.as_str(), child);
             match Element::parse(name) {
                 Some(Element::Index(index)) => {
-                    items.by_index.insert(index, child);
+                    items.indices.insert(index, child);
                 }
                 Some(Element::Value(value)) => {
-                    items.by_value.insert(value.to_string(), child);
+                    items.values.insert(value.to_string(), child);
                 }
                 Some(Element::Key(key)) => items.insert_key(&key, child),
                 Some(Element::Field(_)) | None => {}
@@ -39,13 +39,13 @@ impl<'a> Items<'a> {
 
     /// The place that names the item at `index`.
     pub(crate) fn get(&self, index: usize, item: &Value) -> Option<Child<'a>> {
-        if let Some(child) = self.by_index.get(&index) {
+        if let Some(child) = self.indices.get(&index) {
             return Some(*child);
         }
-        if !self.by_value.is_empty() {
-            return self.by_value.get(&item.to_string()).copied();
+        if !self.values.is_empty() {
+            return self.values.get(&item.to_string()).copied();
         }
-        self.by_key.iter().find_map(|(fields, items)| {
+        self.keys.iter().find_map(|(fields, items)| {
             let values: Option<Vec<_>> = fields.iter().map(|field| item.get(field)).collect();
             items.get(&text_of(&values?)).copied()
         })
@@ -53,11 +53,11 @@ impl<'a> Items<'a> {
 
     fn insert_key(&mut self, key: &Map<String, Value>, child: Child<'a>) {
         let text = text_of(&key.values().collect::<Vec<_>>());
-        if let Some((_, items)) = self.by_key.iter_mut().find(|(fields, _)| fields.iter().eq(key.keys())) {
+        if let Some((_, items)) = self.keys.iter_mut().find(|(fields, _)| fields.iter().eq(key.keys())) {
             items.insert(text, child);
         } else {
             let fields = key.keys().cloned().collect();
-            self.by_key.push((fields, BTreeMap::from([(text, child)])));
+            self.keys.push((fields, BTreeMap::from([(text, child)])));
         }
     }
 }

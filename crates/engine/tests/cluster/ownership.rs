@@ -68,10 +68,9 @@ async fn apply_as(app: &App, manager: &str, ns: &str, spec: Value) {
 /// Waits until the cache has what the server has now.
 async fn catch_up(app: &App, ns: &TestNamespace<'_>) -> ObjectId {
     let id: ObjectId = format!("apps/Deployment {}/web", ns.name()).parse().unwrap();
-    let replicas = ns.kubectl(&["get", "deployment", "web", "-o", "jsonpath={.spec.replicas}"]);
+    let replicas: i64 = live_replicas(ns).parse().unwrap();
     let seen = |live: Option<&tiphys_engine::LiveObject>| {
-        live.and_then(|live| live.object().ok())
-            .is_some_and(|object| object["spec"]["replicas"].to_string() == replicas.trim())
+        live.and_then(|live| live.object().ok()).is_some_and(|object| object["spec"]["replicas"] == replicas)
     };
     assert!(app.cluster.live.wait_for(&id, soon(10), seen).await, "{replicas} replicas in the cache");
     id
