@@ -37,7 +37,8 @@ pub(super) struct Decoder<'t, 'a> {
     tree: &'t Tree<'a>,
     limits: Limits,
     spent: &'t mut Spent,
-    open_aliases: Vec<NodeId>,
+    /// Targets of the aliases that are being expanded, and where the aliases stand.
+    open_aliases: Vec<(NodeId, Mark)>,
     warnings: Vec<Warning>,
 }
 
@@ -74,7 +75,13 @@ impl<'t, 'a> Decoder<'t, 'a> {
         } else {
             return Ok(node);
         };
-        Err(error_at(self.text, node.mark, Problem::Limit(message)))
+        Err(self.limit_error(node.mark, message))
+    }
+
+    /// The place of an error within an alias is that of the alias, not that of what it means.
+    fn limit_error(&self, mark: Mark, message: String) -> Error {
+        let mark = self.open_aliases.first().map_or(mark, |(_, mark)| *mark);
+        error_at(self.text, mark, Problem::Limit(message))
     }
 
     fn check_depth(&self, depth: usize, mark: Mark) -> Result<usize, Error> {
@@ -82,7 +89,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
             return Ok(depth + 1);
         }
         let message = format!("more than {} mappings and lists inside each other", self.limits.depth);
-        Err(error_at(self.text, mark, Problem::Limit(message)))
+        Err(self.limit_error(mark, message))
     }
 
     fn value(&mut self, id: NodeId, depth: usize) -> Result<Value, Error> {
@@ -114,10 +121,10 @@ impl<'t, 'a> Decoder<'t, 'a> {
         mark: Mark,
         decode: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.open_aliases.contains(&target) {
+        if self.open_aliases.iter().any(|(open, _)| *open == target) {
             return Err(self.error(mark, format!("the anchor &{name} contains itself")));
         }
-        self.open_aliases.push(target);
+        self.open_aliases.push((target, mark));
         let decoded = decode(self)?;
         self.open_aliases.pop();
         Ok(decoded)

@@ -100,11 +100,12 @@ impl<'a> Cursor<'a> {
         self.offset += count;
     }
 
-    /// Goes past a byte order mark, which counts as one column.
+    /// Goes past a byte order mark at the start of a line, where it takes no column.
     pub(super) fn skip_byte_order_mark(&mut self) {
-        if self.text.as_bytes().get(self.offset..).is_some_and(|rest| rest.starts_with(b"\xEF\xBB\xBF")) {
+        let rest = self.text.as_bytes().get(self.offset..).unwrap_or_default();
+        if self.column() == 0 && rest.starts_with(b"\xEF\xBB\xBF") {
             self.offset += 3;
-            self.line_start += 2;
+            self.line_start = self.offset;
         }
     }
 

@@ -218,7 +218,7 @@ impl<'a> Scanner<'a> {
     fn skip_to_token(&mut self) {
         loop {
             // Between documents only: files that were put together may each have had one.
-            if self.cursor.column() == 0 && self.indent == 0 && !self.in_flow() {
+            if self.indent == 0 && !self.in_flow() {
                 self.cursor.skip_byte_order_mark();
             }
             let tabs_allowed = self.in_flow() || !self.simple_key_allowed;
