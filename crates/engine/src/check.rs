@@ -40,10 +40,7 @@ pub async fn check(cluster: &Cluster, draft: &Draft, options: &CheckOptions) -> 
         options,
         missing_namespaces: BTreeSet::new(),
         changing_definitions: BTreeSet::new(),
-        planned: draft
-            .questions()
-            .map(|question| question.id.name.clone())
-            .collect(),
+        planned: draft.questions().map(|question| question.id.name.clone()).collect(),
     };
     let mut answers = round.ask(first).await;
     round.learn(&answers, draft);
@@ -77,14 +74,8 @@ struct Round<'a> {
 impl Round<'_> {
     async fn ask(&self, questions: Vec<Question<'_>>) -> BTreeMap<ObjectId, Checked> {
         // Boxed, because the compiler cannot see that a stream of closures over borrowed questions is `Send`.
-        let asked: Vec<_> = questions
-            .into_iter()
-            .map(|question| self.ask_named(question).boxed())
-            .collect();
-        futures::stream::iter(asked)
-            .buffer_unordered(self.options.concurrency.max(1))
-            .collect()
-            .await
+        let asked: Vec<_> = questions.into_iter().map(|question| self.ask_named(question).boxed()).collect();
+        futures::stream::iter(asked).buffer_unordered(self.options.concurrency.max(1)).collect().await
     }
 
     async fn ask_named(&self, question: Question<'_>) -> (ObjectId, Checked) {
@@ -96,12 +87,8 @@ impl Round<'_> {
         for question in draft.questions().filter(|question| brings_others(question.id)) {
             let answer = answers.get(question.id);
             if !is_namespace(question.id) {
-                self.changing_definitions
-                    .extend(defined_by(question.manifest.object()));
-            } else if let Some(Checked::Predicted {
-                existed: Existed::No, ..
-            }) = answer
-            {
+                self.changing_definitions.extend(defined_by(question.manifest.object()));
+            } else if let Some(Checked::Predicted { existed: Existed::No, .. }) = answer {
                 self.missing_namespaces.insert(question.id.name.clone());
             }
         }
@@ -116,9 +103,7 @@ impl Round<'_> {
             Ok(Lookup::Served(kind)) => kind,
             Ok(Lookup::Unknown) => return unanswered_kind(&gvk.to_string()),
             Ok(Lookup::NotServed) if question.surroundings.definition => {
-                return Checked::Unverifiable {
-                    why: format!("its kind {gvk} is defined by the same plan"),
-                };
+                return Checked::Unverifiable { why: format!("its kind {gvk} is defined by the same plan") };
             }
             Ok(Lookup::NotServed) => {
                 return Checked::Refused {
@@ -163,10 +148,7 @@ impl Round<'_> {
     }
 
     async fn dry_run(&self, kind: &ServedKind, object: &Map<String, Value>) -> Result<Applied, Error> {
-        self.cluster
-            .requests
-            .apply(kind, object, Mode::DryRun, self.options.deadline)
-            .await
+        self.cluster.requests.apply(kind, object, Mode::DryRun, self.options.deadline).await
     }
 
     async fn predicted(
@@ -192,10 +174,7 @@ impl Round<'_> {
     }
 
     async fn read(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Option<Value>, Error> {
-        self.cluster
-            .requests
-            .get(kind, question.id, self.options.deadline)
-            .await
+        self.cluster.requests.get(kind, question.id, self.options.deadline).await
     }
 
     /// What a refusal means: for good, until the plan has run, or unless the object is created anew.
@@ -223,21 +202,17 @@ impl Round<'_> {
         if !refusal.is_immutable() {
             return Err(error);
         }
-        let message = refusal.message.clone();
-        let creating = if question.try_creating {
-            self.try_creating(question, kind).await?
-        } else {
-            Creating::NotAsked
-        };
         let live = match question.live {
             Some(_) => None,
             None => self.read(question, kind).await?,
         };
-        Ok(Checked::Immutable {
-            message,
-            live,
-            creating,
-        })
+        if question.live.is_none() && live.is_none() {
+            return Err(error);
+        }
+        let message = refusal.message.clone();
+        let creating =
+            if question.try_creating { self.try_creating(question, kind).await? } else { Creating::NotAsked };
+        Ok(Checked::Immutable { message, live, creating })
     }
 
     /// Whether the refusal is about something that this very plan brings.
@@ -257,17 +232,10 @@ impl Round<'_> {
 
     async fn try_creating(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Creating, Error> {
         let object = question.manifest.object();
-        match self
-            .cluster
-            .requests
-            .try_create(kind, object, self.options.deadline)
-            .await
-        {
+        match self.cluster.requests.try_create(kind, object, self.options.deadline).await {
             Ok(TriedCreate::Created(_) | TriedCreate::Exists) => Ok(Creating::Accepted),
             Err(error) if error.class() == Class::Transient => Err(error),
-            Err(error) => Ok(Creating::Refused {
-                message: words(&error),
-            }),
+            Err(error) => Ok(Creating::Refused { message: words(&error) }),
         }
     }
 
@@ -283,10 +251,7 @@ impl Round<'_> {
         let tried = match self.dry_run(kind, manifest.object()).await {
             Ok(applied) if applied.existed => {
                 // Something else has this name there. Creating says whether the object is valid by itself.
-                let tried = self
-                    .cluster
-                    .requests
-                    .try_create(kind, manifest.object(), self.options.deadline);
+                let tried = self.cluster.requests.try_create(kind, manifest.object(), self.options.deadline);
                 tried.await.map(|tried| match tried {
                     TriedCreate::Created(object) => (object, applied.warnings),
                     TriedCreate::Exists => (Value::Object(manifest.object().clone()), applied.warnings),
@@ -319,12 +284,7 @@ impl Round<'_> {
                 continue;
             };
             let asked = match self.cluster.kinds.by_resource(group, plural) {
-                Some(kind) => {
-                    self.cluster
-                        .requests
-                        .has_objects(&kind, self.options.deadline)
-                        .await
-                }
+                Some(kind) => self.cluster.requests.has_objects(&kind, self.options.deadline).await,
                 None => continue,
             };
             match asked {
@@ -361,10 +321,7 @@ fn unanswered_kind(kind: &str) -> Checked {
 }
 
 fn refused(error: &Error) -> Checked {
-    Checked::Refused {
-        class: error.class(),
-        message: words(error),
-    }
+    Checked::Refused { class: error.class(), message: words(error) }
 }
 
 /// What went wrong, in one line: the API server's own words where it said something.
@@ -378,11 +335,7 @@ pub(crate) fn words(error: &Error) -> String {
         text.push_str(": ");
         text.push_str(&cause.to_string());
         // kube's errors repeat their sources in their own words.
-        source = if cause.is::<kube::Error>() {
-            None
-        } else {
-            cause.source()
-        };
+        source = if cause.is::<kube::Error>() { None } else { cause.source() };
     }
     text
 }

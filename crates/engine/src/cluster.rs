@@ -1,10 +1,10 @@
 //! One cluster, connected: what it serves, what is live in it, and how to write to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kube::{Client, Config};
-use tiphys_manifest::{GroupVersionKind, ObjectId};
+use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 use tokio::time::Instant;
 
 use crate::discovery::{Kinds, Lookup};
@@ -51,10 +51,7 @@ impl Cluster {
             .not_served
             .iter()
             .filter_map(|gvk| {
-                Some((
-                    gvk.clone(),
-                    self.kinds.any_version(&gvk.group, &gvk.kind).served()?.gvk(),
-                ))
+                Some((gvk.clone(), self.kinds.any_version(&gvk.group, &gvk.kind).served()?.gvk()))
             })
             .collect();
         self.live.ensure(others.values(), deadline).await?;
@@ -62,7 +59,18 @@ impl Cluster {
         Ok(ensured)
     }
 
-    /// What is known about an object, as planning wants to know it.
+    /// What is known about objects, as planning these manifests wants to know it: each object in the version of its
+    /// API in which it would be applied, if it is watched in that.
+    pub fn view(&self, manifests: &[Manifest]) -> impl Fn(&ObjectId) -> Live + '_ {
+        let wanted: HashMap<_, _> =
+            manifests.iter().map(|manifest| (manifest.id(), manifest.gvk().clone())).collect();
+        move |id| {
+            let wanted = wanted.get(id).and_then(|gvk| self.live.get_at(gvk, id));
+            wanted.map_or_else(|| self.live(id), Live::Present)
+        }
+    }
+
+    /// What is known about an object, in whichever version of its API.
     ///
     /// Only an object whose kind is watched and listed, or not served at all, can be known to be absent.
     pub fn live(&self, id: &ObjectId) -> Live {
@@ -82,9 +90,7 @@ impl Cluster {
 /// A client for the engine: its own retries, which know no deadline, are off.
 pub fn client(mut config: Config) -> Result<Client, Error> {
     config.default_retry = false;
-    Client::try_from(config).map_err(|error| Error::Connect {
-        source: Box::new(Failure::from(error)),
-    })
+    Client::try_from(config).map_err(|error| Error::Connect { source: Box::new(Failure::from(error)) })
 }
 
 #[cfg(test)]

@@ -175,6 +175,15 @@ pub enum Error {
         name: String,
     },
 
+    /// Another definition has the names of this one.
+    #[error("the CustomResourceDefinition {name} was applied, but its names are taken: {message}")]
+    NamesTaken {
+        /// Name of the definition.
+        name: String,
+        /// The API server's words.
+        message: String,
+    },
+
     /// A page of a snapshot or plan is gone.
     #[error("the Secret {name}, a part of what was kept, is gone or damaged")]
     PageMissing {
@@ -225,9 +234,9 @@ impl Error {
             | Self::Discovery { source }
             | Self::Request { source, .. }
             | Self::List { source, .. } => source.class(),
-            Self::NotListed { source, .. } => source
-                .as_ref()
-                .map_or(Class::Transient, |failure| failure.class()),
+            Self::NotListed { source, .. } => {
+                source.as_ref().map_or(Class::Transient, |failure| failure.class())
+            }
             Self::DiscoveryTimedOut { .. } | Self::KindUnanswered { .. } | Self::NotGone { .. } => {
                 Class::Transient
             }
@@ -237,6 +246,7 @@ impl Error {
             | Self::NotApplicable { .. }
             | Self::NotServed { .. }
             | Self::NotEstablished { .. }
+            | Self::NamesTaken { .. }
             | Self::PageMissing { .. } => Class::Invalid,
             Self::NotAnObject { .. } | Self::ReadLive { .. } | Self::Pack { .. } | Self::Unpack { .. } => {
                 Class::Invalid
@@ -258,11 +268,7 @@ impl Error {
     }
 
     pub(crate) fn request(operation: Operation, id: &ObjectId, failure: Failure) -> Self {
-        Self::Request {
-            operation,
-            id: Box::new(id.clone()),
-            source: Box::new(failure),
-        }
+        Self::Request { operation, id: Box::new(id.clone()), source: Box::new(failure) }
     }
 }
 

@@ -24,7 +24,8 @@ pub struct LiveObject {
     pub resource_version: String,
     /// Value of the tracking label, if it carries one.
     pub owner_label: Option<String>,
-    /// Hash of what our field manager owns of it, if it owns anything.
+    /// Hash of what our field manager owns of it, if it applied anything in this version of the API: in another one
+    /// the fields have other names.
     pub projection: Option<ProjectionHash>,
     /// Its health.
     pub health: HealthStatus,
@@ -53,7 +54,8 @@ impl LiveObject {
                 .pointer("/metadata/labels")
                 .and_then(|labels| labels.get(APPLICATION_LABEL)?.as_str())
                 .map(str::to_owned),
-            projection: ProjectionHash::of(object, FIELD_MANAGER),
+            projection: ProjectionHash::of(object, FIELD_MANAGER)
+                .filter(|_| is_applied_at_this_version(object)),
             health: health::assess(object),
             deleting: text(object, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_empty()),
             raw: raw.into_boxed_slice(),
@@ -77,6 +79,15 @@ impl std::fmt::Debug for LiveObject {
             .field("resource_version", &self.resource_version)
             .finish_non_exhaustive()
     }
+}
+
+fn is_applied_at_this_version(object: &Value) -> bool {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    entries.into_iter().flatten().any(|entry| {
+        let ours =
+            text(entry, "/manager") == Some(FIELD_MANAGER) && text(entry, "/operation") == Some("Apply");
+        ours && entry.get("apiVersion").is_none_or(|version| Some(version) == object.get("apiVersion"))
+    })
 }
 
 /// What an object of the API server is called.

@@ -57,16 +57,12 @@ pub struct ApplyReport {
 impl ApplyReport {
     /// Whether every step was done.
     pub fn succeeded(&self) -> bool {
-        self.results
-            .iter()
-            .all(|result| result.outcome == Outcome::Applied)
+        self.results.iter().all(|result| result.outcome == Outcome::Applied)
     }
 
     /// The steps that failed.
     pub fn failures(&self) -> impl Iterator<Item = &ObjectResult> {
-        self.results
-            .iter()
-            .filter(|result| result.outcome == Outcome::Failed)
+        self.results.iter().filter(|result| result.outcome == Outcome::Failed)
     }
 }
 
@@ -83,20 +79,13 @@ pub fn planned_inventory(plan: &Plan, before: &Inventory) -> Inventory {
         inventory.forget(id);
     }
     for object in &plan.unchanged {
-        let entry = InventoryEntry {
-            version: object.version.clone(),
-            desired: object.desired,
-            live: object.live,
-        };
+        let entry =
+            InventoryEntry { version: object.version.clone(), desired: object.desired, live: object.live };
         inventory.insert(object.id.clone(), entry);
     }
     for step in plan.steps.iter().filter(|step| step.tracking == Tracking::Owned) {
         if let Some(desired) = step.desired {
-            let entry = InventoryEntry {
-                version: step.version.clone(),
-                desired,
-                live: step.predicted,
-            };
+            let entry = InventoryEntry { version: step.version.clone(), desired, live: step.predicted };
             inventory.insert(step.id.clone(), entry);
         }
     }
@@ -120,15 +109,10 @@ pub async fn apply(
         inventory: planned_inventory(plan, before),
     };
     let mut failed: Option<ObjectId> = None;
-    let ranks: Vec<_> = plan
-        .steps
-        .chunk_by(|left, right| left.rank == right.rank)
-        .collect();
+    let ranks: Vec<_> = plan.steps.chunk_by(|left, right| left.rank == right.rank).collect();
     for (number, rank) in ranks.iter().enumerate() {
         if let Some(failed) = &failed {
-            report
-                .results
-                .extend(rank.iter().map(|step| skipped(step, failed, progress)));
+            report.results.extend(rank.iter().map(|step| skipped(step, failed, progress)));
             continue;
         }
         let last = number + 1 == ranks.len();
@@ -152,10 +136,7 @@ async fn run_rank(runner: &Runner<'_>, rank: &[Step], is_last: bool, progress: P
         .enumerate()
         .map(|(place, step)| run_step(runner, place, step, progress).boxed())
         .collect();
-    let mut done: Vec<_> = futures::stream::iter(running)
-        .buffer_unordered(concurrency)
-        .collect()
-        .await;
+    let mut done: Vec<_> = futures::stream::iter(running).buffer_unordered(concurrency).collect().await;
     done.sort_by_key(|(place, _)| *place);
     let mut done: Vec<_> = done.into_iter().map(|(_, done)| done).collect();
     // All deletions of the rank are asked for by now: waiting for them takes no turn from anybody.
@@ -182,17 +163,11 @@ async fn run_step(runner: &Runner<'_>, place: usize, step: &Step, progress: Prog
 /// Group and kind of everything that is applied.
 fn needed_kinds(steps: &[Step]) -> BTreeSet<(String, String)> {
     let applied = steps.iter().filter(|step| step.action != Action::Prune);
-    applied
-        .map(|step| (step.id.group.clone(), step.id.kind.clone()))
-        .collect()
+    applied.map(|step| (step.id.group.clone(), step.id.kind.clone())).collect()
 }
 
 fn skipped(step: &Step, failed: &ObjectId, progress: Progress<'_>) -> ObjectResult {
-    let result = step::result(
-        step,
-        Outcome::Skipped,
-        Some(format!("not tried, because {failed} failed")),
-    );
+    let result = step::result(step, Outcome::Skipped, Some(format!("not tried, because {failed} failed")));
     progress(&result);
     result
 }

@@ -55,10 +55,7 @@ enum Effect {
 
 impl Done {
     fn new(step: &Step, outcome: Outcome, message: Option<String>, effect: Effect) -> Self {
-        Self {
-            result: result(step, outcome, message),
-            effect,
-        }
+        Self { result: result(step, outcome, message), effect }
     }
 
     /// Whether the object is being deleted and not gone yet.
@@ -82,12 +79,7 @@ impl<'a> Runner<'a> {
         options: &'a ApplyOptions,
         needed: BTreeSet<(String, String)>,
     ) -> Self {
-        Self {
-            cluster,
-            manifests,
-            options,
-            needed,
-        }
+        Self { cluster, manifests, options, needed }
     }
 
     pub(super) async fn run(&self, step: &Step) -> Done {
@@ -103,14 +95,7 @@ impl<'a> Runner<'a> {
     pub(super) async fn finish_deletion(&self, step: &Step, done: &mut Done) {
         let gone = async {
             let kind = self.kind_of(step).await?;
-            wait::gone(
-                self.cluster,
-                &kind,
-                &step.id,
-                step.uid.as_deref(),
-                self.options.deadline,
-            )
-            .await
+            wait::gone(self.cluster, &kind, &step.id, step.uid.as_deref(), self.options.deadline).await
         };
         *done = match gone.await {
             Ok(()) => Done::new(step, Outcome::Applied, None, Effect::Gone),
@@ -134,11 +119,7 @@ impl<'a> Runner<'a> {
             other => other?,
         };
         let uid = step.uid.as_deref();
-        let deleted = self
-            .cluster
-            .requests
-            .delete(&kind, &step.id, uid, self.options.deadline)
-            .await?;
+        let deleted = self.cluster.requests.delete(&kind, &step.id, uid, self.options.deadline).await?;
         Ok(match deleted {
             Deleted::Gone => Done::new(step, Outcome::Applied, None, Effect::Gone),
             Deleted::Pending => {
@@ -151,9 +132,7 @@ impl<'a> Runner<'a> {
     async fn put(&self, step: &Step) -> Result<Done, Error> {
         let manifest = step.manifest.and_then(|place| self.manifests.get(place));
         let Some(manifest) = manifest else {
-            return Err(Error::ForeignPlan {
-                id: Box::new(step.id.clone()),
-            });
+            return Err(Error::ForeignPlan { id: Box::new(step.id.clone()) });
         };
         let kind = self.kind_of(step).await?;
         if step.action == Action::Recreate {
@@ -174,14 +153,7 @@ impl<'a> Runner<'a> {
         let deadline = self.options.deadline;
         let uid = step.uid.as_deref();
         let asked = step.reason == Reason::Deleting;
-        if !asked
-            && self
-                .cluster
-                .requests
-                .delete(kind, &step.id, uid, deadline)
-                .await?
-                == Deleted::Gone
-        {
+        if !asked && self.cluster.requests.delete(kind, &step.id, uid, deadline).await? == Deleted::Gone {
             return Ok(());
         }
         wait::gone(self.cluster, kind, &step.id, uid, deadline).await
@@ -194,10 +166,7 @@ impl<'a> Runner<'a> {
         let mut migration = step.migration.clone();
         for tries_left in (0..MIGRATION_TRIES).rev() {
             let Some(wanted) = &migration else { return Ok(()) };
-            match requests
-                .json_patch(kind, &step.id, &wanted.json_patch, deadline)
-                .await
-            {
+            match requests.json_patch(kind, &step.id, &wanted.json_patch, deadline).await {
                 Ok(_) => return Ok(()),
                 // The object is not as it was planned with: look again.
                 Err(error) if tries_left > 0 && matches!(error.class(), Class::Conflict | Class::Invalid) => {
@@ -221,9 +190,7 @@ impl<'a> Runner<'a> {
         let mut pauses = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
             let requests = &self.cluster.requests;
-            let applied = requests
-                .apply(kind, manifest.object(), Mode::Write, self.options.deadline)
-                .await;
+            let applied = requests.apply(kind, manifest.object(), Mode::Write, self.options.deadline).await;
             let Err(error) = &applied else { return applied };
             let pause = pauses.next();
             if !may_settle(step, error) || Instant::now() + pause >= give_up {
@@ -237,18 +204,12 @@ impl<'a> Runner<'a> {
     async fn await_definition(&self, step: &Step, manifest: &Manifest) -> Result<(), Error> {
         let definition =
             step.id.group == "apiextensions.k8s.io" && step.id.kind == "CustomResourceDefinition";
-        let defined = if definition {
-            defined_by(manifest.object())
-        } else {
-            None
-        };
+        let defined = if definition { defined_by(manifest.object()) } else { None };
         let Some((group, kind)) = defined.filter(|defined| self.needed.contains(defined)) else {
             return Ok(());
         };
         let wanted = self.manifests.iter().map(Manifest::gvk);
-        let wanted: BTreeSet<_> = wanted
-            .filter(|gvk| gvk.group == group && gvk.kind == kind)
-            .collect();
+        let wanted: BTreeSet<_> = wanted.filter(|gvk| gvk.group == group && gvk.kind == kind).collect();
         wait::established(self.cluster, &step.id, &wanted, self.options.deadline).await
     }
 }

@@ -56,12 +56,16 @@ pub(super) async fn established(
     deadline: Instant,
 ) -> Result<(), Error> {
     let deadline = deadline.min(Instant::now() + ESTABLISHING);
-    let not_in_time = || Error::NotEstablished {
-        name: id.name.clone(),
-    };
-    let known = |live: Option<&LiveObject>| live.is_some_and(is_established);
-    if cluster.live.is_listed(&id.group, &id.kind) && !cluster.live.wait_for(id, deadline, known).await {
-        return Err(not_in_time());
+    let not_in_time = || Error::NotEstablished { name: id.name.clone() };
+    if cluster.live.is_listed(&id.group, &id.kind) {
+        let decided = |live: Option<&LiveObject>| live.is_some_and(|live| verdict(live).is_some());
+        if !cluster.live.wait_for(id, deadline, decided).await {
+            return Err(not_in_time());
+        }
+        let live = cluster.live.get(id);
+        if let Some(Verdict::NamesTaken(message)) = live.as_deref().and_then(verdict) {
+            return Err(Error::NamesTaken { name: id.name.clone(), message });
+        }
     }
     let mut pauses = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
     let served = |gvk: &&GroupVersionKind| matches!(cluster.kinds.lookup(gvk), Lookup::Served(_));
@@ -79,38 +83,35 @@ pub(super) async fn established(
     Ok(())
 }
 
-fn is_established(definition: &LiveObject) -> bool {
-    let Ok(object) = definition.object() else {
-        return false;
+/// What the API server made of a definition.
+enum Verdict {
+    Established,
+    /// Another definition has the same names.
+    NamesTaken(String),
+}
+
+fn verdict(definition: &LiveObject) -> Option<Verdict> {
+    let object = definition.object().ok()?;
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let holds = |kind: &str, status: &str| {
+        let same = |it: &&Value| text(it, "/type") == kind && text(it, "/status") == status;
+        conditions.iter().find(same)
     };
-    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| text(condition, "/type") == "Established" && text(condition, "/status") == "True")
+    if let Some(taken) = holds("NamesAccepted", "False") {
+        return Some(Verdict::NamesTaken(text(taken, "/message").to_owned()));
+    }
+    holds("Established", "True").map(|_| Verdict::Established)
 }
 
 /// Says what an object that does not go waits for.
 async fn still_there(cluster: &Cluster, kind: &ServedKind, id: &ObjectId) -> Error {
     let soon = Instant::now() + Duration::from_secs(5);
-    let object = cluster
-        .requests
-        .get(kind, id, soon)
-        .await
-        .ok()
-        .flatten()
-        .unwrap_or_default();
+    let object = cluster.requests.get(kind, id, soon).await.ok().flatten().unwrap_or_default();
     let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
     let finalizers = finalizers.into_iter().flatten().filter_map(Value::as_str);
-    Error::NotGone {
-        id: Box::new(id.clone()),
-        finalizers: finalizers.map(str::to_owned).collect(),
-    }
+    Error::NotGone { id: Box::new(id.clone()), finalizers: finalizers.map(str::to_owned).collect() }
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

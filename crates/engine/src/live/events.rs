@@ -99,11 +99,7 @@ impl Waiting {
         let key = self.order.pop_front()?;
         let change = self.changes.remove(&key)?;
         let (owner_label, id) = key;
-        Some(LiveEvent {
-            owner_label,
-            id,
-            change,
-        })
+        Some(LiveEvent { owner_label, id, change })
     }
 }
 

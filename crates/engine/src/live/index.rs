@@ -71,10 +71,7 @@ impl Index {
     /// While a list is under way the object counts as named by it.
     pub(crate) fn already_has(&mut self, gvk: &GroupVersionKind, id: &ObjectId, version: &str) -> bool {
         let kind = self.kind(gvk);
-        let known = kind
-            .objects
-            .get(id)
-            .is_some_and(|object| object.resource_version == version);
+        let known = kind.objects.get(id).is_some_and(|object| object.resource_version == version);
         if known && let Some(listing) = &mut kind.listing {
             listing.named.insert(id.clone());
         }
@@ -85,10 +82,7 @@ impl Index {
     pub(crate) fn applied(&mut self, object: LiveObject) -> Vec<LiveEvent> {
         let kind = self.kind(&object.gvk);
         let version = number(&object.resource_version);
-        let known = kind
-            .objects
-            .get(&object.id)
-            .map(|known| number(&known.resource_version));
+        let known = kind.objects.get(&object.id).map(|known| number(&known.resource_version));
         match &mut kind.listing {
             Some(listing) => {
                 listing.named.insert(object.id.clone());
@@ -99,21 +93,15 @@ impl Index {
             }
             None => kind.told = kind.told.max(version),
         }
-        if known >= Some(version) {
-            Vec::new()
-        } else {
-            self.put(object)
-        }
+        if known >= Some(version) { Vec::new() } else { self.put(object) }
     }
 
     /// The watch says that an object of this version is gone.
     pub(crate) fn deleted(&mut self, gvk: &GroupVersionKind, id: &ObjectId, version: &str) -> Vec<LiveEvent> {
         let kind = self.kind(gvk);
         kind.told = kind.told.max(number(version));
-        let newer = kind
-            .objects
-            .get(id)
-            .is_some_and(|known| number(&known.resource_version) > number(version));
+        let newer =
+            kind.objects.get(id).is_some_and(|known| number(&known.resource_version) > number(version));
         if newer { Vec::new() } else { self.take(gvk, id) }
     }
 
@@ -136,12 +124,7 @@ impl Index {
         let gone = |object: &&Arc<LiveObject>| {
             !listing.named.contains(&object.id) && (restored || number(&object.resource_version) <= listed_at)
         };
-        let gone: Vec<_> = kind
-            .objects
-            .values()
-            .filter(gone)
-            .map(|object| object.id.clone())
-            .collect();
+        let gone: Vec<_> = kind.objects.values().filter(gone).map(|object| object.id.clone()).collect();
         let mut events: Vec<_> = gone.iter().flat_map(|id| self.take(gvk, id)).collect();
         if restored {
             events.extend(listing.outdated.into_iter().flat_map(|object| self.put(object)));
@@ -162,11 +145,7 @@ impl Index {
             return if tells_nothing { Vec::new() } else { events };
         }
         let known = known.map_or(0, |known| number(&known.resource_version));
-        if version <= known.max(kind.told) {
-            Vec::new()
-        } else {
-            self.put(object)
-        }
+        if version <= known.max(kind.told) { Vec::new() } else { self.put(object) }
     }
 
     /// The kind is not served any more, or nobody needs it: all its objects are out of sight.
@@ -215,25 +194,14 @@ impl Index {
 
     fn put(&mut self, object: LiveObject) -> Vec<LiveEvent> {
         let object = Arc::new(object);
-        let before = self
-            .kind(&object.gvk)
-            .objects
-            .insert(object.id.clone(), Arc::clone(&object));
+        let before = self.kind(&object.gvk).objects.insert(object.id.clone(), Arc::clone(&object));
         if let Some(before) = &before {
             self.disown(before);
         }
         self.own(&object);
-        let same_owner = before
-            .as_ref()
-            .is_some_and(|before| before.owner_label == object.owner_label);
-        let change = if same_owner {
-            Change::Modified
-        } else {
-            Change::Added
-        };
-        let lost = before
-            .filter(|_| !same_owner)
-            .and_then(|before| event(&before, Change::Removed));
+        let same_owner = before.as_ref().is_some_and(|before| before.owner_label == object.owner_label);
+        let change = if same_owner { Change::Modified } else { Change::Added };
+        let lost = before.filter(|_| !same_owner).and_then(|before| event(&before, Change::Removed));
         lost.into_iter().chain(event(&object, change)).collect()
     }
 
@@ -248,10 +216,7 @@ impl Index {
     fn own(&mut self, object: &Arc<LiveObject>) {
         if let Some(label) = &object.owner_label {
             let owned = self.owners.entry(label.clone()).or_default();
-            owned
-                .entry(object.id.clone())
-                .or_default()
-                .push(Arc::clone(object));
+            owned.entry(object.id.clone()).or_default().push(Arc::clone(object));
         }
     }
 
@@ -274,21 +239,13 @@ impl Index {
 
 /// Of one object at several versions of its API, the one at which we apply it: only there our fields are found.
 fn best<'a>(versions: impl IntoIterator<Item = &'a Arc<LiveObject>>) -> Option<&'a Arc<LiveObject>> {
-    versions.into_iter().max_by_key(|object| {
-        (
-            object.projection.is_some(),
-            number(&object.resource_version),
-            &object.gvk,
-        )
-    })
+    versions
+        .into_iter()
+        .max_by_key(|object| (object.projection.is_some(), number(&object.resource_version), &object.gvk))
 }
 
 fn event(object: &LiveObject, change: Change) -> Option<LiveEvent> {
-    Some(LiveEvent {
-        owner_label: object.owner_label.clone()?,
-        id: object.id.clone(),
-        change,
-    })
+    Some(LiveEvent { owner_label: object.owner_label.clone()?, id: object.id.clone(), change })
 }
 
 /// A version as a number; what is none counts as the oldest.
@@ -346,21 +303,14 @@ mod tests {
     }
 
     fn names(index: &Index) -> Vec<String> {
-        index
-            .by_owner("app")
-            .iter()
-            .map(|object| object.id.name.clone())
-            .collect()
+        index.by_owner("app").iter().map(|object| object.id.name.clone()).collect()
     }
 
     #[test]
     fn a_list_then_changes() {
         let (mut index, events) = listed(&[("a", 3), ("b", 5)], 7);
         assert_eq!(events, "Added a of app, Added b of app");
-        assert_eq!(
-            text(&index.applied(config_map("a", 8, "app"))),
-            "Modified a of app"
-        );
+        assert_eq!(text(&index.applied(config_map("a", 8, "app"))), "Modified a of app");
         assert_eq!(text(&index.deleted(&gvk(), &id("b"), "9")), "Removed b of app");
         assert_eq!(names(&index), ["a"]);
         assert_eq!(index.get(&id("a")).unwrap().resource_version, "8");
@@ -370,10 +320,7 @@ mod tests {
     #[test]
     fn a_second_list_tells_only_what_is_different() {
         let (mut index, _) = listed(&[("a", 3), ("b", 5)], 7);
-        assert_eq!(
-            list(&mut index, &[("a", 3), ("c", 9)], 10),
-            "Added c of app, Removed b of app"
-        );
+        assert_eq!(list(&mut index, &[("a", 3), ("c", 9)], 10), "Added c of app, Removed b of app");
         index.list_started(&gvk());
         assert!(index.already_has(&gvk(), &id("a"), "3"));
         assert!(!index.already_has(&gvk(), &id("c"), "11"));
@@ -383,24 +330,10 @@ mod tests {
     #[test]
     fn our_own_answer_comes_first_and_the_watch_repeats_it() {
         let (mut index, _) = listed(&[("a", 3)], 7);
-        assert_eq!(
-            text(&index.observed(config_map("a", 9, "app"))),
-            "Modified a of app"
-        );
-        assert_eq!(
-            text(&index.applied(config_map("a", 8, "app"))),
-            "",
-            "older than the answer"
-        );
-        assert_eq!(
-            text(&index.applied(config_map("a", 9, "app"))),
-            "",
-            "the same as the answer"
-        );
-        assert_eq!(
-            text(&index.applied(config_map("a", 10, "app"))),
-            "Modified a of app"
-        );
+        assert_eq!(text(&index.observed(config_map("a", 9, "app"))), "Modified a of app");
+        assert_eq!(text(&index.applied(config_map("a", 8, "app"))), "", "older than the answer");
+        assert_eq!(text(&index.applied(config_map("a", 9, "app"))), "", "the same as the answer");
+        assert_eq!(text(&index.applied(config_map("a", 10, "app"))), "Modified a of app");
     }
 
     #[test]
@@ -414,20 +347,11 @@ mod tests {
                 "managedFields": [{"manager": "tiphys", "operation": "Apply", "fieldsV1": {"f:data": {"f:x": {}}}}],
             },
         });
-        assert_eq!(
-            text(&index.applied(LiveObject::new(&object).unwrap())),
-            "Modified a of app"
-        );
+        assert_eq!(text(&index.applied(LiveObject::new(&object).unwrap())), "Modified a of app");
         assert_eq!(text(&index.observed(LiveObject::new(&object).unwrap())), "");
         object["data"] = json!({"x": "new field"});
-        assert_eq!(
-            text(&index.observed(LiveObject::new(&object).unwrap())),
-            "Modified a of app"
-        );
-        assert_eq!(
-            index.get(&id("a")).unwrap().object().unwrap()["data"]["x"],
-            "new field"
-        );
+        assert_eq!(text(&index.observed(LiveObject::new(&object).unwrap())), "Modified a of app");
+        assert_eq!(index.get(&id("a")).unwrap().object().unwrap()["data"]["x"], "new field");
     }
 
     #[test]
@@ -438,10 +362,7 @@ mod tests {
         assert_eq!(names(&index), Vec::<String>::new());
         index.progress(&gvk(), "20");
         assert_eq!(text(&index.observed(config_map("a", 15, "app"))), "");
-        assert_eq!(
-            text(&index.observed(config_map("a", 21, "app"))),
-            "Added a of app"
-        );
+        assert_eq!(text(&index.observed(config_map("a", 21, "app"))), "Added a of app");
     }
 
     #[test]
@@ -464,10 +385,7 @@ mod tests {
     #[test]
     fn after_a_restore_the_list_is_true() {
         let (mut index, _) = listed(&[("a", 300), ("b", 500)], 700);
-        assert_eq!(
-            list(&mut index, &[("b", 50)], 90),
-            "Removed a of app, Modified b of app"
-        );
+        assert_eq!(list(&mut index, &[("b", 50)], 90), "Removed a of app, Modified b of app");
         assert_eq!(index.get(&id("b")).unwrap().resource_version, "50");
     }
 

@@ -106,10 +106,7 @@ impl LiveCache {
                 inner.follow_kinds();
             }
         });
-        Self {
-            inner,
-            _follower: Arc::new(follower),
-        }
+        Self { inner, _follower: Arc::new(follower) }
     }
 
     /// Makes sure that these kinds are watched and have been listed.
@@ -130,12 +127,7 @@ impl LiveCache {
                 Lookup::Unknown => drop(ensured.unknown.insert(gvk.clone())),
             }
         }
-        try_join_all(
-            states
-                .into_iter()
-                .map(|(kind, state)| listed(kind, state, deadline)),
-        )
-        .await?;
+        try_join_all(states.into_iter().map(|(kind, state)| listed(kind, state, deadline))).await?;
         Ok(ensured)
     }
 
@@ -144,12 +136,7 @@ impl LiveCache {
         let now = Instant::now();
         let mut stopped = Vec::new();
         self.inner.running.lock().retain(|gvk, running| {
-            if used.contains(gvk) {
-                running.unused_since = None;
-                return true;
-            }
-            let since = *running.unused_since.get_or_insert(now);
-            let keep = now - since < LINGER;
+            let keep = lingers(&mut running.unused_since, used.contains(gvk), now);
             if !keep {
                 stopped.push(gvk.clone());
             }
@@ -238,6 +225,15 @@ impl LiveCache {
     }
 }
 
+/// Whether a watch goes on: it is used, or was so until a short time ago.
+fn lingers(unused_since: &mut Option<Instant>, is_used: bool, now: Instant) -> bool {
+    if is_used {
+        *unused_since = None;
+        return true;
+    }
+    now - *unused_since.get_or_insert(now) < LINGER
+}
+
 /// Waits until a watch has listed.
 async fn listed(
     kind: Arc<ServedKind>,
@@ -258,18 +254,13 @@ async fn listed(
     let last = state.borrow().clone();
     match last {
         State::Listed => Ok(()),
-        State::Starting => Err(Error::NotListed {
-            resource: kind.resource_name(),
-            source: None,
-        }),
-        State::Failed { failure, .. } if failure.class() == Class::Forbidden => Err(Error::WatchForbidden {
-            resource: kind.resource_name(),
-            source: failure,
-        }),
-        State::Failed { failure, .. } => Err(Error::NotListed {
-            resource: kind.resource_name(),
-            source: Some(failure),
-        }),
+        State::Starting => Err(Error::NotListed { resource: kind.resource_name(), source: None }),
+        State::Failed { failure, .. } if failure.class() == Class::Forbidden => {
+            Err(Error::WatchForbidden { resource: kind.resource_name(), source: failure })
+        }
+        State::Failed { failure, .. } => {
+            Err(Error::NotListed { resource: kind.resource_name(), source: Some(failure) })
+        }
     }
 }
 
@@ -308,16 +299,8 @@ impl Inner {
         running.task = None;
         running.unused_since = None;
         running.state.send_replace(State::Starting);
-        let watch = Watch::new(
-            self.client.clone(),
-            Arc::clone(kind),
-            Selection::Labelled(APPLICATION_LABEL),
-        );
-        let sink = Sink {
-            inner: Arc::downgrade(self),
-            gvk: kind.gvk(),
-            state: Arc::clone(&running.state),
-        };
+        let watch = Watch::new(self.client.clone(), Arc::clone(kind), Selection::Labelled(APPLICATION_LABEL));
+        let sink = Sink { inner: Arc::downgrade(self), gvk: kind.gvk(), state: Arc::clone(&running.state) };
         running.task = Some(Task::spawn(watch.run(move |step| sink.take(step))));
     }
 
@@ -411,10 +394,7 @@ impl Sink {
             // Interrupted is not failed, unless it cannot go on.
             State::Listed if failure.class() == Class::Transient => {}
             _ => {
-                *state = State::Failed {
-                    failure,
-                    at: Instant::now(),
-                };
+                *state = State::Failed { failure, at: Instant::now() };
             }
         });
     }
@@ -429,5 +409,22 @@ impl Sink {
             name: text("name")?.to_owned(),
         };
         Some((id, text("resourceVersion").unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watch_ends_only_after_nobody_needed_it_for_a_while() {
+        let start = Instant::now();
+        let (soon, late) = (start + LINGER / 2, start + LINGER);
+        let mut unused_since = None;
+        assert!(lingers(&mut unused_since, false, start));
+        assert!(lingers(&mut unused_since, false, soon));
+        assert!(lingers(&mut unused_since, true, soon));
+        assert!(lingers(&mut unused_since, false, late), "it was used meanwhile");
+        assert!(!lingers(&mut unused_since, false, late + LINGER));
     }
 }

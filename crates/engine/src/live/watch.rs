@@ -117,15 +117,7 @@ enum Listing {
 
 impl Watch {
     pub(crate) fn new(client: Client, kind: Arc<ServedKind>, selection: Selection) -> Self {
-        Self {
-            client,
-            kind,
-            selection,
-            cursor: None,
-            newest: None,
-            waited: 0,
-            listing: Listing::Streamed,
-        }
+        Self { client, kind, selection, cursor: None, newest: None, waited: 0, listing: Listing::Streamed }
     }
 
     /// Watches until the future is dropped.
@@ -206,15 +198,10 @@ impl Watch {
         let query = format!("resourceVersion={version}&resourceVersionMatch=NotOlderThan");
         let request = self.request(&query, METADATA_LIST)?;
         let asked = timeout(START_TIMEOUT, self.client.request::<Value>(request));
-        let mut list = asked
-            .await
-            .map_err(|_| End::Failed(Failure::timed_out(START_TIMEOUT)))?
-            .map_err(end_of)?;
-        let version = list
-            .pointer("/metadata/resourceVersion")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let mut list =
+            asked.await.map_err(|_| End::Failed(Failure::timed_out(START_TIMEOUT)))?.map_err(end_of)?;
+        let version =
+            list.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
         sink(Step::ListStarted);
         if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
             for item in items {
@@ -230,10 +217,8 @@ impl Watch {
         let mut listing = self.cursor.is_none();
         let request = self.watch_request()?;
         let started = timeout(START_TIMEOUT, self.client.request_events::<Value>(request));
-        let events = started
-            .await
-            .map_err(|_| End::Failed(Failure::timed_out(START_TIMEOUT)))?
-            .map_err(end_of)?;
+        let events =
+            started.await.map_err(|_| End::Failed(Failure::timed_out(START_TIMEOUT)))?.map_err(end_of)?;
         let mut events = events.boxed();
         sink(if listing { Step::ListStarted } else { Step::Resumed });
         loop {
@@ -260,10 +245,7 @@ impl Watch {
                 }
                 WatchEvent::Bookmark(bookmark) => {
                     let version = bookmark.metadata.resource_version;
-                    let complete = bookmark
-                        .metadata
-                        .annotations
-                        .contains_key("k8s.io/initial-events-end");
+                    let complete = bookmark.metadata.annotations.contains_key("k8s.io/initial-events-end");
                     if listing && complete {
                         listing = false;
                         self.reached(&version);
@@ -317,12 +299,8 @@ impl Watch {
     fn with_kind(&self, mut item: Value) -> Value {
         if let Value::Object(object) = &mut item {
             let resource = &self.kind.resource;
-            object
-                .entry("apiVersion")
-                .or_insert_with(|| resource.api_version.as_str().into());
-            object
-                .entry("kind")
-                .or_insert_with(|| resource.kind.as_str().into());
+            object.entry("apiVersion").or_insert_with(|| resource.api_version.as_str().into());
+            object.entry("kind").or_insert_with(|| resource.kind.as_str().into());
         }
         item
     }
@@ -332,10 +310,7 @@ const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 fn version_of(object: &Value) -> &str {
-    object
-        .pointer("/metadata/resourceVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// What an error means for the watch.
@@ -375,17 +350,9 @@ mod tests {
                 "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled",
                 "NoStreaming",
             ),
-            (
-                504,
-                "Timeout: Too large resource version: 12, current: 3",
-                "NotYetThere",
-            ),
+            (504, "Timeout: Too large resource version: 12, current: 3", "NotYetThere"),
             (403, "things.example.com is forbidden", "Failed"),
-            (
-                503,
-                "the server is currently unable to handle the request",
-                "Failed",
-            ),
+            (503, "the server is currently unable to handle the request", "Failed"),
         ] {
             let end = format!("{:?}", end_of(api_error(code, message)));
             assert!(end.starts_with(expected), "{code} {message}: {end}");

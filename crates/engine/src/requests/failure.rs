@@ -105,15 +105,9 @@ impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::Refused(Box::new(Refusal::from(*status))),
-            kube::Error::SerdeError(source) => Self::Unreadable {
-                source: Box::new(source),
-            },
-            kube::Error::FromUtf8(source) => Self::Unreadable {
-                source: Box::new(source),
-            },
-            other => Self::Connection {
-                source: Box::new(other),
-            },
+            kube::Error::SerdeError(source) => Self::Unreadable { source: Box::new(source) },
+            kube::Error::FromUtf8(source) => Self::Unreadable { source: Box::new(source) },
+            other => Self::Connection { source: Box::new(other) },
         }
     }
 }
@@ -127,12 +121,7 @@ impl From<Status> for Refusal {
             code: status.code,
             reason: status.reason,
             message: status.message,
-            causes: causes
-                .map(|cause| Cause {
-                    field: cause.field,
-                    message: cause.message,
-                })
-                .collect(),
+            causes: causes.map(|cause| Cause { field: cause.field, message: cause.message }).collect(),
             retry_after: (retry_after > 0).then(|| Duration::from_secs(u64::from(retry_after))),
         }
     }
@@ -173,6 +162,8 @@ impl Refusal {
     pub fn is_immutable(&self) -> bool {
         self.code == 422
             && self.reason == "Invalid"
+            && !self.message.contains("denied request")
+            && !self.message.contains("denied the request")
             && !self.causes.is_empty()
             && self.causes.iter().all(|cause| {
                 let message = cause.message.to_lowercase();
@@ -192,19 +183,13 @@ impl Refusal {
 
     /// Whether the namespace `namespace` does not exist.
     pub fn is_missing_namespace(&self, namespace: &str) -> bool {
-        self.code == 404
-            && self
-                .message
-                .contains(&format!("namespaces \"{namespace}\" not found"))
+        self.code == 404 && self.message.contains(&format!("namespaces \"{namespace}\" not found"))
     }
 
     /// Whether something called `name` was looked for and not found.
     pub fn misses(&self, name: &str) -> bool {
-        let quoted = format!("\"{name}\"");
-        let missing = ["not found", "no PriorityClass with name"];
-        (self.code == 404 || self.code == 403)
-            && self.message.contains(&quoted)
-            && missing.iter().any(|phrase| self.message.contains(phrase))
+        let words = [format!("\"{name}\" not found"), format!("no PriorityClass with name {name} was found")];
+        (self.code == 404 || self.code == 403) && words.iter().any(|words| self.message.contains(words))
     }
 
     /// Whether the object that we meant (by its uid) is not the one that has the name now.
@@ -255,10 +240,7 @@ mod tests {
             message: message.to_owned(),
             causes: causes
                 .iter()
-                .map(|(field, message)| Cause {
-                    field: (*field).to_owned(),
-                    message: (*message).to_owned(),
-                })
+                .map(|(field, message)| Cause { field: (*field).to_owned(), message: (*message).to_owned() })
                 .collect(),
             retry_after: None,
         }
@@ -292,28 +274,16 @@ mod tests {
             (404, "NotFound", "", Class::Invalid),
             (413, "RequestEntityTooLarge", "", Class::Invalid),
         ] {
-            assert_eq!(
-                refusal(code, reason, message, &[]).class(),
-                expected,
-                "{code} {message}"
-            );
+            assert_eq!(refusal(code, reason, message, &[]).class(), expected, "{code} {message}");
         }
     }
 
     #[test]
     fn only_immutable_fields_count_as_immutable() {
-        let selector = (
-            "spec.selector",
-            "Invalid value: {\"matchLabels\":{}}: field is immutable",
-        );
-        let stateful = (
-            "spec",
-            "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden",
-        );
-        let replicas = (
-            "spec.replicas",
-            "Invalid value: -1: must be greater than or equal to 0",
-        );
+        let selector = ("spec.selector", "Invalid value: {\"matchLabels\":{}}: field is immutable");
+        let stateful =
+            ("spec", "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden");
+        let replicas = ("spec.replicas", "Invalid value: -1: must be greater than or equal to 0");
         for (causes, expected) in [
             (vec![selector], true),
             (vec![selector, stateful], true),
@@ -321,12 +291,10 @@ mod tests {
             (vec![replicas], false),
             (vec![], false),
         ] {
-            assert_eq!(
-                refusal(422, "Invalid", "x", &causes).is_immutable(),
-                expected,
-                "{causes:?}"
-            );
+            assert_eq!(refusal(422, "Invalid", "x", &causes).is_immutable(), expected, "{causes:?}");
         }
+        let policy = "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: immutable";
+        assert!(!refusal(422, "Invalid", policy, &[("", "immutable")]).is_immutable());
         assert!(!refusal(409, "Conflict", "field is immutable", &[selector]).is_immutable());
         assert!(!refusal(403, "Forbidden", "webhook: field is immutable", &[selector]).is_immutable());
     }

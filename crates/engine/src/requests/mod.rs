@@ -56,10 +56,7 @@ pub struct RequestLimits {
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self {
-            concurrency: 16,
-            timeout: Duration::from_secs(30),
-        }
+        Self { concurrency: 16, timeout: Duration::from_secs(30) }
     }
 }
 
@@ -140,11 +137,7 @@ impl Requests {
             resume_at: Mutex::new(Instant::now()),
             sent: AtomicU64::new(0),
         };
-        Self {
-            client,
-            limits,
-            shared: Arc::new(shared),
-        }
+        Self { client, limits, shared: Arc::new(shared) }
     }
 
     /// The client, for watches.
@@ -202,9 +195,7 @@ impl Requests {
             };
             self.send_through_conflicts(&call, deadline).await
         };
-        let answer = attempt
-            .await
-            .map_err(|failure| Error::request(operation, &id, failure))?;
+        let answer = attempt.await.map_err(|failure| Error::request(operation, &id, failure))?;
         Ok(Applied {
             object: answer.body,
             existed: answer.status != StatusCode::CREATED,
@@ -275,10 +266,10 @@ impl Requests {
             body: Bytes::new(),
             secret: None,
         };
-        let answer = self.send(&call, deadline).await.map_err(|failure| Error::List {
-            resource: kind.resource_name(),
-            source: Box::new(failure),
-        })?;
+        let answer = self
+            .send(&call, deadline)
+            .await
+            .map_err(|failure| Error::List { resource: kind.resource_name(), source: Box::new(failure) })?;
         let items = answer.body.get("items").and_then(Value::as_array);
         Ok(items.is_some_and(|items| !items.is_empty()))
     }
@@ -339,9 +330,7 @@ impl Requests {
             };
             self.send(&call, deadline).await
         };
-        let answer = attempt
-            .await
-            .map_err(|failure| Error::request(Operation::Migrate, id, failure))?;
+        let answer = attempt.await.map_err(|failure| Error::request(Operation::Migrate, id, failure))?;
         Ok(answer.body)
     }
 
@@ -382,9 +371,7 @@ impl Requests {
     /// How long to wait before the next try. Too many requests are a matter of all of them.
     fn pause_after(&self, failure: &Failure, pauses: &mut Backoff) -> Duration {
         let asked = failure.refusal().and_then(|refusal| refusal.retry_after);
-        let pause = pauses
-            .next()
-            .max(asked.unwrap_or_default().min(LONGEST_RETRY_AFTER));
+        let pause = pauses.next().max(asked.unwrap_or_default().min(LONGEST_RETRY_AFTER));
         if failure.refusal().is_some_and(|refusal| refusal.code == 429) {
             let mut resume_at = self.shared.resume_at.lock();
             *resume_at = (*resume_at).max(Instant::now() + pause);
@@ -396,18 +383,12 @@ impl Requests {
         let out_of_time = || Failure::timed_out(self.limits.timeout);
         let resume_at = *self.shared.resume_at.lock();
         if resume_at > Instant::now() {
-            timeout_at(deadline, sleep_until(resume_at))
-                .await
-                .map_err(|_| out_of_time())?;
+            timeout_at(deadline, sleep_until(resume_at)).await.map_err(|_| out_of_time())?;
         }
-        let slot = timeout_at(deadline, self.shared.slots.acquire())
-            .await
-            .map_err(|_| out_of_time())?;
+        let slot = timeout_at(deadline, self.shared.slots.acquire()).await.map_err(|_| out_of_time())?;
         let limit = deadline.min(Instant::now() + self.limits.timeout);
         self.shared.sent.fetch_add(1, Ordering::Relaxed);
-        let answer = timeout_at(limit, self.exchange(call))
-            .await
-            .map_err(|_| out_of_time())?;
+        let answer = timeout_at(limit, self.exchange(call)).await.map_err(|_| out_of_time())?;
         drop(slot);
         answer
     }
@@ -422,19 +403,10 @@ impl Requests {
             .map_err(|source| Failure::Name {
                 problem: format!("no request can be made of {}: {source}", call.uri),
             })?;
-        let (head, body) = self
-            .client
-            .send(request)
-            .await
-            .map_err(Failure::from)?
-            .into_parts();
+        let (head, body) = self.client.send(request).await.map_err(Failure::from)?.into_parts();
         let body = read(body).await?;
         if !head.status.is_success() {
-            return Err(Failure::Refused(Box::new(refusal(
-                head.status,
-                &head.headers,
-                &body,
-            ))));
+            return Err(Failure::Refused(Box::new(refusal(head.status, &head.headers, &body))));
         }
         let warnings = warnings(&head.headers).map(|warning| match call.secret {
             Some(secret) => redact::hide_text(&warning, secret),
@@ -443,9 +415,8 @@ impl Requests {
         Ok(Answer {
             status: head.status,
             warnings: warnings.collect(),
-            body: serde_json::from_slice(&body).map_err(|source| Failure::Unreadable {
-                source: Box::new(source),
-            })?,
+            body: serde_json::from_slice(&body)
+                .map_err(|source| Failure::Unreadable { source: Box::new(source) })?,
         })
     }
 }
@@ -453,9 +424,7 @@ impl Requests {
 async fn read(body: Body) -> Result<Bytes, Failure> {
     match Limited::new(body, LARGEST_ANSWER).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge {
-            limit: LARGEST_ANSWER,
-        }),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge { limit: LARGEST_ANSWER }),
         Err(error) => Err(match error.downcast::<kube::Error>() {
             Ok(error) => Failure::from(*error),
             Err(other) => Failure::from(kube::Error::Service(other)),
@@ -473,9 +442,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
     if refusal.message.is_empty() {
         refusal.message = status.to_string();
     }
-    let seconds = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     refusal.retry_after = seconds.map(Duration::from_secs).or(refusal.retry_after);
     refusal
 }
@@ -508,14 +475,9 @@ fn identify(kind: &ServedKind, object: &Map<String, Value>) -> ObjectId {
 fn desired(object: &Map<String, Value>) -> Map<String, Value> {
     let mut object = object.clone();
     if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
-        for field in [
-            "creationTimestamp",
-            "generation",
-            "managedFields",
-            "resourceVersion",
-            "selfLink",
-            "uid",
-        ] {
+        for field in
+            ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"]
+        {
             metadata.remove(field);
         }
     }
@@ -525,9 +487,7 @@ fn desired(object: &Map<String, Value>) -> Map<String, Value> {
 fn encode(body: &impl serde::Serialize) -> Result<Bytes, Failure> {
     match serde_json::to_vec(body) {
         Ok(bytes) => Ok(Bytes::from(bytes)),
-        Err(source) => Err(Failure::Unreadable {
-            source: Box::new(source),
-        }),
+        Err(source) => Err(Failure::Unreadable { source: Box::new(source) }),
     }
 }
 
@@ -536,9 +496,7 @@ fn secret_of<'a>(kind: &ServedKind, object: &'a Map<String, Value>) -> Option<&'
 }
 
 fn is_terminating(answer: &Value) -> bool {
-    answer
-        .pointer("/metadata/deletionTimestamp")
-        .is_some_and(Value::is_string)
+    answer.pointer("/metadata/deletionTimestamp").is_some_and(Value::is_string)
 }
 
 #[cfg(test)]
@@ -579,9 +537,6 @@ mod tests {
         let object =
             json!({"metadata": {"name": "a", "uid": "1", "managedFields": [], "labels": {"x": "y"}}});
         let sent = desired(object.as_object().unwrap());
-        assert_eq!(
-            Value::from(sent),
-            json!({"metadata": {"name": "a", "labels": {"x": "y"}}})
-        );
+        assert_eq!(Value::from(sent), json!({"metadata": {"name": "a", "labels": {"x": "y"}}}));
     }
 }

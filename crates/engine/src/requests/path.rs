@@ -50,9 +50,9 @@ pub(super) fn collection(kind: &ServedKind, namespace: Option<&str>) -> Result<S
                 "metadata.namespace {namespace:?} cannot be a namespace: use lower case letters, digits and \"-\", at most 63"
             ),
         }),
-        (Scope::Namespaced, None) => Err(Failure::Name {
-            problem: format!("a {} needs a namespace", kind.resource.kind),
-        }),
+        (Scope::Namespaced, None) => {
+            Err(Failure::Name { problem: format!("a {} needs a namespace", kind.resource.kind) })
+        }
     }
 }
 
@@ -91,10 +91,7 @@ mod tests {
             object(&role, Some("web"), "system:a b?x#é").unwrap(),
             format!("{root}/namespaces/web/roles/system:a%20b%3Fx%23%C3%A9")
         );
-        assert_eq!(
-            object(&kind(Scope::Cluster), Some("web"), "a").unwrap(),
-            format!("{root}/roles/a")
-        );
+        assert_eq!(object(&kind(Scope::Cluster), Some("web"), "a").unwrap(), format!("{root}/roles/a"));
         for name in ["", ".", "..", "a/b", "../../x", "a%2fb"] {
             assert!(object(&role, Some("web"), name).is_err(), "{name:?}");
         }

@@ -108,18 +108,9 @@ mod tests {
                 "data.token: Invalid value: \"hunter2 \\\" more\": not allowed",
                 "data.token: Invalid value: (hidden): not allowed",
             ),
-            (
-                "webhook says: correct horse is weak",
-                "webhook says: (hidden) is weak",
-            ),
-            (
-                "webhook says: hunter2, aHVudGVyMg==",
-                "webhook says: (hidden), (hidden)",
-            ),
-            (
-                "secrets \"x\" is forbidden: exceeded quota",
-                "secrets \"x\" is forbidden: exceeded quota",
-            ),
+            ("webhook says: correct horse is weak", "webhook says: (hidden) is weak"),
+            ("webhook says: hunter2, aHVudGVyMg==", "webhook says: (hidden), (hidden)"),
+            ("secrets \"x\" is forbidden: exceeded quota", "secrets \"x\" is forbidden: exceeded quota"),
         ] {
             assert_eq!(hide_text(text, secret), expected);
         }

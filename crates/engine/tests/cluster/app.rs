@@ -35,10 +35,7 @@ impl App {
                 name: name.to_owned(),
             },
             inventory: Inventory::default(),
-            policy: Policy {
-                prune: Prune::Enabled,
-                ..Policy::default()
-            },
+            policy: Policy { prune: Prune::Enabled, ..Policy::default() },
             ensure: Vec::new(),
             patience: 60,
         }
@@ -49,24 +46,18 @@ impl App {
         let manifests = manifests(objects);
         let kinds: Vec<_> = manifests.iter().map(|manifest| manifest.gvk().clone()).collect();
         let before = self.inventory.kinds();
-        self.cluster
-            .watch(kinds.iter().chain(&before), soon(20))
-            .await
-            .unwrap();
+        self.cluster.watch(kinds.iter().chain(&before), soon(20)).await.unwrap();
         let draft = Draft::new(DraftInput {
             owner: &self.owner,
+            live: &self.cluster.view(&manifests),
             manifests,
             ensure: crate::app::manifests(&self.ensure),
             ignore: &[],
-            live: &|id| self.cluster.live(id),
             inventory: &self.inventory,
             policy: self.policy.clone(),
         });
-        let options = CheckOptions {
-            concurrency: 8,
-            deadline: soon(self.patience),
-            stand_in: "default".to_owned(),
-        };
+        let options =
+            CheckOptions { concurrency: 8, deadline: soon(self.patience), stand_in: "default".to_owned() };
         let answers: BTreeMap<_, _> = check(&self.cluster, &draft, &options).await;
         let plan = draft.finish(&answers);
         (draft, plan)
@@ -74,15 +65,8 @@ impl App {
 
     /// Runs a plan and keeps its inventory.
     pub async fn run(&mut self, draft: &Draft, plan: &Plan) -> ApplyReport {
-        let report = apply(
-            &self.cluster,
-            plan,
-            draft.manifests(),
-            &self.inventory,
-            &self.options(),
-            &|_| {},
-        )
-        .await;
+        let report =
+            apply(&self.cluster, plan, draft.manifests(), &self.inventory, &self.options(), &|_| {}).await;
         self.inventory = report.inventory.clone();
         report
     }
@@ -101,21 +85,12 @@ impl App {
     }
 
     pub async fn delete_all(&self, patience: u64) -> Deletion {
-        let options = ApplyOptions {
-            deadline: soon(patience),
-            ..self.options()
-        };
-        delete_all(&self.cluster, &self.owner, &self.inventory, &options, &|_| {})
-            .await
-            .unwrap()
+        let options = ApplyOptions { deadline: soon(patience), ..self.options() };
+        delete_all(&self.cluster, &self.owner, &self.inventory, &options, &|_| {}).await.unwrap()
     }
 
     fn options(&self) -> ApplyOptions {
-        ApplyOptions {
-            concurrency: 8,
-            deadline: soon(self.patience),
-            deletions: Deletions::InOrder,
-        }
+        ApplyOptions { concurrency: 8, deadline: soon(self.patience), deletions: Deletions::InOrder }
     }
 }
 

@@ -14,21 +14,12 @@ async fn built_in_kinds_and_versions_are_known_after_three_requests() {
     let engine = connect(&proxy).await;
     let deployment = GroupVersionKind::new("apps", "v1", "Deployment");
     let kind = engine.kinds.lookup(&deployment).served().unwrap();
-    assert_eq!(
-        (kind.resource.plural.as_str(), kind.scope),
-        ("deployments", Scope::Namespaced)
-    );
+    assert_eq!((kind.resource.plural.as_str(), kind.scope), ("deployments", Scope::Namespaced));
     assert!(kind.supports("patch"));
     let capabilities = engine.kinds.capabilities();
     assert_eq!(capabilities.kube_version, "v1.36.3");
     for version in ["v1", "apps/v1", "apps/v1/Deployment", "v1/ConfigMap"] {
-        assert!(
-            capabilities
-                .api_versions
-                .binary_search(&version.to_owned())
-                .is_ok(),
-            "{version}"
-        );
+        assert!(capabilities.api_versions.binary_search(&version.to_owned()).is_ok(), "{version}");
     }
     let asked =
         proxy.count(|request| ["/api", "/apis", "/version"].contains(&request.path_and_query.as_str()));

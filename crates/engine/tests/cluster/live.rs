@@ -25,9 +25,7 @@ async fn change_of(events: &mut LiveEvents, id: &ObjectId) -> Change {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), found)
-        .await
-        .unwrap_or_else(|_| panic!("no event of {id}"))
+    tokio::time::timeout(Duration::from_secs(10), found).await.unwrap_or_else(|_| panic!("no event of {id}"))
 }
 
 fn is_list(request: &RecordedRequest) -> bool {
@@ -77,11 +75,8 @@ async fn our_own_write_is_there_at_once() {
     let kind = engine.kinds.lookup(&config_maps()).served().unwrap();
     for value in 0..20 {
         let wanted = config_map(ns.name(), "a", "own", &value.to_string());
-        let applied = engine
-            .requests
-            .apply(&kind, wanted.as_object().unwrap(), Mode::Write, soon(10))
-            .await
-            .unwrap();
+        let applied =
+            engine.requests.apply(&kind, wanted.as_object().unwrap(), Mode::Write, soon(10)).await.unwrap();
         assert_eq!(applied.existed, value > 0);
         engine.live.observe(&applied.object).unwrap();
         let live = engine.live.get(&config_map_id(ns.name(), "a")).unwrap();
@@ -95,25 +90,15 @@ async fn watches_that_are_cut_lose_nothing_and_do_not_list_again() {
     let proxy = FaultProxy::start(Cluster::shared(), 7);
     let watches = |fault| Rule::new(fault).verbs(&[Verb::Watch]).resource("configmaps");
     // The watch that lists ends after a second; those that resume it are cut after each event.
-    let closed = Fault::EndWatch {
-        after: After::Time(Duration::from_secs(1)),
-        how: WatchEnd::Closed,
-    };
+    let closed = Fault::EndWatch { after: After::Time(Duration::from_secs(1)), how: WatchEnd::Closed };
     proxy.add(watches(closed).times(1));
-    let cut = Fault::EndWatch {
-        after: After::Events(1),
-        how: WatchEnd::Cut,
-    };
+    let cut = Fault::EndWatch { after: After::Events(1), how: WatchEnd::Cut };
     let cut = proxy.add(watches(cut).path("resourceVersion=[1-9]"));
     let engine = connect(&proxy).await;
     watch(&engine, &[config_maps()]).await;
     proxy.forget();
     eventually("the first watch has ended", Duration::from_secs(10), || async {
-        if proxy.count(is_watch) > 0 {
-            Ok(())
-        } else {
-            Err("not yet")
-        }
+        if proxy.count(is_watch) > 0 { Ok(()) } else { Err("not yet") }
     })
     .await;
     for value in 1..=10 {
@@ -122,16 +107,9 @@ async fn watches_that_are_cut_lose_nothing_and_do_not_list_again() {
     }
     for (name, value) in [("cut-0", "9"), ("cut-1", "10"), ("cut-2", "8")] {
         eventually("the last value is seen", Duration::from_secs(20), || async {
-            let live = engine
-                .live
-                .get(&config_map_id(ns.name(), name))
-                .ok_or("nothing")?;
+            let live = engine.live.get(&config_map_id(ns.name(), name)).ok_or("nothing")?;
             let seen = live.object().unwrap()["data"]["key"].clone();
-            if seen == value {
-                Ok(())
-            } else {
-                Err("an older value")
-            }
+            if seen == value { Ok(()) } else { Err("an older value") }
         })
         .await;
     }
@@ -142,10 +120,7 @@ async fn watches_that_are_cut_lose_nothing_and_do_not_list_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watches_that_end_at_once_are_not_opened_in_a_storm() {
     let proxy = FaultProxy::start(Cluster::shared(), 7);
-    let rule = Rule::new(Fault::EndWatch {
-        after: After::Events(0),
-        how: WatchEnd::Closed,
-    });
+    let rule = Rule::new(Fault::EndWatch { after: After::Events(0), how: WatchEnd::Closed });
     proxy.add(rule.verbs(&[Verb::Watch]).resource("configmaps"));
     let engine = connect(&proxy).await;
     let began = Instant::now();
@@ -167,44 +142,31 @@ async fn an_expired_version_lists_once_and_tells_what_was_missed() {
     let engine = connect(&proxy).await;
     // The list and one event more, then an ERROR event; the watch after it is answered with the status 410.
     let expired = proxy.add(
-        Rule::new(Fault::EndWatch {
-            after: After::Time(Duration::from_secs(2)),
-            how: WatchEnd::Expired,
-        })
-        .verbs(&[Verb::Watch])
-        .resource("configmaps")
-        .times(1),
+        Rule::new(Fault::EndWatch { after: After::Time(Duration::from_secs(2)), how: WatchEnd::Expired })
+            .verbs(&[Verb::Watch])
+            .resource("configmaps")
+            .times(1),
     );
     watch(&engine, &[config_maps()]).await;
     proxy.forget();
     let gone = proxy.add(
-        Rule::new(Fault::Status(StatusCode::GONE))
-            .verbs(&[Verb::Watch])
-            .resource("configmaps")
-            .times(2),
+        Rule::new(Fault::Status(StatusCode::GONE)).verbs(&[Verb::Watch]).resource("configmaps").times(2),
     );
     let mut events = engine.live.events();
-    eventually(
-        "the watch has expired three times",
-        Duration::from_secs(10),
-        || async {
-            let hits = proxy.hits(expired) + proxy.hits(gone);
-            // What happens while there is no watch:
-            if hits == 1 && proxy.count(is_watch) == 0 {
-                Err("waiting")
-            } else if hits == 3 {
-                Ok(())
-            } else {
-                Err("waiting")
-            }
-        },
-    )
+    eventually("the watch has expired three times", Duration::from_secs(10), || async {
+        let hits = proxy.hits(expired) + proxy.hits(gone);
+        // What happens while there is no watch:
+        if hits == 1 && proxy.count(is_watch) == 0 {
+            Err("waiting")
+        } else if hits == 3 {
+            Ok(())
+        } else {
+            Err("waiting")
+        }
+    })
     .await;
     ns.kubectl(&["delete", "configmap", "goes"]);
-    assert_eq!(
-        change_of(&mut events, &config_map_id(ns.name(), "goes")).await,
-        Change::Removed
-    );
+    assert_eq!(change_of(&mut events, &config_map_id(ns.name(), "goes")).await, Change::Removed);
     assert!(engine.live.get(&config_map_id(ns.name(), "stays")).is_some());
     let listed = proxy.count(|request| is_list(request) && request.status == Some(200));
     assert_eq!(listed, 1, "one list for three expiries: {:?}", proxy.requests());
@@ -218,10 +180,7 @@ async fn a_server_without_streaming_lists_is_listed_plainly() {
         apiserver_flags: vec!["--feature-gates=WatchList=false".to_owned()],
         ..ClusterOptions::default()
     });
-    cluster.kubectl_with_input(
-        ["apply", "-f", "-"],
-        &config_map("default", "a", "plain", "1").to_string(),
-    );
+    cluster.kubectl_with_input(["apply", "-f", "-"], &config_map("default", "a", "plain", "1").to_string());
     let proxy = FaultProxy::start(&cluster, 1);
     let engine = connect(&proxy).await;
     let mut events = engine.live.events();
@@ -269,11 +228,7 @@ async fn a_forbidden_kind_is_an_error_that_names_the_right_and_goes_away_with_it
 async fn a_kind_that_nobody_serves_is_said_to_be_so() {
     let engine = connect(Cluster::shared()).await;
     let unknown = GroupVersionKind::new("nobody.example.com", "v1", "Ghost");
-    let ensured = engine
-        .live
-        .ensure(&[unknown.clone(), config_maps()], soon(20))
-        .await
-        .unwrap();
+    let ensured = engine.live.ensure(&[unknown.clone(), config_maps()], soon(20)).await.unwrap();
     assert_eq!(ensured.not_served.into_iter().collect::<Vec<_>>(), [unknown]);
     let review = GroupVersionKind::new("authorization.k8s.io", "v1", "SubjectAccessReview");
     let error = engine.live.ensure(&[review], soon(20)).await.unwrap_err();
@@ -291,29 +246,16 @@ async fn objects_go_and_come_with_their_definition() {
         "metadata": {"name": "a", "labels": {"tiphys.dev/application": "gadget"}},
     })
     .to_string();
-    let id: ObjectId = format!("live.example.com/Gadget {}/a", ns.name())
-        .parse()
-        .unwrap();
+    let id: ObjectId = format!("live.example.com/Gadget {}/a", ns.name()).parse().unwrap();
     let mut events = engine.live.events();
     for round in 0..2 {
         cluster.kubectl_with_input(["apply", "-f", "-"], &definition(&gadgets.group).to_string());
-        cluster.kubectl([
-            "wait",
-            "--for=condition=Established",
-            "crd/gadgets.live.example.com",
-        ]);
+        cluster.kubectl(["wait", "--for=condition=Established", "crd/gadgets.live.example.com"]);
         if round == 0 {
             eventually("the kind is watched", Duration::from_secs(10), || async {
-                let ensured = engine
-                    .live
-                    .ensure([&gadgets], soon(5))
-                    .await
-                    .map_err(|error| error.to_string())?;
-                if ensured.not_served.is_empty() {
-                    Ok(())
-                } else {
-                    Err("not served".to_owned())
-                }
+                let ensured =
+                    engine.live.ensure([&gadgets], soon(5)).await.map_err(|error| error.to_string())?;
+                if ensured.not_served.is_empty() { Ok(()) } else { Err("not served".to_owned()) }
             })
             .await;
         }
@@ -328,11 +270,7 @@ async fn objects_go_and_come_with_their_definition() {
         .await;
         assert_eq!(change_of(&mut events, &id).await, Change::Added, "round {round}");
         cluster.kubectl(["delete", "crd", "gadgets.live.example.com"]);
-        assert_eq!(
-            change_of(&mut events, &id).await,
-            Change::Removed,
-            "round {round}"
-        );
+        assert_eq!(change_of(&mut events, &id).await, Change::Removed, "round {round}");
         assert!(engine.live.get(&id).is_none());
     }
 }
@@ -357,11 +295,7 @@ async fn a_restarted_api_server_is_followed_again_without_a_list() {
     let began = Instant::now();
     eventually("the change is seen", Duration::from_secs(20), || async {
         let live = engine.live.get(&config_map_id("default", "a")).ok_or("nothing")?;
-        if live.object().unwrap()["data"]["key"] == "2" {
-            Ok(())
-        } else {
-            Err("the old value")
-        }
+        if live.object().unwrap()["data"]["key"] == "2" { Ok(()) } else { Err("the old value") }
     })
     .await;
     eprintln!("seen {:?} after the write; {:?}", began.elapsed(), proxy.counts());

@@ -29,10 +29,7 @@ async fn full_pages_are_kept_below_the_limit_and_come_back_whole() {
     proxy.forget();
     let name = store.write(&kept_for(&ns), &small, soon(20)).await.unwrap();
     assert_eq!(proxy.requests().len(), 1, "one request for the usual one page");
-    assert_eq!(
-        store.read(ns.name(), &name, soon(20)).await.unwrap().unwrap(),
-        small
-    );
+    assert_eq!(store.read(ns.name(), &name, soon(20)).await.unwrap().unwrap(), small);
 
     let full = pages(3, PAGE_BYTES);
     let name = store.write(&kept_for(&ns), &full, soon(20)).await.unwrap();
@@ -44,20 +41,10 @@ async fn full_pages_are_kept_below_the_limit_and_come_back_whole() {
     let secrets = secrets["items"].as_array().unwrap();
     assert_eq!(secrets.len(), 4);
     for secret in secrets {
-        assert!(
-            secret.to_string().len() <= 512 * 1024,
-            "{} bytes",
-            secret.to_string().len()
-        );
-        assert_eq!(
-            (&secret["type"], &secret["immutable"]),
-            (&"tiphys.dev/snapshot".into(), &true.into())
-        );
+        assert!(secret.to_string().len() <= 512 * 1024, "{} bytes", secret.to_string().len());
+        assert_eq!((&secret["type"], &secret["immutable"]), (&"tiphys.dev/snapshot".into(), &true.into()));
     }
-    assert_eq!(
-        store.read(ns.name(), &name, soon(20)).await.unwrap().unwrap(),
-        full
-    );
+    assert_eq!(store.read(ns.name(), &name, soon(20)).await.unwrap().unwrap(), full);
     store.delete(ns.name(), &name, soon(20)).await.unwrap();
     assert_eq!(store.read(ns.name(), &name, soon(20)).await.unwrap(), None);
     store.delete(ns.name(), &name, soon(20)).await.unwrap();
@@ -70,12 +57,8 @@ async fn a_write_that_is_cut_short_leaves_nothing_that_looks_whole() {
     let store = SnapshotStore::new(connect(&proxy).await.requests);
     let full = pages(3, 1000);
     let lost = proxy.add(Rule::new(Fault::DropAnswer).verbs(&[Verb::Apply]).times(2));
-    let stuck = proxy.add(
-        Rule::new(Fault::Status(http::StatusCode::FORBIDDEN))
-            .verbs(&[Verb::Apply])
-            .skip(2)
-            .times(1),
-    );
+    let stuck = proxy
+        .add(Rule::new(Fault::Status(http::StatusCode::FORBIDDEN)).verbs(&[Verb::Apply]).skip(2).times(1));
     let error = store.write(&kept_for(&ns), &full, soon(20)).await.unwrap_err();
     assert_eq!((proxy.hits(lost), proxy.hits(stuck)), (2, 1), "{error}");
     let name = ns.kubectl(&["get", "secrets", "-o", "jsonpath={.items[*].metadata.name}"]);

@@ -22,10 +22,7 @@ pub async fn connect_as(access: &Access, identity: &Identity) -> Cluster {
 
 pub async fn watch(cluster: &Cluster, kinds: &[GroupVersionKind]) {
     let ensured = cluster.live.ensure(kinds, soon(20)).await.unwrap();
-    assert!(
-        ensured.not_served.is_empty() && ensured.unknown.is_empty(),
-        "{ensured:?}"
-    );
+    assert!(ensured.not_served.is_empty() && ensured.unknown.is_empty(), "{ensured:?}");
 }
 
 /// So many seconds from now.
