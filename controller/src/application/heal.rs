@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tiphys_api::{Application, FIELD_MANAGER, ObjectReference};
-use tiphys_engine::Class;
+use tiphys_engine::{Class, look};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::drift::Drift as ObjectDrift;
 use tiphys_engine::fields::changed_since;
@@ -137,7 +137,7 @@ async fn examine(
     let policy =
         Policy { selection: Selection::Only(references), recreate: Recreate::Annotated, ..Policy::default() };
     let owner = ctx.owner(&key_of(application));
-    let draft = Draft::new(DraftInput {
+    let mut draft = Draft::new(DraftInput {
         owner: &owner,
         manifests,
         ensure: Vec::new(),
@@ -151,6 +151,7 @@ async fn examine(
         deadline: deadline(CHECK_TIME),
         stand_in: ctx.settings.namespace.clone(),
     };
+    look::look(&ctx.cluster, &mut draft, options.deadline).await?;
     let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
     if let Some(refusal) = plan.refusals.iter().find(|it| it.class == Class::Transient) {
         return Err(Error::Check { message: refusal.message.clone() });

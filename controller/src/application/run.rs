@@ -12,7 +12,7 @@ use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Prune, Recreate, Refusal, Selection};
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::snapshots::KeptFor;
-use tiphys_engine::{Class, Inventory};
+use tiphys_engine::{Class, Inventory, look};
 use tiphys_manifest::{Manifest, ObjectId};
 
 use super::current::{for_record, set_status};
@@ -165,7 +165,7 @@ async fn plan(
     let namespace = desired::destination(application);
     let ensure = desired::namespace_to_ensure(&application.spec, &namespace);
     let empty = Inventory::default();
-    let draft = Draft::new(DraftInput {
+    let mut draft = Draft::new(DraftInput {
         owner: &ctx.owner(&key_of(application)),
         manifests,
         ensure: ensure.filter(|_| !state.namespace_exists).into_iter().collect(),
@@ -179,6 +179,7 @@ async fn plan(
         deadline: deadline(super::CHECK_TIME),
         stand_in: ctx.settings.namespace.clone(),
     };
+    look::look(&ctx.cluster, &mut draft, options.deadline).await?;
     let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
     if let Some(refusal) = plan.refusals.iter().find(|it| it.class == Class::Transient) {
         return Err(Stop::Again(Error::Check { message: format!("{}: {}", refusal.id, refusal.message) }));
