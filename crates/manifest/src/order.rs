@@ -107,7 +107,7 @@ fn compare_within_rank(left: &ObjectId, right: &ObjectId) -> Ordering {
     key(left).cmp(&key(right))
 }
 
-/// Helm's own order, which looks at the kind alone (Helm 4: `pkg/release/util/kind_sorter.go`, install order).
+/// Helm's own order, which looks at the kind alone (Helm 4.3.1: `pkg/release/v1/util/kind_sorter.go`, install order).
 const HELM_KINDS: &[&str] = &[
     "PriorityClass",
     "Namespace",

@@ -1,4 +1,25 @@
-//! YAML as Kubernetes and Helm read and write it: sigs.k8s.io/yaml 1.6 over go-yaml v2.4.
+//! YAML as Kubernetes and Helm read and write it: sigs.k8s.io/yaml 1.6 over go-yaml v2.4, go-yaml v3 for
+//! `toYamlPretty`.
+//!
+//! # Reading
+//!
+//! YAML 1.1: `yes`, `on` and `n` are booleans (as keys, too, where they become `"true"` and `"false"`), `0777` and
+//! `0o777` are octal, `1_000` is a number, `1:30` and dates are text, `<<` merges where it stands. Of two equal keys the
+//! last counts, with a [`Warning`]. What JSON cannot say is an error: null keys, infinities, NaN. Whole floats are
+//! integers.
+//!
+//! Every text ends in a value or an [`Error`] with its place, in time and memory that grow with the text and within
+//! [`Limits`].
+//!
+//! # Where this differs from go-yaml on purpose
+//!
+//! * Text on the line of a flow collection that could be a key (`{}a: b`) is an error; go-yaml ignores what follows.
+//! * A null key or an infinity is an error where it stands, even if a later key of the same name replaces it.
+//! * `-0.0` is 0. A byte order mark before a later document of a stream is skipped, as kubectl does.
+//! * Of keys that are the same only as text (`1` and `"1"`) the last counts; go-yaml leaves it to chance.
+//! * [`Limits`] take the place of go-yaml's (10,000 levels, a share of aliases).
+//!
+//! `tests/cases` has a table of all this, `tests/read_fuzz.rs` and `tests/write_fuzz.rs` compare with the Go libraries.
 
 mod decode;
 mod error;
