@@ -221,7 +221,7 @@ fn automatic(facts: &Facts<'_>) -> Option<Decision> {
     if facts.spec.sync.auto && is_new(facts) && !is_held(facts) {
         return Some(request(facts, facts.cause));
     }
-    if facts.spec.sync.self_heal && facts.drift == Drift::Now {
+    if facts.spec.sync.self_heal && facts.drift == Drift::Now && !is_half_applied(facts) {
         return Some(request(facts, Trigger::SelfHeal));
     }
     None
@@ -243,6 +243,13 @@ pub fn is_new(facts: &Facts<'_>) -> bool {
             !(live || tried && same_spec)
         }
     }
+}
+
+/// Whether a Sync failed in the middle: what is missing since is not drift, and correcting it would be a hidden retry.
+fn is_half_applied(facts: &Facts<'_>) -> bool {
+    let corrects = |it: &LastSync| it.by.as_deref() == Some(Trigger::SelfHeal.as_str());
+    let last = facts.status.last_sync.as_ref();
+    facts.status.rendering.is_none() && last.is_some_and(|it| it.phase == Phase::Failed && !corrects(it))
 }
 
 /// Whether a rollback keeps the source's present content away.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use tiphys_api::{Application, ApplicationSpec, Trigger};
-use tiphys_engine::discovery::{Kinds, Lookup, Scope};
+use tiphys_api::{Application, Trigger};
+use tiphys_engine::place::{self, Placed};
 use tiphys_engine::plan::Refusal;
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::{Class, scope};
-use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId, Origin, stream};
+use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
 use super::current::set_status;
 use super::report::SourceReport;
@@ -111,115 +111,23 @@ fn of_snapshot(snapshot: Snapshot) -> Desired {
     Desired { manifests: snapshot.manifests, revision: snapshot.revision, rendering: snapshot.rendering }
 }
 
-/// Gives every namespaced object its namespace, and says what cannot be applied at all: kinds that nobody serves,
-/// places where this Application may not deploy, objects that come twice.
+/// Puts the manifests into their places, and says what cannot be applied at all: kinds that nobody serves, objects that
+/// come twice, places where this Application may not deploy.
 pub async fn place(
     ctx: &Context,
     application: &Application,
     manifests: Vec<Manifest>,
 ) -> Result<(Vec<Manifest>, Vec<Refusal>), tiphys_engine::Error> {
     let namespace = destination(application);
-    let defined = definitions(&manifests);
-    let mut refusals = Vec::new();
-    let mut placed = Vec::with_capacity(manifests.len());
-    for mut manifest in manifests {
-        let kind_scope = match kind_scope(&ctx.cluster.kinds, &defined, manifest.gvk()).await? {
-            Ok(scope) => scope,
-            Err(message) => {
-                refusals.push(refusal(&manifest, Class::Invalid, message));
-                placed.push(manifest);
-                continue;
-            }
-        };
-        if kind_scope == Scope::Namespaced && manifest.namespace().is_none() {
-            manifest.set_namespace(&namespace);
-        }
-        let manifest = match kind_scope {
-            Scope::Cluster if manifest.namespace().is_some() => without_namespace(manifest),
-            _ => Ok(manifest),
-        };
-        match manifest {
-            Ok(manifest) => placed.push(manifest),
-            Err(refused) => refusals.push(*refused),
-        }
-    }
-    refusals.extend(violations(ctx, application, &namespace, &placed));
-    if let Err(error) = stream::reject_duplicates(&placed, &namespace)
-        && let Some(first) = placed.first()
-    {
-        refusals.push(refusal(first, Class::Invalid, error.to_string()));
-    }
-    Ok((placed, refusals))
+    let Placed { manifests, mut refusals } = place::place(&ctx.cluster.kinds, manifests, &namespace).await?;
+    refusals.extend(violations(ctx, application, &namespace, &manifests));
+    Ok((manifests, refusals))
 }
 
 /// The namespace of objects that name none.
 pub fn destination(application: &Application) -> String {
     let namespace = application.spec.destination.namespace.clone();
     namespace.unwrap_or_else(|| namespace_of(application))
-}
-
-/// The destination's namespace as an object that only has to exist, when the Application asks for it.
-pub fn namespace_to_ensure(spec: &ApplicationSpec, namespace: &str) -> Option<Manifest> {
-    let object = serde_json::json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace },
-    });
-    let origin = Origin { file: "spec.destination.createNamespace".into(), line: 0 };
-    spec.destination.create_namespace.then(|| Manifest::from_value(object, origin).ok()).flatten()
-}
-
-/// The namespaced kinds and cluster-wide kinds that come with the rendering itself.
-fn definitions(manifests: &[Manifest]) -> Vec<(String, String, Scope)> {
-    let definition = |manifest: &Manifest| {
-        let gvk = manifest.gvk();
-        if gvk.group != "apiextensions.k8s.io" || gvk.kind != "CustomResourceDefinition" {
-            return None;
-        }
-        let spec = manifest.object().get("spec")?;
-        let text = |pointer: &str| spec.pointer(pointer)?.as_str().map(str::to_owned);
-        let scope = match text("/scope")?.as_str() {
-            "Cluster" => Scope::Cluster,
-            _ => Scope::Namespaced,
-        };
-        Some((text("/group")?, text("/names/kind")?, scope))
-    };
-    manifests.iter().filter_map(definition).collect()
-}
-
-async fn kind_scope(
-    kinds: &Kinds,
-    defined: &[(String, String, Scope)],
-    gvk: &GroupVersionKind,
-) -> Result<Result<Scope, String>, tiphys_engine::Error> {
-    let known = |it: &&(String, String, Scope)| it.0 == gvk.group && it.1 == gvk.kind;
-    if let Lookup::Served(kind) = kinds.lookup(gvk) {
-        return Ok(Ok(kind.scope));
-    }
-    if let Some((_, _, scope)) = defined.iter().find(known) {
-        return Ok(Ok(*scope));
-    }
-    Ok(match kinds.resolve(gvk).await? {
-        Lookup::Served(kind) => Ok(kind.scope),
-        Lookup::Unknown => {
-            Err(format!("the server behind {} does not answer: try again later", gvk.api_version()))
-        }
-        Lookup::NotServed => Err(format!(
-            "the cluster does not know the kind {} in {}: correct apiVersion and kind, or apply its \
-             CustomResourceDefinition first or in the same source",
-            gvk.kind,
-            gvk.api_version()
-        )),
-    })
-}
-
-fn without_namespace(manifest: Manifest) -> Result<Manifest, Box<Refusal>> {
-    // kubectl drops the namespace of a cluster-wide object silently, and so do the charts that rely on it.
-    let before = manifest.clone();
-    let edited = manifest.edit(|object| {
-        if let Some(metadata) = object.get_mut("metadata").and_then(|it| it.as_object_mut()) {
-            metadata.remove("namespace");
-        }
-    });
-    edited.map_err(|error| Box::new(refusal(&before, Class::Invalid, error.to_string())))
 }
 
 fn violations(
@@ -253,10 +161,6 @@ fn violations(
         Refusal { id, origin, class: Class::Forbidden, message: violation.to_string() }
     };
     violations.into_iter().map(refusal).collect()
-}
-
-fn refusal(manifest: &Manifest, class: Class, message: String) -> Refusal {
-    Refusal { id: manifest.id(), origin: Some(manifest.origin().clone()), class, message }
 }
 
 /// The kinds of these manifests, each once.

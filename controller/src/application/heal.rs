@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tiphys_api::{Application, FIELD_MANAGER, ObjectReference};
-use tiphys_engine::{Class, look};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::drift::Drift as ObjectDrift;
 use tiphys_engine::fields::changed_since;
 use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Recreate, Selection, Step};
+use tiphys_engine::{Class, look};
 use tiphys_manifest::ObjectId;
 
 use super::decide::Drift;

@@ -152,7 +152,11 @@ fn verdict(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
         let companion = if *stalled { STALLED } else { RECONCILING };
         return Verdict::not_ready(Some(companion), reason, message.clone());
     }
-    if let Some(last) = status.last_sync.as_ref().filter(|it| it.phase == Phase::Failed) {
+    // A failure that wrote nothing is over as soon as the source holds again what is live.
+    let is_live = matches!(
+        &report.source, SourceReport::Rendered { digest, .. } if status.rendering.as_ref() == Some(digest)
+    );
+    if let Some(last) = status.last_sync.as_ref().filter(|it| it.phase == Phase::Failed && !is_live) {
         return failed(status, last);
     }
     settled(status, report)

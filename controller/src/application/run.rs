@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tiphys_api::{Action, Application, ObjectResult, Outcome, Phase, SyncStatus, Trigger};
 use tiphys_engine::apply::{ApplyOptions, ApplyReport, Deletions, apply, planned_inventory};
 use tiphys_engine::check::{CheckOptions, check};
+use tiphys_engine::place::namespace_to_ensure;
 use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Prune, Recreate, Refusal, Selection};
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::snapshots::KeptFor;
@@ -163,7 +164,7 @@ async fn plan(
         },
     };
     let namespace = desired::destination(application);
-    let ensure = desired::namespace_to_ensure(&application.spec, &namespace);
+    let ensure = namespace_to_ensure(&application.spec, &namespace);
     let empty = Inventory::default();
     let mut draft = Draft::new(DraftInput {
         owner: &ctx.owner(&key_of(application)),

@@ -23,6 +23,7 @@ pub mod live;
 mod live_object;
 pub mod look;
 pub mod migrate;
+pub mod place;
 pub mod plan;
 pub mod requests;
 pub mod scope;
