@@ -67,6 +67,35 @@ fn sizes_are_limited() {
     expect_limit("a: [1, 2, 3, 4]\n---\nb: [1, 2, 3]\n", &small, 3, "more than 10");
 }
 
+/// The tests run in threads of 2 MiB, as tokio's workers do.
+#[test]
+fn no_limit_lets_a_text_exhaust_the_stack() {
+    let deep = Limits { depth: usize::MAX, ..Limits::default() };
+    let texts = |levels: usize| {
+        let block = (0..levels).map(|level| " ".repeat(level) + "a:\n").collect();
+        [
+            "[".repeat(levels) + &"]".repeat(levels),
+            "{a: ".repeat(levels) + &"}".repeat(levels),
+            "- ".repeat(levels),
+            "? ".repeat(levels),
+            block,
+        ]
+    };
+    for text in texts(250) {
+        let Ok(mut documents) = read_documents(text.as_bytes(), &deep) else {
+            assert!(text.starts_with('?'), "only mappings as keys are an error here");
+            continue;
+        };
+        let value = documents.remove(0).value;
+        assert_eq!(read_documents(write(&value).as_bytes(), &deep).unwrap()[0].value, value);
+        write_pretty(&value);
+    }
+    for text in texts(5000) {
+        let error = read_documents(text.as_bytes(), &deep).unwrap_err();
+        assert!(matches!(error.problem(), Problem::Limit(_)), "{error}");
+    }
+}
+
 /// Texts of a quarter of a megabyte that a scanner may stumble over. Whatever comes of them comes soon.
 #[test]
 fn long_texts_take_their_time_once() {

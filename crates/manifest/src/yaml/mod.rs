@@ -44,12 +44,15 @@ pub use node::Node;
 pub(crate) use reader::{LocatedDocument, read_located};
 pub use write::{to_yaml, write, write_pretty};
 
+/// A thread of 2 MiB bears this many levels even without optimisation.
+const MAX_DEPTH: usize = 250;
+
 /// What a text may cost at most; whatever is larger is an error that names the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Size of the text in bytes, and also of all its strings together after aliases are expanded.
     pub bytes: usize,
-    /// Mappings and lists inside each other.
+    /// Mappings and lists inside each other. Each takes some of the stack, so that more than 250 count as 250.
     pub depth: usize,
     /// Mappings, lists, keys and scalars of the whole text after aliases are expanded.
     pub nodes: usize,
@@ -62,6 +65,12 @@ impl Default for Limits {
     /// nodes, which cost about 150 bytes of memory each; 10,000 documents.
     fn default() -> Self {
         Self { bytes: 32 << 20, depth: 120, nodes: 2_000_000, documents: 10_000 }
+    }
+}
+
+impl Limits {
+    fn within_stack(self) -> Self {
+        Self { depth: self.depth.min(MAX_DEPTH), ..self }
     }
 }
 

@@ -22,8 +22,9 @@ pub(crate) fn read_located(
     wanted: usize,
 ) -> Result<Vec<LocatedDocument>, Error> {
     check_size(bytes, limits)?;
+    let limits = limits.within_stack();
     let text = decode(bytes)?;
-    let mut parser = Parser::new(&text, *limits);
+    let mut parser = Parser::new(&text, limits);
     let mut spent = Spent::default();
     let mut documents = Vec::new();
     while documents.len() < wanted {
@@ -35,7 +36,7 @@ pub(crate) fn read_located(
             let message = format!("more than {} documents", limits.documents);
             return Err(error_at(&text, mark, Problem::Limit(message)));
         }
-        let (value, warnings) = Decoder::new(&text, &tree, *limits, &mut spent).decode()?;
+        let (value, warnings) = Decoder::new(&text, &tree, limits, &mut spent).decode()?;
         let document = Document { value, line: mark.line.saturating_add(1), warnings };
         documents.push(LocatedDocument { document, item_lines: item_lines(&tree) });
     }
