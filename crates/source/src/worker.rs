@@ -144,7 +144,12 @@ impl<'a> Fetches<'a> {
             return Ok(Ok(resolved.revision));
         }
         if resolved.reference.is_none() {
-            self.by_commit(commit)?;
+            match self.by_commit(commit) {
+                Ok(()) => {}
+                Err(failure @ (Failure::Damaged(_) | Failure::Disk(_))) => return Err(failure),
+                // Whoever names a commit that cannot be had is told so; all others get their answers.
+                Err(failure) => return Ok(Err(failure.into_error(self.request))),
+            }
         }
         let revision = resolved.revision;
         Ok(match self.store.kind(commit)? {
@@ -174,6 +179,8 @@ impl<'a> Fetches<'a> {
         match self.download(session, &[&commit.to_string()], self.store.depth()) {
             Ok(()) => return Ok(()),
             Err(Failure::NoShallow | Failure::NoSingleCommit | Failure::NotOurRef(_)) => {}
+            // A server that would give any commit may hang up when it does not have this one.
+            Err(Failure::Error(Error::Server { .. })) => {}
             Err(other) => return Err(other),
         }
         let session = self.connect()?;
