@@ -29,7 +29,7 @@ const PAGES_ANNOTATION: &str = "tiphys.dev/pages";
 /// Key of the page in a Secret.
 const PAGE_KEY: &str = "page";
 /// Longest part of the Sync's name in the name of a Secret, which has at most 253 characters.
-const LONGEST_NAME: usize = 220;
+const LONGEST_NAME: usize = 210;
 
 /// The Sync that pages are kept for.
 #[derive(Clone, Debug)]
@@ -116,6 +116,10 @@ impl SnapshotStore {
         })?;
         let mut pages = vec![head];
         pages.extend(try_join_all(more).await?);
+        // Whoever may write Secrets here may write these; only what was recorded is applied again.
+        if !is_named_after(first, &pages) {
+            return Err(Error::PageMissing { name: first.to_owned() });
+        }
         Ok(Some(pages))
     }
 
@@ -167,7 +171,12 @@ fn first_name(sync: &str, pages: &[Page]) -> String {
     let digest = Digest::of(&contents).to_string();
     let start: String = sync.chars().take(LONGEST_NAME).collect();
     let start = start.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-    format!("{start}-{}", digest.get(..16).unwrap_or(&digest))
+    format!("{start}-{digest}")
+}
+
+/// Whether a name is that of this content.
+fn is_named_after(first: &str, pages: &[Page]) -> bool {
+    first.rsplit_once('-').is_some_and(|(start, _)| first_name(start, pages) == first)
 }
 
 fn page_name(first: &str, number: usize) -> String {
@@ -231,12 +240,13 @@ mod tests {
         let page = |text: &str| Page(text.as_bytes().to_vec());
         let one = first_name("web-12", &[page("a")]);
         assert!(
-            one.starts_with("web-12-") && one.len() == "web-12-".len() + 16,
+            one.starts_with("web-12-") && one.len() == "web-12-".len() + 32,
             "{one}"
         );
         assert_eq!(one, first_name("web-12", &[page("a")]));
         assert_ne!(one, first_name("web-12", &[page("b")]));
         assert_ne!(one, first_name("web-12", &[page("a"), page("")]));
+        assert!(is_named_after(&one, &[page("a")]) && !is_named_after(&one, &[page("b")]));
         let long = page_name(&first_name(&"a.".repeat(126), &[page("a")]), 1000);
         assert!(long.len() <= 253 && !long.contains(".-"), "{long}");
     }
