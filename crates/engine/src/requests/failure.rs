@@ -206,6 +206,8 @@ impl Refusal {
             "failed to create typed patch object",
             "failed to create typed live object",
             "field not declared in schema",
+            // Such as data of a Secret that is not base64.
+            "failed to convert new object",
         ]
         .iter()
         .any(|phrase| self.message.contains(phrase))
