@@ -307,6 +307,9 @@ async fn run_to_wait(
             let text = format!("{}; trying again", crate::error::chain(&error));
             set_status(state, |status| conditions_while_running(status, &text));
             write_progress(ctx, state).await?;
+            // It may go on like this for minutes, and nobody must take the Application for Ready meanwhile.
+            let objects = gather::objects(ctx, application, state);
+            report(ctx, application, state, &objects, false, false).await?;
             Err(error)
         }
         Ran::Stopped(stop) => {
