@@ -25,14 +25,15 @@ lint: setup ## check format and lints of Rust and Go
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	cd tests/cluster && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet .
 
+# The story needs kubectl: that of the control plane, or the person's own for a cluster that is there already.
 demo: build ## tell the story of a deployment (KEEP=1 leaves all running, CLUSTER=current uses the current kubeconfig)
-	@TIPHYS_CLUSTER_PROGRAMS="$$(scripts/cluster.sh)" TIPHYS_PROGRAMS="$(CURDIR)/target/debug" \
-	  KEEP="$(KEEP)" CLUSTER="$(CLUSTER)" target/debug/demo
+	@TIPHYS_CLUSTER_PROGRAMS="$(if $(CLUSTER),,$$(scripts/cluster.sh))" TIPHYS_PROGRAMS="$(CURDIR)/target/debug" \
+	  target/debug/demo $(if $(KEEP),--keep) $(if $(CLUSTER),--cluster=$(CLUSTER))
 
-bench: setup ## measure and print the table of figures
-	cargo build $(LOCKED) --release --workspace --bins
+bench: setup ## measure and print the table of figures (BENCH="--only push --runs 10" measures less; see BENCH=--help)
+	cargo build $(LOCKED) --release --package tiphys-controller --package tiphys-tests --bins
 	@TIPHYS_CLUSTER_PROGRAMS="$$(scripts/cluster.sh)" TIPHYS_PROGRAMS="$(CURDIR)/target/release" \
-	  target/release/bench
+	  target/release/bench $(BENCH)
 
 clean: ## remove what was built here (not the control plane, which other work trees share)
 	cargo clean

@@ -20,7 +20,7 @@ use crate::git::webhook::Webhook;
 use crate::http::http_get;
 use crate::kit;
 use crate::process::{Process, ProcessBuilder, program};
-use crate::wait::eventually;
+use crate::wait::{NotInTime, eventually, within};
 
 /// How long the API server and its controllers may take for what an installation needs from them.
 const IN_EFFECT: Duration = Duration::from_secs(30);
@@ -236,15 +236,21 @@ pub struct Controller {
 impl Controller {
     /// Waits until it says that it is ready.
     pub async fn wait_until_ready(&self) {
+        if let Err(error) = self.until_ready().await {
+            panic!("{error}\n{}", self.log());
+        }
+    }
+
+    /// [`Self::wait_until_ready`] for a caller that does not want to panic.
+    pub async fn until_ready(&self) -> Result<(), NotInTime> {
         let url = format!("http://{}/readyz", self.metrics);
-        eventually("the controller is ready", START, || async {
-            assert!(self.is_running(), "the controller ended instead:\n{}", self.log());
+        within("the controller is ready", START, || async {
             match http_get(&url).await? {
                 answer if answer.status == 200 => Ok(()),
                 answer => Err(format!("{}: {}", answer.status, answer.body)),
             }
         })
-        .await;
+        .await
     }
 
     /// Where forges send webhooks.
