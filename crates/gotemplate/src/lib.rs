@@ -28,6 +28,10 @@
 //! gets the [`Context`], through which it can execute other templates, count what it uses, and reach a state that
 //! the program gave ([`Context::host`]).
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod builtins;
 mod error;
 mod exec;

@@ -14,7 +14,8 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Bytes of the values that functions gave, roughly and without subtracting what was freed.
     pub allocated_bytes: u64,
-    /// Templates and functions that call each other, and values inside one another when printed.
+    /// Templates that call one another, and a tenth of the statements and parentheses inside one another in them.
+    /// Each takes about a kilobyte of memory.
     pub depth: u32,
     /// When to stop.
     pub deadline: Option<Instant>,
@@ -32,13 +33,13 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 100 million steps, 256 MiB of output, 2 GiB allocated, depth 100,000, no deadline.
+    /// 100 million steps, 256 MiB of output, 2 GiB allocated, depth 10,000, no deadline.
     fn default() -> Self {
         Self {
             steps: 100_000_000,
             output_bytes: 256 << 20,
             allocated_bytes: 2 << 30,
-            depth: 100_000,
+            depth: 10_000,
             deadline: None,
         }
     }

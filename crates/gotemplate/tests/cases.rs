@@ -14,6 +14,8 @@
 //! Other heads are `left`, `right`, `name`, `text` (the template as a JSON string) and `define name` (what follows
 //! is a further text). After a change run `UPDATE_GOLDENS=1 cargo test -p gotemplate --test cases`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeSet;
@@ -50,12 +52,13 @@ fn read(path: &Path) -> Vec<(String, Case)> {
             let (key, value) = head.split_once(' ').unwrap_or((head, ""));
             match key {
                 "data" => {
-                    case.data = serde_json::from_str(value).unwrap_or_else(|error| panic!("{title}: {error}"))
+                    case.data =
+                        serde_json::from_str(value).unwrap_or_else(|error| panic!("{title}: {error}"));
                 }
-                "missingkey" => case.missing_key = value.to_owned(),
-                "left" => case.left = value.to_owned(),
-                "right" => case.right = value.to_owned(),
-                "name" => case.name = value.to_owned(),
+                "missingkey" => value.clone_into(&mut case.missing_key),
+                "left" => value.clone_into(&mut case.left),
+                "right" => value.clone_into(&mut case.right),
+                "name" => value.clone_into(&mut case.name),
                 "text" => case.text = serde_json::from_str(value).unwrap(),
                 _ => panic!("{title}: no such head: {key}"),
             }

@@ -2,6 +2,8 @@
 //!
 //! `GOTEMPLATE_CASES=100000 GOTEMPLATE_SEED=7 cargo test -p gotemplate --test peer` runs more, or others.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::env;
@@ -65,4 +67,14 @@ fn random_templates_give_what_go_gives() {
 #[test]
 fn random_printf_calls_give_what_go_gives() {
     compare("printf calls", generate::printf_case);
+}
+
+#[test]
+fn character_tables_are_those_of_go() {
+    let output = std::process::Command::new(peer::program()).arg("tables").output().unwrap();
+    let tables = include_str!("../src/unicode/tables.rs");
+    assert!(
+        String::from_utf8(output.stdout).unwrap() == tables,
+        "run `go run ./tests/gotemplate-peer tables > crates/gotemplate/src/unicode/tables.rs`"
+    );
 }

@@ -32,7 +32,7 @@ pub(crate) fn js(text: &[u8]) -> Vec<u8> {
             b'\'' => out.extend_from_slice(br"\'"),
             b'"' => out.extend_from_slice(br#"\""#),
             b'<' | b'>' | b'&' | b'=' | 0..0x20 => {
-                out.extend_from_slice(format!("\\u{first:04X}").as_bytes())
+                out.extend_from_slice(format!("\\u{first:04X}").as_bytes());
             }
             0x20..0x80 => out.push(first),
             // A byte that is not UTF-8 stays as it is, because U+FFFD can be printed.

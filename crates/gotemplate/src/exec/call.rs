@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::builtins::{Builtin, compare, escape, index};
 use crate::exec::Operand;
-use crate::exec::eval::{Words, retyped};
+use crate::exec::eval::{Given, retyped};
 use crate::exec::walk::{Exec, Result};
 use crate::fmt::Printer;
 use crate::function::{Args, Function, FunctionError, FunctionRef, Signature};
@@ -15,32 +15,28 @@ use crate::value::{Kind, Native, Str, Type, Value};
 const MAX_SPARE: usize = 32;
 
 impl Exec<'_, '_, '_> {
-    /// Calls a function. `words` are its arguments, `last` the value that the pipeline adds to them.
+    /// Calls a function.
     pub(super) fn call(
         &mut self,
         dot: &Operand,
         function: FunctionRef,
         name: Span,
         place: Place,
-        words: Words,
-        last: Option<Operand>,
+        given: Given,
     ) -> Result<Operand> {
         self.step()?;
         let unit = self.unit;
         match function {
-            FunctionRef::Builtin(builtin) => self.builtin(dot, builtin, place, words, last),
-            FunctionRef::Custom(id) => match unit.functions.at(id) {
-                Some(function) => {
-                    let signature = function.signature();
-                    self.call_with(dot, function.name(), signature, place, words, last, |ctx, args| {
-                        function.call(ctx, args)
-                    })
-                }
-                None => {
+            FunctionRef::Builtin(builtin) => self.builtin(dot, builtin, place, given),
+            FunctionRef::Custom(id) => {
+                let Some(function) = unit.functions.at(id) else {
                     let name = crate::fmt::quote::quote(unit.slice(name));
-                    Err(self.failure(format!("{name} is not a defined function")))
-                }
-            },
+                    return Err(self.failure(format!("{name} is not a defined function")));
+                };
+                self.call_with(dot, function.name(), function.signature(), place, given, |ctx, args| {
+                    function.call(ctx, args)
+                })
+            }
         }
     }
 
@@ -51,52 +47,43 @@ impl Exec<'_, '_, '_> {
         name: &[u8],
         signature: &'static Signature,
         place: Place,
-        words: Words,
-        last: Option<Operand>,
+        given: Given,
     ) -> Result<Operand> {
         self.step()?;
         let shown = String::from_utf8_lossy(name);
-        self.call_with(dot, &shown, signature, place, words, last, |ctx, args| native.call(name, ctx, args))
+        self.call_with(dot, &shown, signature, place, given, |ctx, args| native.call(name, ctx, args))
     }
 
     #[inline]
-    fn check_count(
-        &self,
-        name: &str,
-        required: usize,
-        variadic: bool,
-        words: &Words,
-        last: bool,
-    ) -> Result<()> {
-        let given = words.len() + usize::from(last);
-        if variadic && given < required {
-            let given = words.len();
+    fn check_count(&self, name: &str, required: usize, variadic: bool, given: &Given) -> Result<()> {
+        let count = given.count();
+        if variadic && count < required {
+            // The value from the pipeline is not counted here, as in Go.
+            let count = given.words.len();
             return Err(self
-                .failure(format!("wrong number of args for {name}: want at least {required} got {given}")));
+                .failure(format!("wrong number of args for {name}: want at least {required} got {count}")));
         }
-        if !variadic && given != required {
-            return Err(self.failure(format!("wrong number of args for {name}: want {required} got {given}")));
+        if !variadic && count != required {
+            return Err(self.failure(format!("wrong number of args for {name}: want {required} got {count}")));
         }
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what is called, where, and with what")]
     fn call_with(
         &mut self,
         dot: &Operand,
         name: &str,
         signature: &Signature,
         place: Place,
-        words: Words,
-        last: Option<Operand>,
+        given: Given,
         body: impl FnOnce(&mut super::Context<'_>, &mut Args<'_>) -> std::result::Result<Value, FunctionError>,
     ) -> Result<Operand> {
-        self.check_count(name, signature.required(), signature.is_variadic(), &words, last.is_some())?;
+        self.check_count(name, signature.required(), signature.is_variadic(), &given)?;
         let mut args = self.ctx.spare_args.pop().unwrap_or_default();
-        for (position, word) in words.enumerate() {
+        for (position, word) in given.words.enumerate() {
             args.push(self.argument(dot, signature.param(position), word)?);
         }
-        if let Some(last) = last {
+        if let Some(last) = given.last {
             args.push(self.checked(last, signature.param(args.len()))?);
         }
         let result = body(self.ctx, &mut Args::new(&mut args));
@@ -127,27 +114,20 @@ impl Exec<'_, '_, '_> {
         self.ctx.meter.allocate(bytes).map_err(|limit| self.limit(limit))
     }
 
-    fn builtin(
-        &mut self,
-        dot: &Operand,
-        builtin: Builtin,
-        place: Place,
-        words: Words,
-        last: Option<Operand>,
-    ) -> Result<Operand> {
+    fn builtin(&mut self, dot: &Operand, builtin: Builtin, place: Place, given: Given) -> Result<Operand> {
         let (required, variadic) = builtin.arity();
-        self.check_count(builtin.name(), required, variadic, &words, last.is_some())?;
+        self.check_count(builtin.name(), required, variadic, &given)?;
         match builtin {
-            Builtin::And | Builtin::Or => return self.logic(dot, builtin == Builtin::Or, words, last),
-            Builtin::Call => return self.call_value(dot, place, words, last),
+            Builtin::And | Builtin::Or => return self.logic(dot, builtin == Builtin::Or, given),
+            Builtin::Call => return self.call_value(dot, place, given),
             _ if builtin.takes_reflected() => {}
-            _ => return self.printing(dot, builtin, words, last),
+            _ => return self.printing(dot, builtin, given),
         }
         let mut operands = self.ctx.spare_operands.pop().unwrap_or_default();
-        for word in words {
+        for word in given.words {
             operands.push(self.reflected(dot, word)?);
         }
-        operands.extend(last);
+        operands.extend(given.last);
         let result = apply(builtin, &operands);
         operands.clear();
         if self.ctx.spare_operands.len() < MAX_SPARE {
@@ -166,39 +146,27 @@ impl Exec<'_, '_, '_> {
     }
 
     /// `and` and `or`: the first argument that decides, or else the last one.
-    fn logic(
-        &mut self,
-        dot: &Operand,
-        deciding: bool,
-        words: Words,
-        last: Option<Operand>,
-    ) -> Result<Operand> {
+    fn logic(&mut self, dot: &Operand, deciding: bool, given: Given) -> Result<Operand> {
         let mut value = Operand::INVALID;
-        for word in words {
+        for word in given.words {
             value = self.reflected(dot, word)?;
             if value.value.truth() == deciding {
                 return Ok(value);
             }
         }
-        Ok(last.unwrap_or(value))
+        Ok(given.last.unwrap_or(value))
     }
 
     /// The functions that print their arguments to a string.
-    fn printing(
-        &mut self,
-        dot: &Operand,
-        builtin: Builtin,
-        words: Words,
-        last: Option<Operand>,
-    ) -> Result<Operand> {
+    fn printing(&mut self, dot: &Operand, builtin: Builtin, given: Given) -> Result<Operand> {
         const ANY: &Type = &Type::Interface;
         let mut args = self.ctx.spare_args.pop().unwrap_or_default();
         let mut param: &'static Type = if builtin == Builtin::Printf { &Type::String } else { ANY };
-        for word in words {
+        for word in given.words {
             args.push(self.argument(dot, param, word)?);
             param = ANY;
         }
-        if let Some(last) = last {
+        if let Some(last) = given.last {
             args.push(self.checked(last, param)?);
         }
         let text = self.print_args(builtin, &args)?;
@@ -243,24 +211,18 @@ impl Exec<'_, '_, '_> {
     }
 
     /// `call function arguments...`.
-    fn call_value(
-        &mut self,
-        dot: &Operand,
-        place: Place,
-        words: Words,
-        last: Option<Operand>,
-    ) -> Result<Operand> {
-        let mut operands = Vec::with_capacity(words.len() + 1);
-        let callee = match words.clone().next() {
+    fn call_value(&mut self, dot: &Operand, place: Place, given: Given) -> Result<Operand> {
+        let mut operands = Vec::with_capacity(given.count());
+        let callee = match given.words.clone().next() {
             Some(first) => {
                 String::from_utf8_lossy(&crate::print::expr(self.unit, self.expr(first))).into_owned()
             }
-            None => describe(last.as_ref()),
+            None => describe(given.last.as_ref()),
         };
-        for word in words {
+        for word in given.words {
             operands.push(self.reflected(dot, word)?);
         }
-        operands.extend(last);
+        operands.extend(given.last);
         let mut operands = operands.into_iter();
         let function = operands.next().unwrap_or_default();
         let result = match prepare(&callee, &function.value, operands) {
@@ -348,13 +310,14 @@ fn apply(builtin: Builtin, operands: &[Operand]) -> std::result::Result<Operand,
     let rest = operands.get(1..).unwrap_or_default();
     let truth = match builtin {
         Builtin::Not => !value(0).truth(),
-        Builtin::Eq => match rest {
-            [other] => compare::eq(value(0), std::slice::from_ref(&other.value))?,
-            _ => {
+        Builtin::Eq => {
+            if let [other] = rest {
+                compare::eq(value(0), std::slice::from_ref(&other.value))?
+            } else {
                 let others: Vec<Value> = rest.iter().map(|operand| operand.value.clone()).collect();
                 compare::eq(value(0), &others)?
             }
-        },
+        }
         Builtin::Ne => !compare::eq(value(0), std::slice::from_ref(value(1)))?,
         Builtin::Lt => compare::lt(value(0), value(1))?,
         Builtin::Le => compare::le(value(0), value(1))?,

@@ -1,14 +1,30 @@
 //! Pipelines, commands and operands.
 
+use std::ops::Range;
+
 use crate::exec::Operand;
-use crate::exec::walk::{Exec, Result};
+use crate::exec::walk::{Exec, Failure, Result};
 use crate::node::{Expr, ExprKind, NO_SLOT, Number, Place, Span, Target};
 use crate::value::{Kind, Str, Type, Value};
 
-/// The expressions of a command: the operand and its arguments.
-pub(super) type Words = std::ops::Range<u32>;
+/// The arguments of a command.
+pub(super) struct Given {
+    /// The expressions after the operand.
+    pub(super) words: Range<u32>,
+    /// The value of the command before it in the pipeline, which becomes the last argument.
+    pub(super) last: Option<Operand>,
+}
 
-impl<'u> Exec<'_, '_, 'u> {
+impl Given {
+    pub(super) const NOTHING: Given = Given { words: 0..0, last: None };
+
+    /// The number of arguments.
+    pub(super) fn count(&self) -> usize {
+        self.words.len() + usize::from(self.last.is_some())
+    }
+}
+
+impl Exec<'_, '_, '_> {
     /// Evaluates a pipeline and sets its variables.
     pub(super) fn pipe(&mut self, dot: &Operand, pipe: u32) -> Result<Operand> {
         self.place = Place::Pipe(pipe);
@@ -47,7 +63,7 @@ impl<'u> Exec<'_, '_, 'u> {
         found.map(|index| self.base + index)
     }
 
-    fn undefined(&self, name: Span) -> Box<crate::error::ExecError> {
+    fn undefined(&self, name: Span) -> Failure {
         self.failure(format!("undefined variable: {}", String::from_utf8_lossy(self.unit.slice(name))))
     }
 
@@ -78,12 +94,12 @@ impl<'u> Exec<'_, '_, 'u> {
 
     /// Arguments are only for functions and methods.
     #[inline]
-    fn no_arguments(&self, words: &Words, last: Option<&Operand>) -> Result<()> {
-        if words.len() <= 1 && last.is_none() {
+    fn no_arguments(&self, operand: u32, given: &Given) -> Result<()> {
+        if given.count() == 0 {
             return Ok(());
         }
         // A pipeline as the first word is shown without its parentheses, as Go does.
-        let text = crate::print::expr(self.unit, self.expr(words.start));
+        let text = crate::print::expr(self.unit, self.expr(operand));
         Err(self.failure(format!("can't give argument to non-function {}", String::from_utf8_lossy(&text))))
     }
 
@@ -94,35 +110,36 @@ impl<'u> Exec<'_, '_, 'u> {
             return Ok(Operand::INVALID);
         };
         let first = words.start;
+        let given = Given { words: first + 1..words.end, last };
         match self.expr(first).kind {
             ExprKind::Field(fields) => {
                 self.place = Place::Expr(first);
-                self.fields(dot, dot, first, fields, words, last)
+                self.fields(dot, dot, first, fields, given)
             }
             ExprKind::Variable { slot, name, fields } => {
                 self.place = Place::Expr(first);
                 let value = self.variable(slot, name)?;
                 if fields.count == 0 {
-                    self.no_arguments(&words, last.as_ref())?;
+                    self.no_arguments(first, &given)?;
                     return Ok(value);
                 }
-                self.fields(dot, &value, first, fields, words, last)
+                self.fields(dot, &value, first, fields, given)
             }
             ExprKind::Chain { operand, fields } => {
                 let value = self.chain_operand(dot, first, operand)?;
-                self.fields(dot, &value, first, fields, words, last)
+                self.fields(dot, &value, first, fields, given)
             }
             ExprKind::Function { function, name } => {
                 self.place = Place::Expr(first);
-                self.call(dot, function, name, Place::Command(command), words.start + 1..words.end, last)
+                self.call(dot, function, name, Place::Command(command), given)
             }
             ExprKind::Pipe(pipe) => {
-                self.no_arguments(&words, last.as_ref())?;
+                self.no_arguments(first, &given)?;
                 self.nested(|exec| exec.pipe(dot, pipe))
             }
             kind => {
                 self.place = Place::Expr(first);
-                self.no_arguments(&words, last.as_ref())?;
+                self.no_arguments(first, &given)?;
                 match kind {
                     ExprKind::Dot => Ok(dot.clone()),
                     ExprKind::Nil => Err(self.failure("nil is not a command")),
@@ -193,20 +210,20 @@ impl<'u> Exec<'_, '_, 'u> {
         match self.expr(id).kind {
             ExprKind::Dot => Ok(dot.clone()),
             ExprKind::Nil => Ok(Operand::INVALID),
-            ExprKind::Field(fields) => self.fields(dot, dot, id, fields, 0..0, None),
+            ExprKind::Field(fields) => self.fields(dot, dot, id, fields, Given::NOTHING),
             ExprKind::Variable { slot, name, fields } => {
                 let value = self.variable(slot, name)?;
                 if fields.count == 0 {
                     return Ok(value);
                 }
-                self.fields(dot, &value, id, fields, 0..0, None)
+                self.fields(dot, &value, id, fields, Given::NOTHING)
             }
             ExprKind::Chain { operand, fields } => {
                 let value = self.chain_operand(dot, id, operand)?;
-                self.fields(dot, &value, id, fields, 0..0, None)
+                self.fields(dot, &value, id, fields, Given::NOTHING)
             }
             ExprKind::Function { function, name } => {
-                self.call(dot, function, name, Place::Expr(id), 0..0, None)
+                self.call(dot, function, name, Place::Expr(id), Given::NOTHING)
             }
             ExprKind::Pipe(pipe) => self.nested(|exec| exec.pipe(dot, pipe)),
             kind => self.constant(kind),

@@ -1,35 +1,33 @@
 //! Fields, keys and methods.
 
 use crate::exec::Operand;
-use crate::exec::eval::Words;
-use crate::exec::walk::{Exec, Result};
+use crate::exec::eval::Given;
+use crate::exec::walk::{Exec, Failure, Result};
 use crate::fmt::quote;
 use crate::node::{Place, Run};
 use crate::set::MissingKey;
 use crate::value::{Kind, Map, Type, Value};
 
 impl Exec<'_, '_, '_> {
-    /// Evaluates `.a.b.c` on a value. The words are the whole command, whose arguments go to the last field, which
-    /// must then be a method.
+    /// Evaluates `.a.b.c` on a value. The arguments go to the last field, which must then be a method.
     pub(super) fn fields(
         &mut self,
         dot: &Operand,
         receiver: &Operand,
         node: u32,
         fields: Run,
-        words: Words,
-        last: Option<Operand>,
+        given: Given,
     ) -> Result<Operand> {
         let unit = self.unit;
         match fields.of(&unit.fields) {
             [] => Ok(receiver.clone()),
-            [only] => self.field(dot, receiver, unit.slice(*only), node, words, last),
+            [only] => self.field(dot, receiver, unit.slice(*only), node, given),
             [first, inner @ .., end] => {
-                let mut current = self.field(dot, receiver, unit.slice(*first), node, 0..0, None)?;
+                let mut current = self.field(dot, receiver, unit.slice(*first), node, Given::NOTHING)?;
                 for field in inner {
-                    current = self.field(dot, &current, unit.slice(*field), node, 0..0, None)?;
+                    current = self.field(dot, &current, unit.slice(*field), node, Given::NOTHING)?;
                 }
-                self.field(dot, &current, unit.slice(*end), node, words, last)
+                self.field(dot, &current, unit.slice(*end), node, given)
             }
         }
     }
@@ -41,10 +39,9 @@ impl Exec<'_, '_, '_> {
         receiver: &Operand,
         name: &[u8],
         node: u32,
-        words: Words,
-        last: Option<Operand>,
+        given: Given,
     ) -> Result<Operand> {
-        let has_arguments = words.len() > 1 || last.is_some();
+        let has_arguments = given.count() > 0;
         match &receiver.value {
             Value::Map(map) => self.key(map, name, has_arguments),
             Value::Nil if receiver.boxed => {
@@ -58,8 +55,7 @@ impl Exec<'_, '_, '_> {
             }
             Value::Native(native) => {
                 if let Some(signature) = native.method(name) {
-                    let arguments = words.start.saturating_add(1).min(words.end)..words.end;
-                    return self.method(dot, native, name, signature, Place::Expr(node), arguments, last);
+                    return self.method(dot, native, name, signature, Place::Expr(node), given);
                 }
                 if let Some(Value::Map(map)) = native.underlying() {
                     return self.key(&map, name, has_arguments);
@@ -88,7 +84,7 @@ impl Exec<'_, '_, '_> {
         }
     }
 
-    fn no_field(&self, receiver: &Operand, name: &[u8]) -> Box<crate::error::ExecError> {
+    fn no_field(&self, receiver: &Operand, name: &[u8]) -> Failure {
         self.failure(format!("can't evaluate field {} in type {}", lossy(name), receiver.type_name()))
     }
 

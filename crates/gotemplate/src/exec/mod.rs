@@ -1,5 +1,7 @@
 //! Execution of compiled templates.
 
+#![expect(clippy::unnecessary_box_returns, reason = "results carry errors in boxes, so that they stay small")]
+
 mod call;
 mod eval;
 mod field;
@@ -62,6 +64,8 @@ pub struct Context<'h> {
     out: Vec<u8>,
     vars: Vec<Variable>,
     depth: u32,
+    /// Statements and parentheses inside one another, over all templates.
+    nesting: u32,
     /// The name of the template being executed.
     current: Option<Arc<[u8]>>,
     /// Argument lists that are not in use.
@@ -81,6 +85,7 @@ impl<'h> Context<'h> {
             out: Vec::new(),
             vars: Vec::new(),
             depth: 0,
+            nesting: 0,
             current: None,
             spare_args: Vec::new(),
             spare_operands: Vec::new(),
@@ -184,7 +189,7 @@ impl<'h> Context<'h> {
     fn run_entered(&mut self, template: &Template, data: Value) -> Result<usize, Error> {
         self.enter().map_err(Error::Limit)?;
         let start = self.out.len();
-        let result = with_stack(|| self.run_template(template, Operand::concrete(data)));
+        let result = with_stack(|| self.run_template(template, &Operand::concrete(data)));
         self.depth -= 1;
         match result {
             Ok(()) => Ok(start),
@@ -205,14 +210,14 @@ impl<'h> Context<'h> {
         Ok(())
     }
 
-    fn run_template(&mut self, template: &Template, data: Operand) -> Result<(), Box<ExecError>> {
+    fn run_template(&mut self, template: &Template, data: &Operand) -> Result<(), Box<ExecError>> {
         let Some(tree) = template.tree() else {
             return Ok(());
         };
         let outer = self.current.replace(Arc::clone(&tree.name));
         let base = self.vars.len();
         self.vars.push(Variable { name: Span::default(), operand: data.clone() });
-        let result = Exec::new(self, &template.unit, tree, base).run(&data);
+        let result = Exec::new(self, &template.unit, tree, base).run(data);
         self.vars.truncate(base);
         self.current = outer;
         result

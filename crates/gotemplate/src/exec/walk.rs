@@ -34,16 +34,17 @@ pub(super) struct Exec<'c, 'h, 'u> {
     pub(super) base: usize,
     /// The node being evaluated, for messages.
     pub(super) place: Place,
-    /// Statements and parentheses inside one another.
-    nesting: u32,
 }
+
+/// Statements and parentheses that may be inside one another for each template that may be.
+const NESTING_PER_DEPTH: u32 = 10;
 
 /// How many levels of nesting one look at the stack is good for.
 const LEVELS_PER_CHECK: u32 = 16;
 
 impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
     pub(super) fn new(ctx: &'c mut Context<'h>, unit: &'u Unit, tree: &'u Tree, base: usize) -> Self {
-        Self { ctx, unit, tree, base, place: Place::Start, nesting: 0 }
+        Self { ctx, unit, tree, base, place: Place::Start }
     }
 
     pub(super) fn run(&mut self, dot: &Operand) -> Result<()> {
@@ -139,16 +140,21 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
         Ok(Flow::On)
     }
 
-    /// Runs `inner` one level deeper.
+    /// Runs `inner` one level deeper. The levels of all templates count together, because they share the stack.
     #[inline]
-    pub(super) fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
-        self.nesting += 1;
-        let result = if self.nesting.is_multiple_of(LEVELS_PER_CHECK) {
+    pub(super) fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let most = self.ctx.meter.limits().depth;
+        if self.ctx.nesting / NESTING_PER_DEPTH >= most {
+            let limit = self.ctx.meter.pass(Limit::Depth(most));
+            return Err(self.limit(limit));
+        }
+        self.ctx.nesting += 1;
+        let result = if self.ctx.nesting.is_multiple_of(LEVELS_PER_CHECK) {
             with_stack(|| inner(self))
         } else {
             inner(self)
         };
-        self.nesting -= 1;
+        self.ctx.nesting -= 1;
         result
     }
 
@@ -217,7 +223,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
             Some(pipe) => self.pipe(dot, pipe)?,
             None => Operand::INVALID,
         };
-        let result = with_stack(|| self.ctx.run_template(&template, data));
+        let result = with_stack(|| self.ctx.run_template(&template, &data));
         self.ctx.depth -= 1;
         result
     }
@@ -258,7 +264,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
                 let element_type = list.element_type();
                 for (index, item) in list.iter().enumerate() {
                     let item = Operand::element(item.clone(), element_type);
-                    if !self.round(round, int(index), item)? {
+                    if !self.round(round, int(index), &item)? {
                         break;
                     }
                 }
@@ -266,7 +272,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
             }
             Value::Bytes(bytes) => {
                 for (index, byte) in bytes.iter().enumerate() {
-                    if !self.round(round, int(index), Operand::concrete(Value::from(*byte)))? {
+                    if !self.round(round, int(index), &Operand::concrete(Value::from(*byte)))? {
                         break;
                     }
                 }
@@ -279,7 +285,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
                 let any = !entries.is_empty();
                 for (key, item) in entries {
                     let key = Operand::concrete(Value::String(key));
-                    if !self.round(round, key, Operand::element(item, element_type))? {
+                    if !self.round(round, key, &Operand::element(item, element_type))? {
                         break;
                     }
                 }
@@ -312,7 +318,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
                 Value::Native(native) => native.with_underlying(&number).unwrap_or(number),
                 _ => number,
             };
-            if !self.round(round, Operand::INVALID, Operand::concrete(number))? {
+            if !self.round(round, Operand::INVALID, &Operand::concrete(number))? {
                 break;
             }
         }
@@ -320,7 +326,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
     }
 
     /// Runs the body for one element; `false` after a `break`.
-    fn round(&mut self, round: &Round<'_>, index: Operand, element: Operand) -> Result<bool> {
+    fn round(&mut self, round: &Round<'_>, index: Operand, element: &Operand) -> Result<bool> {
         self.step()?;
         let targets = round.variables.of(&self.unit.targets);
         match (targets, round.declares) {
@@ -336,7 +342,7 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
                 self.assign(*second, element.clone())?;
             }
         }
-        let flow = self.list(&element, round.branch.body);
+        let flow = self.list(element, round.branch.body);
         self.ctx.vars.truncate(round.mark);
         Ok(flow? != Flow::Break)
     }

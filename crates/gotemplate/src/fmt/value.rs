@@ -34,7 +34,7 @@ impl Printer {
             }
             // No value of this kind is an error, so `%w` never fits one with methods or elements.
             (Value::List(_) | Value::Map(_) | Value::TypedNil(_) | Value::Func(_), 'w') => {
-                self.bad_verb(value, verb)
+                self.bad_verb(value, verb);
             }
             _ => self.value(value, verb, 0),
         }
@@ -178,7 +178,9 @@ impl Printer {
         if typ.element() == Some(&Type::BYTE) && matches!(verb, 's' | 'q' | 'x' | 'X') {
             let bytes: Vec<u8> = list
                 .iter()
-                .map(|item| if let Value::Uint(_, byte) = item { *byte as u8 } else { 0 })
+                .map(
+                    |item| if let Value::Uint(_, byte) = item { u8::try_from(*byte).unwrap_or(0) } else { 0 },
+                )
                 .collect();
             self.bytes(&bytes, verb, "[]uint8");
             return;

@@ -27,7 +27,7 @@ pub(super) fn unquote(source: &[u8]) -> Option<Cow<'_, [u8]>> {
         match unquoted {
             Unquoted::Byte(byte) => value.push(byte),
             Unquoted::Char(character) => {
-                value.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes())
+                value.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             }
         }
         rest = tail;

@@ -86,6 +86,7 @@ impl List {
     }
 
     /// The same elements under another slice type, as when Go converts between a defined type and the plain one.
+    #[must_use]
     pub fn retyped(&self, typ: &'static Type) -> Self {
         Self { typ, data: Rc::clone(&self.data) }
     }
@@ -166,7 +167,7 @@ impl Entries {
     fn get(&self, key: &[u8]) -> Option<&Value> {
         match self {
             Self::Small(entries) if entries.len() <= 8 => {
-                entries.iter().find(|(name, _)| name.as_bytes() == key).map(|(_, value)| value)
+                entries.iter().find(|(name, _)| name.is(key)).map(|(_, value)| value)
             }
             Self::Small(entries) => {
                 let index = entries.binary_search_by(|(name, _)| name.as_bytes().cmp(key)).ok()?;
@@ -241,6 +242,7 @@ impl Map {
     }
 
     /// The same entries under another map type, as when Go converts between a defined type and the plain one.
+    #[must_use]
     pub fn retyped(&self, typ: &'static Type) -> Self {
         Self { typ, data: Rc::clone(&self.data) }
     }
@@ -314,6 +316,7 @@ impl Map {
     }
 
     /// A map of its own with the same entries; values are shared.
+    #[must_use]
     pub fn shallow_copy(&self) -> Self {
         let copy = Self::with_type(self.typ);
         {

@@ -2,6 +2,7 @@
 
 mod collections;
 mod convert;
+mod equal;
 mod native;
 mod scope;
 mod str;
@@ -92,10 +93,11 @@ impl FloatType {
 /// Values are cheap to clone. Maps are shared: a change through one clone shows through every other, as in Go.
 /// Values are not `Send`; an execution builds, owns and drops its own graph, while compiled templates are shared
 /// between threads.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Value {
     /// `nil` without a type.
+    #[default]
     Nil,
     /// A `bool`.
     Bool(bool),
@@ -214,6 +216,7 @@ impl Value {
     }
 
     /// The plain value below a native value of a defined type, else the value itself.
+    #[must_use]
     pub fn plain(&self) -> Value {
         match self {
             Self::Native(native) => native.underlying().unwrap_or_else(|| self.clone()),
@@ -256,12 +259,6 @@ impl Value {
             Self::Map(map) => map.own_bytes(),
             _ => 0,
         }
-    }
-}
-
-impl Default for Value {
-    fn default() -> Self {
-        Self::Nil
     }
 }
 

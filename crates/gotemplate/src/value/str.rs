@@ -72,6 +72,19 @@ impl Str {
         }
     }
 
+    /// Whether the bytes are these; faster than comparing slices where most comparisons fail.
+    #[inline]
+    pub(crate) fn is(&self, other: &[u8]) -> bool {
+        match &self.0 {
+            Repr::Inline { len, bytes } => {
+                usize::from(*len) == other.len()
+                    && bytes.get(..other.len()).is_some_and(|bytes| bytes == other)
+            }
+            Repr::Local(bytes) => **bytes == *other,
+            Repr::Shared(bytes) => **bytes == *other,
+        }
+    }
+
     /// The text, if the bytes are UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(self.as_bytes()).ok()

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use gotemplate::{
-    Args, Context, Error, Function, FunctionError, Functions, List, Map, Set, Signature, Type, UintType,
-    Value, quote, sprint,
+    Args, Context, Error, Function, FunctionError, Functions, List, Map, Set, Signature, Type, Value, quote,
+    sprint,
 };
 
 /// How deep `include` is in each template.
@@ -42,8 +42,7 @@ fn make() -> Functions {
     add("half", Signature::fixed(&[Type::FLOAT64], Type::FLOAT64), |_, args| {
         Ok(Value::float64(args.float(0) / 2.0))
     });
-    const BYTE: Type = Type::Uint(UintType::Uint8);
-    add("byte", Signature::fixed(&[BYTE], BYTE), |_, args| Ok(args.take(0)));
+    add("byte", Signature::fixed(&[Type::BYTE], Type::BYTE), |_, args| Ok(args.take(0)));
     add("toInt64", Signature::fixed(&[Type::INT], Type::INT64), |_, args| Ok(Value::int64(args.int(0))));
     add("list", Signature::variadic(&[ANY], Type::ANY_LIST), |_, args| Ok(Value::from(args.take_rest(0))));
     add("strs", Signature::variadic(&[Type::String], Type::STRING_LIST), |_, args| {

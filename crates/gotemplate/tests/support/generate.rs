@@ -1,5 +1,7 @@
 //! Random templates and values from a grammar, the same for the same seed.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value as Json, json};
 
 use super::Case;
@@ -444,7 +446,7 @@ pub fn printf_case(seed: u64) -> Case {
     }
     let mut text = String::from("{{printf .f");
     for index in 0..args.len() {
-        text.push_str(&format!(" (index .a {index})"));
+        write!(text, " (index .a {index})").unwrap();
     }
     text.push_str("}}");
     Case { name: "t".to_owned(), text, data: json!({"f": format, "a": args}), ..Case::default() }

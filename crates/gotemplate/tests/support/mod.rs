@@ -1,6 +1,13 @@
 //! Cases for the engine and for Go's own, which must agree.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    reason = "small numbers, or random ones"
+)]
 
 pub mod functions;
 pub mod generate;

@@ -36,7 +36,7 @@ pub fn ask(cases: &[Case]) -> Vec<Answer> {
 }
 
 /// The program, kept in the user's cache under the hash of its source.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/gotemplate-peer");
     let mut hasher = DefaultHasher::new();
     let mut files: Vec<PathBuf> = fs::read_dir(&source).unwrap().map(|entry| entry.unwrap().path()).collect();
