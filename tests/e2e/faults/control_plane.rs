@@ -16,7 +16,11 @@ async fn survives(component: Component) {
     let stage = ground.stage(Endpoints::of(&controller), "shaken").await;
     let files = |value: &str| {
         let maps: Vec<_> = (0..30).map(|it| config_map(&format!("config-{it}"), value)).collect();
-        [maps.join("---\n"), Deployment::new("web").slow("1s").image(&format!("registry.example.com/app:{value}")).yaml()].join("---\n")
+        [
+            maps.join("---\n"),
+            Deployment::new("web").slow("1s").image(&format!("registry.example.com/app:{value}")).yaml(),
+        ]
+        .join("---\n")
     };
     let first = stage.push_file("all.yaml", &files("1")).await;
     stage.create("web", json!({ "sync": { "timeout": "5m" } })).await;

@@ -33,8 +33,14 @@ async fn a_sync_of_n_objects_makes_at_most_2n_plus_6_requests() {
         // The last write is that of the status which `synced` saw, but for what is written of the Repository.
         let requests = proxy.requests();
         let requests: Vec<_> = requests.iter().filter(|it| counts(it)).collect();
-        let text: Vec<_> = requests.iter().map(|it| format!("{:?} {} {}", it.verb, it.resource_name(), it.name)).collect();
-        assert!(requests.len() <= 2 * changed + 6, "{changed} objects, {} requests:\n{}", requests.len(), text.join("\n"));
+        let text: Vec<_> =
+            requests.iter().map(|it| format!("{:?} {} {}", it.verb, it.resource_name(), it.name)).collect();
+        assert!(
+            requests.len() <= 2 * changed + 6,
+            "{changed} objects, {} requests:\n{}",
+            requests.len(),
+            text.join("\n")
+        );
         let unchanged = requests.iter().filter(|it| it.resource == "configmaps").count();
         assert_eq!(unchanged, 2 * changed, "what does not change is not asked about:\n{}", text.join("\n"));
     }
@@ -54,6 +60,10 @@ async fn a_correction_of_drift_stays_within_the_budget() {
     stage.succeeded("web-2").await;
     stage.synced("web", &commit).await;
     let requests = proxy.requests();
-    let text: Vec<_> = requests.iter().filter(|it| counts(it)).map(|it| format!("{:?} {}", it.verb, it.resource_name())).collect();
+    let text: Vec<_> = requests
+        .iter()
+        .filter(|it| counts(it))
+        .map(|it| format!("{:?} {}", it.verb, it.resource_name()))
+        .collect();
     assert!(text.len() <= 8, "{} requests:\n{}", text.len(), text.join("\n"));
 }

@@ -14,7 +14,16 @@ use crate::support::manifests::config_map;
 const TAKEOVER: Duration = Duration::from_secs(30);
 
 async fn holder(ground: &Ground) -> String {
-    let arguments = ["get", "lease", "-n", Installation::NAMESPACE, "tiphys-controller", "--ignore-not-found", "-o", "jsonpath={.spec.holderIdentity}"];
+    let arguments = [
+        "get",
+        "lease",
+        "-n",
+        Installation::NAMESPACE,
+        "tiphys-controller",
+        "--ignore-not-found",
+        "-o",
+        "jsonpath={.spec.holderIdentity}",
+    ];
     ground.kubectl(arguments)
 }
 
@@ -30,7 +39,9 @@ async fn is_held_by(ground: &Ground, name: &str, within: Duration) {
 
 /// What a replica wrote, but for the Lease itself.
 fn writes(proxy: &FaultProxy) -> Vec<RecordedRequest> {
-    let done = |it: &RecordedRequest| it.is_write() && it.resource != "leases" && it.status.is_some_and(|it| it < 300);
+    let done = |it: &RecordedRequest| {
+        it.is_write() && it.resource != "leases" && it.status.is_some_and(|it| it < 300)
+    };
     proxy.requests().into_iter().filter(done).collect()
 }
 

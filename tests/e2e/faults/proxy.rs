@@ -71,7 +71,11 @@ async fn every_fault_of_the_api_server_is_outlived() {
         for name in names {
             stage.synced(name, &commit).await;
             for map in 0..4 {
-                assert_eq!(stage.value(&format!("{name}-{map}")).await.as_deref(), Some(value.as_str()), "{what}");
+                assert_eq!(
+                    stage.value(&format!("{name}-{map}")).await.as_deref(),
+                    Some(value.as_str()),
+                    "{what}"
+                );
             }
             assert_eq!(stage.value(&format!("{name}-at-{number}")).await, None, "{what}: pruned");
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
-use tiphys_api::Phase;
+use tiphys_api::{ConditionStatus, Phase, Repository};
 use tiphys_tests::{Auth, Cluster, GitFault, SshKey, SshKeyKind, SshServer, eventually};
 
 use crate::bystander::Bystander;
@@ -214,11 +214,7 @@ fn applied_badly(ns: &str) -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("bad-name", object("v1", "ConfigMap", "").replace("bad", "Not_A_Name"), vec!["Not_A_Name"]),
         (
             "invalid",
-            Deployment::new("bad").yaml().replace("app: bad", "app: other").replacen(
-                "app: other",
-                "app: bad",
-                1,
-            ),
+            Deployment::new("worse").yaml().replacen("app: worse", "app: other", 1),
             vec!["selector", "bad.yaml:1"],
         ),
         ("missing-namespace", object("v1", "ConfigMap", &format!("  namespace: {ns}-gone\n")), vec!["gone"]),
@@ -393,11 +389,15 @@ async fn a_git_server_that_hangs_trickles_or_breaks_holds_nobody_up() {
         let value = (number + 1).to_string();
         commit = stage.push_file("config.yaml", &config_map("config", &value)).await;
         let what = format!("it says that the server {name}");
-        let spoken = stage.wait("web", &what, LONG, |it| {
-            let ready = crate::support::condition(&it.status.as_ref()?.conditions, "Ready")?;
-            ready.reason.contains("Source").then(|| ready.message.clone())
-        });
-        let message = spoken.await;
+        // The Application is as it was; it is the Repository that says what is wrong.
+        let repositories = stage.namespace.api::<Repository>();
+        let message = eventually(&what, LONG, || async {
+            let repository = repositories.get("deploy").await.map_err(|error| error.to_string())?;
+            let conditions = repository.status.unwrap_or_default().conditions;
+            let ready = crate::support::condition(&conditions, "Ready").cloned().ok_or("no condition yet")?;
+            if ready.status == ConditionStatus::False { Ok(ready.message) } else { Err(ready.message) }
+        })
+        .await;
         assert!(message.contains("127.0.0.1"), "the server that {name} is named: {message}");
         bystander.goes_on().await;
         git().set_fault(&stage.repo, None);
@@ -499,6 +499,8 @@ async fn a_branch_that_is_deleted_or_rewritten_is_noticed() {
         .finish();
     stage.tell(&forced).await;
     stage.synced("web", &forced).await;
+    // Without another branch the repository would be an empty one.
+    stage.repo.set_branch("other", "main");
     stage.repo.delete_branch("main");
     stage.tell(&"0".repeat(40)).await;
     stage.says("web", "main").await;
@@ -541,6 +543,13 @@ async fn a_definition_that_is_deleted_under_its_objects_is_said_and_comes_back()
         "--timeout=30s",
         &format!("crd/gizmos.{group}"),
     ]);
+    // Established is a promise; the API server tells of the kind a moment later.
+    eventually("the kind is served", LONG, || async {
+        let group = format!("--api-group={group}");
+        let kinds = stage.access.kubectl(["api-resources", "--no-headers", "-o", "name", &group]);
+        if kinds.contains("gizmos") { Ok(()) } else { Err(kinds) }
+    })
+    .await;
     let gizmo =
         format!("apiVersion: {group}/v1\nkind: Gizmo\nmetadata: {{name: gizmo}}\nspec: {{size: 1}}\n");
     let commit =

@@ -72,7 +72,7 @@ async fn a_plan_changes_nothing() {
     stage.synced("web", &first).await;
     stage.change("web", json!({ "sync": { "auto": false } })).await;
     // One object of each fate; one that drifted; one that kubectl wrote and whose fields would be taken over.
-    stage.namespace.apply(&config_map("adopted", "kubectl").replace("data:", "data:\n  old: field"));
+    stage.namespace.apply(&config_map("adopted", "kubectl").replace("  value:", "  old: field\n  value:"));
     stage.namespace.kubectl(&["patch", "configmap", "stays", "-p", r#"{"data":{"value":"drifted"}}"#]);
     let files = [
         config_map("changes", "2"),
@@ -184,10 +184,10 @@ async fn nothing_is_pruned_that_we_did_not_apply() {
 }
 
 /// Promise 3, its second half: what a Sync that was refused says it would be confirmed with.
-async fn digest_of_refusal(stage: &Stage<'_>, wanted: &str) -> String {
-    let message = stage.stalls("web", wanted).await;
+async fn digest_of_refusal(stage: &Stage<'_>, sync: &str, wanted: &str) -> String {
+    let sync = stage.failed(sync, wanted).await;
+    let message = message(&sync);
     assert!(message.contains("confirm"), "{message}");
-    let sync = stage.last_sync("web").await;
     let digest = sync.status.as_ref().unwrap().plan.as_ref().unwrap().digest.clone().unwrap();
     assert!(message.contains(&digest), "{message} does not name {digest}");
     digest
@@ -201,7 +201,7 @@ async fn an_empty_rendering_is_refused_until_it_is_confirmed() {
     stage.create("web", json!({})).await;
     stage.synced("web", &first).await;
     let second = stage.push(&[("a.yaml", None), ("b.yaml", None), ("readme.txt", Some("empty"))]).await;
-    let digest = digest_of_refusal(&stage, "no object at all").await;
+    let digest = digest_of_refusal(&stage, "web-2", "no object at all").await;
     assert_eq!(stage.value("a").await.as_deref(), Some("1"));
     stage.request("web", "guess", json!({ "confirm": "0123456789abcdef" })).await;
     stage.failed("guess", "confirm").await;
@@ -222,7 +222,7 @@ async fn what_holds_data_is_pruned_only_when_that_is_confirmed() {
     stage.create("web", json!({ "sync": { "timeout": "2s" } })).await;
     stage.ended("web-1").await;
     stage.push(&[("claim.yaml", None)]).await;
-    let digest = digest_of_refusal(&stage, "PersistentVolumeClaim").await;
+    let digest = digest_of_refusal(&stage, "web-2", "PersistentVolumeClaim").await;
     stage.namespace.kubectl(&["get", "pvc", "data"]);
     stage.request("web", "sure", json!({ "confirm": digest })).await;
     stage.succeeded("sure").await;
@@ -239,8 +239,8 @@ async fn waiting_holds_nobody_up() {
         stage.wait_sync("web-1", "it waits", LONG, |it| (phase(it) == Phase::Waiting).then(|| it.clone()));
     assert!(waiting.await.status.unwrap().revision.unwrap().ends_with(&first));
     let deployment = Deployment::new("web").yaml();
-    let pushed = Instant::now();
     let second = stage.push_file("web.yaml", &deployment).await;
+    let pushed = Instant::now();
     let limit = Duration::from_secs(2);
     stage
         .wait_sync("web-1", "the newer one takes its place", limit, |it| {

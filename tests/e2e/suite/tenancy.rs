@@ -224,7 +224,10 @@ async fn a_project_grants_a_tenant_more() {
     let patch = Patch::Merge(json!({ "spec": { "sources": ["https://git.example.com/*"] } }));
     projects.patch(&project.name, &PatchParams::default(), &patch).await.unwrap();
     let last = stage.push(&[("more.yaml", None)]).await;
-    stage.stalls("web", "spec.sources").await;
+    // What is live and in Git again needs nobody's permission; anything new does.
+    stage.synced("web", &last).await;
+    stage.request("web", "refused", json!({})).await;
+    stage.failed("refused", "spec.sources").await;
     let patch = Patch::Merge(json!({ "spec": { "sources": ["*"] } }));
     projects.patch(&project.name, &PatchParams::default(), &patch).await.unwrap();
     stage.request("web", "now", json!({})).await;
@@ -293,10 +296,10 @@ async fn two_applications_do_not_fight_over_an_object() {
 #[tokio::test]
 async fn a_rollback_names_a_sync_of_the_same_application() {
     let stage = stage("foreign-sync").await;
-    let commit = stage.push(&[("config.yaml", Some(&config_map("config", "one")))]).await;
+    let commit = stage.repo.commit("main").write("second/config.yaml", config_map("other", "one"));
+    let commit = commit.write("app/config.yaml", config_map("config", "one")).finish();
     stage.create("first", json!({})).await;
     stage.synced("first", &commit).await;
-    let commit = stage.repo.commit_file("main", "second/config.yaml", config_map("other", "one"));
     stage.create("second", json!({ "source": { "path": "second" } })).await;
     stage.synced("second", &commit).await;
     stage.request("second", "steal", json!({ "rollbackTo": "first-1" })).await;
