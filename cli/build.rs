@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?)
-        .join("..")
-        .canonicalize()?;
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
     let mut code = String::new();
     for (constant, folder) in [("CRDS", "crds"), ("CONTROLLER", "controller/manifests")] {
         let folder = root.join(folder);
@@ -20,11 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for file in files {
             println!("cargo:rerun-if-changed={}", file.display());
             let name = file.strip_prefix(&root)?.display().to_string();
-            writeln!(
-                code,
-                "    ({name:?}, include_str!({:?})),",
-                file.display().to_string()
-            )?;
+            writeln!(code, "    ({name:?}, include_str!({:?})),", file.display().to_string())?;
         }
         writeln!(code, "];")?;
     }

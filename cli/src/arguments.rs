@@ -152,11 +152,7 @@ pub enum Waiting {
 impl WaitArgument {
     /// The choice.
     pub const fn waiting(self) -> Waiting {
-        if self.no_wait {
-            Waiting::NoWait
-        } else {
-            Waiting::UntilDone
-        }
+        if self.no_wait { Waiting::NoWait } else { Waiting::UntilDone }
     }
 }
 

@@ -49,20 +49,11 @@ impl Cluster {
         if !arguments.impersonate_groups.is_empty() {
             config.auth_info.impersonate_groups = Some(arguments.impersonate_groups.clone());
         }
-        let namespace = arguments
-            .namespace
-            .clone()
-            .unwrap_or_else(|| config.default_namespace.clone());
+        let namespace = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let client = Client::try_from(config).map_err(|error| Error::Client {
-            server: server.clone(),
-            source: Failure::from(error),
-        })?;
-        Ok(Self {
-            client,
-            namespace,
-            server,
-        })
+        let client = Client::try_from(config)
+            .map_err(|error| Error::Client { server: server.clone(), source: Failure::from(error) })?;
+        Ok(Self { client, namespace, server })
     }
 
     /// The Applications of the namespace.
@@ -88,9 +79,7 @@ impl Cluster {
     {
         let resource = ApiResource::erase::<K>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        api.get(name)
-            .await
-            .map_err(|error| self.about_application(name, "read", error))
+        api.get(name).await.map_err(|error| self.about_application(name, "read", error))
     }
 
     /// All Applications that match a label selector.
@@ -131,14 +120,8 @@ impl Cluster {
     /// The name under which the API server knows us; `None` where it does not say.
     pub async fn user(&self) -> Result<Option<String>, Error> {
         let api: Api<SelfSubjectReview> = Api::all(self.client.clone());
-        match api
-            .create(&PostParams::default(), &SelfSubjectReview::default())
-            .await
-        {
-            Ok(review) => Ok(review
-                .status
-                .and_then(|it| it.user_info)
-                .and_then(|it| it.username)),
+        match api.create(&PostParams::default(), &SelfSubjectReview::default()).await {
+            Ok(review) => Ok(review.status.and_then(|it| it.user_info).and_then(|it| it.username)),
             Err(error) => {
                 let failure = Failure::from(error);
                 match failure.class() {
@@ -154,10 +137,7 @@ impl Cluster {
     pub fn about_application(&self, name: &str, verb: &str, error: kube::Error) -> Error {
         let failure = Failure::from(error);
         if failure.class() == Some(Class::NotFound) {
-            return Error::NoApplication {
-                name: name.to_owned(),
-                namespace: self.namespace.clone(),
-            };
+            return Error::NoApplication { name: name.to_owned(), namespace: self.namespace.clone() };
         }
         Error::request(format!("{verb} Application `{name}`"), failure)
     }
@@ -172,16 +152,11 @@ where
         parameters = parameters.labels(selector);
     }
     let found = api.list(&parameters).await;
-    found
-        .map(|it| it.items)
-        .map_err(|error| Error::request("list Applications", error))
+    found.map(|it| it.items).map_err(|error| Error::request("list Applications", error))
 }
 
 async fn configuration(arguments: &GlobalArguments) -> Result<Config, Error> {
-    let options = KubeConfigOptions {
-        context: arguments.context.clone(),
-        ..KubeConfigOptions::default()
-    };
+    let options = KubeConfigOptions { context: arguments.context.clone(), ..KubeConfigOptions::default() };
     let kubeconfig = match &arguments.kubeconfig {
         Some(path) => Kubeconfig::read_from(path),
         None => Kubeconfig::read(),
@@ -189,9 +164,8 @@ async fn configuration(arguments: &GlobalArguments) -> Result<Config, Error> {
     match kubeconfig {
         Ok(kubeconfig) => {
             let own_proxy = names_proxy(&kubeconfig, arguments.context.as_deref());
-            let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .map_err(Error::Kubeconfig)?;
+            let mut config =
+                Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(Error::Kubeconfig)?;
             if own_proxy == OwnProxy::No && !environment_proxies(&config) {
                 config.proxy_url = None;
             }
@@ -243,11 +217,7 @@ fn names_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> OwnProxy {
 /// kube-client 5.0 compares NO_PROXY with the proxy's own address instead of the server's, so it cannot be left to it.
 /// As in kubectl, this very machine is never asked for through a proxy.
 fn environment_proxies(config: &Config) -> bool {
-    let host = config
-        .cluster_url
-        .host()
-        .unwrap_or_default()
-        .trim_matches(['[', ']']);
+    let host = config.cluster_url.host().unwrap_or_default().trim_matches(['[', ']']);
     let local = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
     !local && Matcher::from_env().intercept(&config.cluster_url).is_some()
 }

@@ -66,9 +66,7 @@ fn relocate_value(key: &str, value: &mut Value, namespace: &str) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|it| relocate_value("", it, namespace)),
-        Value::Object(fields) => fields
-            .iter_mut()
-            .for_each(|(key, it)| relocate_value(key, it, namespace)),
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, it)| relocate_value(key, it, namespace)),
         _ => {}
     }
 }
@@ -92,10 +90,7 @@ pub fn with_image(manifest: Manifest, image: &str) -> Result<Manifest, Error> {
 /// Name of the controller's Deployment, as the manifests have it.
 pub fn deployment_name() -> Result<Option<String>, Error> {
     let manifests = manifests(Part::Controller)?;
-    Ok(manifests
-        .iter()
-        .find(|it| it.gvk().kind == "Deployment")
-        .map(|it| it.name().to_owned()))
+    Ok(manifests.iter().find(|it| it.gvk().kind == "Deployment").map(|it| it.name().to_owned()))
 }
 
 /// The controller's Deployment in the cluster.
@@ -141,15 +136,10 @@ mod tests {
 
     #[test]
     fn the_crds_of_this_program_are_those_of_the_api() {
-        let embedded: Vec<String> = manifests(Part::Crds)
-            .unwrap()
-            .iter()
-            .map(|it| it.name().to_owned())
-            .collect();
-        let mut current: Vec<String> = tiphys_api::crds()
-            .into_iter()
-            .filter_map(|it| it.metadata.name)
-            .collect();
+        let embedded: Vec<String> =
+            manifests(Part::Crds).unwrap().iter().map(|it| it.name().to_owned()).collect();
+        let mut current: Vec<String> =
+            tiphys_api::crds().into_iter().filter_map(|it| it.metadata.name).collect();
         current.sort();
         assert_eq!(embedded, current);
     }
@@ -166,23 +156,15 @@ mod tests {
         for left_over in [r#""namespace":"tiphys""#, "system:serviceaccount:tiphys:"] {
             assert!(!text.contains(left_over), "{left_over}");
         }
-        let namespace = texts
-            .iter()
-            .find(|it| it.contains(r#""kind":"Namespace""#))
-            .unwrap();
+        let namespace = texts.iter().find(|it| it.contains(r#""kind":"Namespace""#)).unwrap();
         assert!(namespace.contains(r#""name":"elsewhere""#), "{namespace}");
     }
 
     #[test]
     fn another_image_is_for_the_controller_alone() {
-        let changed = all()
-            .into_iter()
-            .map(|it| with_image(it, "registry/tiphys:2").unwrap());
-        let images = changed.filter(|it| {
-            Value::Object(it.object().clone())
-                .to_string()
-                .contains("registry/tiphys:2")
-        });
+        let changed = all().into_iter().map(|it| with_image(it, "registry/tiphys:2").unwrap());
+        let images =
+            changed.filter(|it| Value::Object(it.object().clone()).to_string().contains("registry/tiphys:2"));
         assert_eq!(images.count(), 1);
     }
 }

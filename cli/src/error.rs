@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use kube::config::{InClusterError, KubeconfigError};
+use tiphys_engine::Class;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -122,6 +123,12 @@ pub enum Error {
         /// What the controller said.
         source: Said,
     },
+    /// A plan has objects that are refused; it was printed.
+    #[error("{} refused, so this plan cannot run", crate::output::words::count(*.count, "object"))]
+    Refusals {
+        /// How many.
+        count: usize,
+    },
     /// A plan or snapshot of the cluster cannot be read.
     #[error("the {what} of Sync `{sync}` cannot be read")]
     Snapshot {
@@ -130,7 +137,41 @@ pub enum Error {
         /// The Sync it belongs to.
         sync: String,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<tiphys_engine::Error>,
+    },
+    /// A plan or snapshot is not there.
+    #[error("the {what} of Sync `{sync}` is gone")]
+    SnapshotGone {
+        /// `plan` or `snapshot`.
+        what: &'static str,
+        /// The Sync it belonged to.
+        sync: String,
+    },
+    /// An Application has applied nothing.
+    #[error("Application `{application}` has applied nothing yet")]
+    NothingApplied {
+        /// The Application.
+        application: String,
+    },
+    /// The kinds of the cluster are not known.
+    #[error("the API server does not say what it serves")]
+    Discovery {
+        /// Why.
+        source: Box<tiphys_engine::Error>,
+    },
+    /// The installation is not known, and with it the marks of its objects.
+    #[error("the namespace `{namespace}` of the installation cannot be read")]
+    Installation {
+        /// The namespace.
+        namespace: String,
+        /// Why.
+        source: Failure,
+    },
+    /// What is live cannot be read.
+    #[error("what is live cannot be read")]
+    Live {
+        /// Why.
+        source: Box<tiphys_engine::Error>,
     },
     /// A question would have to be asked, and nobody can answer.
     #[error("standard input is not a terminal, so nobody can answer: {question}")]
@@ -187,10 +228,7 @@ pub struct Said(pub String);
 impl Error {
     /// A request that did not come out well; `operation` completes "could not".
     pub fn request(operation: impl Into<String>, source: impl Into<Failure>) -> Self {
-        Self::Request {
-            operation: operation.into(),
-            source: source.into(),
-        }
+        Self::Request { operation: operation.into(), source: source.into() }
     }
 
     /// What to do next.
@@ -222,8 +260,20 @@ impl Error {
                     "correct what is named above; `tiphys get {application}` shows the state"
                 ));
             }
+            Self::Refusals { .. } => "correct what the plan names after `refused:`",
+            Self::Snapshot { source, .. } if source.class() == Class::Forbidden => {
+                "you need the right to read Secrets in the namespace of the Application"
+            }
             Self::Snapshot { .. } => {
                 "client and server may be of different versions: `tiphys version --server` shows both"
+            }
+            Self::SnapshotGone { .. } => "it goes with its Sync; `tiphys history` shows those that are kept",
+            Self::NothingApplied { application } => {
+                return Some(format!("`tiphys sync {application}` does that"));
+            }
+            Self::Discovery { .. } | Self::Live { .. } => "try again; `tiphys check` looks at the cluster",
+            Self::Installation { .. } => {
+                "`--installation NAMESPACE` says where the controller runs; you need the right to get that namespace"
             }
             Self::NobodyToAsk { .. } => "add `--yes` to go ahead without being asked",
             Self::NotConfirmed | Self::Interrupted | Self::Write(_) | Self::Process(_) => return None,

@@ -67,18 +67,10 @@ impl From<kube::Error> for Failure {
                 message: status.message,
             },
             kube::Error::SerdeError(source) => Self::Answer(source),
-            kube::Error::Auth(error) => Self::Credentials {
-                cause: innermost(&error),
-            },
-            kube::Error::Service(error) => Self::Unreachable {
-                cause: innermost(error.as_ref()),
-            },
-            kube::Error::HyperError(error) => Self::Unreachable {
-                cause: innermost(&error),
-            },
-            other => Self::Client {
-                cause: innermost(&other),
-            },
+            kube::Error::Auth(error) => Self::Credentials { cause: innermost(&error) },
+            kube::Error::Service(error) => Self::Unreachable { cause: innermost(error.as_ref()) },
+            kube::Error::HyperError(error) => Self::Unreachable { cause: innermost(&error) },
+            other => Self::Client { cause: innermost(&other) },
         }
     }
 }
@@ -90,9 +82,7 @@ impl From<watcher::Error> for Failure {
             | watcher::Error::WatchStartFailed(error)
             | watcher::Error::WatchFailed(error) => error.into(),
             watcher::Error::WatchError(status) => kube::Error::Api(status).into(),
-            watcher::Error::NoResourceVersion => Self::Client {
-                cause: error.to_string(),
-            },
+            watcher::Error::NoResourceVersion => Self::Client { cause: error.to_string() },
         }
     }
 }
@@ -186,24 +176,9 @@ mod tests {
     fn answers_are_told_apart() {
         for (code, reason, message, class) in [
             (401, "Unauthorized", "Unauthorized", Class::Unauthenticated),
-            (
-                403,
-                "Forbidden",
-                "syncs.tiphys.dev is forbidden",
-                Class::Forbidden,
-            ),
-            (
-                404,
-                "NotFound",
-                "applications.tiphys.dev \"web\" not found",
-                Class::NotFound,
-            ),
-            (
-                404,
-                "NotFound",
-                "the server could not find the requested resource",
-                Class::NotServed,
-            ),
+            (403, "Forbidden", "syncs.tiphys.dev is forbidden", Class::Forbidden),
+            (404, "NotFound", "applications.tiphys.dev \"web\" not found", Class::NotFound),
+            (404, "NotFound", "the server could not find the requested resource", Class::NotServed),
             (404, "", "404 page not found\n", Class::NotServed),
             (409, "AlreadyExists", "already exists", Class::AlreadyExists),
             (409, "Conflict", "the object has been modified", Class::Conflict),
@@ -211,11 +186,7 @@ mod tests {
             (429, "TooManyRequests", "", Class::Overloaded),
             (503, "ServiceUnavailable", "", Class::Overloaded),
         ] {
-            assert_eq!(
-                Class::of(code, reason, message),
-                class,
-                "{code} {reason} {message}"
-            );
+            assert_eq!(Class::of(code, reason, message), class, "{code} {reason} {message}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Follows a Sync and its Application by watching them.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -68,10 +69,12 @@ pub async fn follow(
     let mut applications = watch(cluster.applications(), &sync.spec.application);
     let deadline = timeout.map(|it| Instant::now() + it);
     let mut ticks = tokio::time::interval(FRAME);
+    // One listener for the whole time: a signal between two of them would be lost.
+    let mut ctrl_c = pin!(tokio::signal::ctrl_c());
     loop {
         let event = tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => Event::CtrlC,
+            _ = &mut ctrl_c => Event::CtrlC,
             Some(seen) = applications.next() => Event::Application(seen),
             Some(seen) = syncs.next() => Event::Sync(seen),
             () = at(deadline) => Event::Deadline,
@@ -138,13 +141,8 @@ pub async fn at(moment: Option<Instant>) {
 pub fn lost(error: watcher::Error, what: &str) -> Result<String, Error> {
     let failure = Failure::from(error);
     if failure.is_transient() {
-        Ok(format!(
-            "the connection to the API server is lost, trying again ({failure})"
-        ))
+        Ok(format!("the connection to the API server is lost, trying again ({failure})"))
     } else {
-        Err(Error::Watch {
-            what: what.to_owned(),
-            source: failure,
-        })
+        Err(Error::Watch { what: what.to_owned(), source: failure })
     }
 }

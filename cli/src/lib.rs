@@ -16,8 +16,10 @@ mod error;
 mod exit;
 mod failure;
 mod follow;
+mod kept;
 mod live;
 mod local;
+mod local_plan;
 mod object_reference;
 mod output;
 mod requests;
@@ -46,11 +48,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help that nobody reads to the end is no error.
             let _ = error.print();
-            if error.use_stderr() {
-                Exit::Usage.into()
-            } else {
-                Exit::Done.into()
-            }
+            if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
         }
     }
 }
@@ -73,7 +71,9 @@ fn run_parsed(arguments: Arguments) -> Exit {
         Err(error) => {
             terminal.error(&error);
             match error.exit() {
-                Exit::Failed if is_diff => Exit::Usage,
+                Exit::Interrupted => Exit::Interrupted,
+                // 1 means differences there.
+                _ if is_diff => Exit::Usage,
                 exit => exit,
             }
         }
@@ -82,23 +82,14 @@ fn run_parsed(arguments: Arguments) -> Exit {
 
 /// The command line under the name by which it was called.
 fn command_line(program: Option<&OsString>) -> clap::Command {
-    let plugin = program
-        .and_then(|it| Path::new(it).file_stem())
-        .is_some_and(|it| it == "kubectl-tiphys");
+    let plugin = program.and_then(|it| Path::new(it).file_stem()).is_some_and(|it| it == "kubectl-tiphys");
     let command = Arguments::command();
-    if plugin {
-        command.bin_name("kubectl tiphys")
-    } else {
-        command
-    }
+    if plugin { command.bin_name("kubectl tiphys") } else { command }
 }
 
 /// Installs the cryptography that TLS uses, and gives a runtime for one command.
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     // Fails only when another provider was installed before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::Process)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Process)
 }

@@ -12,9 +12,7 @@ use crate::terminal::{self, Terminal, Watched};
 pub fn viewer(terminal: Terminal) -> Box<dyn Viewer> {
     match terminal.watched {
         Watched::Terminal => Box::new(Drawing::new(terminal.err)),
-        Watched::Pipe => Box::new(Lines {
-            narrator: Narrator::default(),
-        }),
+        Watched::Pipe => Box::new(Lines { narrator: Narrator::default() }),
     }
 }
 
@@ -50,11 +48,7 @@ struct Drawing {
 
 impl Drawing {
     fn new(style: Style) -> Self {
-        Self {
-            bar: bar(),
-            style,
-            frame: 0,
-        }
+        Self { bar: bar(), style, frame: 0 }
     }
 }
 
@@ -63,10 +57,7 @@ impl Viewer for Drawing {
         self.frame += 1;
         let (height, width) = console::Term::stderr().size();
         let picture = Picture {
-            size: Size {
-                width: width.into(),
-                height: height.into(),
-            },
+            size: Size { width: width.into(), height: height.into() },
             style: self.style,
             frame: self.frame,
         };

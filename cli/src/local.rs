@@ -24,43 +24,24 @@ impl Place {
     /// A directory that somebody names; its tree is the working copy around it, or itself.
     pub fn of(directory: &Path) -> Result<Self, Error> {
         let directory = absolute(directory)?;
-        let root = directory
-            .ancestors()
-            .find(|it| it.join(".git").exists())
-            .unwrap_or(&directory);
-        let path = directory
-            .strip_prefix(root)
-            .unwrap_or(Path::new(""))
-            .to_string_lossy();
-        let path = if path.is_empty() {
-            ".".to_owned()
-        } else {
-            path.into_owned()
-        };
-        Ok(Self {
-            root: root.to_owned(),
-            path,
-        })
+        let root = directory.ancestors().find(|it| it.join(".git").exists()).unwrap_or(&directory);
+        let path = directory.strip_prefix(root).unwrap_or(Path::new("")).to_string_lossy();
+        let path = if path.is_empty() { ".".to_owned() } else { path.into_owned() };
+        Ok(Self { root: root.to_owned(), path })
     }
 
     /// The directory that a source means in a working copy; `directory` is that copy, or already the source's path.
     pub fn of_source(directory: &Path, source: &Source) -> Result<Self, Error> {
         let root = absolute(directory)?;
         if root.join(&source.path).is_dir() {
-            return Ok(Self {
-                root,
-                path: source.path.clone(),
-            });
+            return Ok(Self { root, path: source.path.clone() });
         }
         Self::of(directory)
     }
 }
 
 fn absolute(directory: &Path) -> Result<PathBuf, Error> {
-    let read = |source| Error::Read {
-        path: directory.to_owned(),
-        source,
-    };
+    let read = |source| Error::Read { path: directory.to_owned(), source };
     let absolute = directory.canonicalize().map_err(read)?;
     if !absolute.is_dir() {
         return Err(read(std::io::Error::from(std::io::ErrorKind::NotADirectory)));
@@ -70,17 +51,14 @@ fn absolute(directory: &Path) -> Result<PathBuf, Error> {
 
 /// Renders, and says what is allowed but hardly meant.
 pub async fn render(
-    terminal: &Terminal,
+    terminal: Terminal,
     place: &Place,
     options: Options,
     release: Release,
     capabilities: Capabilities,
 ) -> Result<Arc<Rendering>, Error> {
     let request = request(place, options, release, capabilities)?;
-    let rendering = renderer()?
-        .render(request)
-        .await
-        .map_err(|error| failed(place, error))?;
+    let rendering = renderer()?.render(request).await.map_err(|error| failed(place, error))?;
     for warning in &rendering.warnings {
         terminal.warn(warning);
     }
@@ -89,7 +67,7 @@ pub async fn render(
 
 /// Renders as the command line says. Values that come without a kind of chart are for the kind that is found.
 pub async fn render_as_typed(
-    terminal: &Terminal,
+    terminal: Terminal,
     place: &Place,
     arguments: &SourceArguments,
     release: Release,
@@ -101,16 +79,9 @@ pub async fn render_as_typed(
         return render(terminal, place, Options::from(&source), release, capabilities).await;
     }
     arguments.apply_as(SourceType::Tera, &mut source)?;
-    let request = request(
-        place,
-        Options::from(&source),
-        release.clone(),
-        capabilities.clone(),
-    )?;
+    let request = request(place, Options::from(&source), release.clone(), capabilities.clone())?;
     match renderer()?.render(request).await {
-        Err(tiphys_render::Error::OtherOptions {
-            found: Kind::Helm, ..
-        }) => {
+        Err(tiphys_render::Error::OtherOptions { found: Kind::Helm, .. }) => {
             source.tera = None;
             arguments.apply_as(SourceType::Helm, &mut source)?;
             render(terminal, place, Options::from(&source), release, capabilities).await
@@ -129,13 +100,7 @@ fn request(
     let tree: Arc<dyn Tree> =
         Arc::new(DirectoryTree::open(&place.root).map_err(|error| failed(place, error))?);
     let path = TreePath::parse(&place.path).map_err(|error| failed(place, error))?;
-    Ok(Request {
-        tree,
-        path,
-        options,
-        release,
-        capabilities,
-    })
+    Ok(Request { tree, path, options, release, capabilities })
 }
 
 fn renderer() -> Result<Renderer, Error> {
@@ -145,15 +110,8 @@ fn renderer() -> Result<Renderer, Error> {
 
 fn failed(place: &Place, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     let mut directory = place.root.clone();
-    directory.extend(
-        Path::new(&place.path)
-            .components()
-            .filter(|it| *it != Component::CurDir),
-    );
-    Error::Render {
-        directory,
-        source: Box::new(error),
-    }
+    directory.extend(Path::new(&place.path).components().filter(|it| *it != Component::CurDir));
+    Error::Render { directory, source: Box::new(error) }
 }
 
 #[cfg(test)]
@@ -168,29 +126,16 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         fs::create_dir_all(root.join("apps/web")).unwrap();
         let web = root.join("apps/web");
-        let source = Source {
-            path: "apps/web".to_owned(),
-            ..Source::default()
-        };
-        let alone = Place {
-            root: web.clone(),
-            path: ".".to_owned(),
-        };
-        let inside = Place {
-            root: root.clone(),
-            path: "apps/web".to_owned(),
-        };
+        let source = Source { path: "apps/web".to_owned(), ..Source::default() };
+        let alone = Place { root: web.clone(), path: ".".to_owned() };
+        let inside = Place { root: root.clone(), path: "apps/web".to_owned() };
 
         assert_eq!(Place::of(&web).unwrap(), alone);
         assert_eq!(Place::of_source(&root, &source).unwrap(), inside);
         assert_eq!(Place::of_source(&web, &source).unwrap(), alone);
         fs::create_dir(root.join(".git")).unwrap();
         assert_eq!(Place::of(&web).unwrap(), inside);
-        assert_eq!(
-            Place::of_source(&web, &source).unwrap(),
-            inside,
-            "the path itself may be named"
-        );
+        assert_eq!(Place::of_source(&web, &source).unwrap(), inside, "the path itself may be named");
         assert!(Place::of(&root.join("nothing")).is_err());
     }
 }

@@ -62,21 +62,9 @@ mod tests {
     fn objects_are_read_as_people_write_them() {
         for (text, group, kind, namespace, name) in [
             ("apps/Deployment/web", "apps", "Deployment", None, "web"),
-            (
-                "apps/Deployment/shop/web",
-                "apps",
-                "Deployment",
-                Some("shop"),
-                "web",
-            ),
+            ("apps/Deployment/shop/web", "apps", "Deployment", Some("shop"), "web"),
             ("ConfigMap/settings", "", "ConfigMap", None, "settings"),
-            (
-                "ConfigMap/shop/settings",
-                "",
-                "ConfigMap",
-                Some("shop"),
-                "settings",
-            ),
+            ("ConfigMap/shop/settings", "", "ConfigMap", Some("shop"), "settings"),
             ("/ConfigMap/settings", "", "ConfigMap", None, "settings"),
         ] {
             let expected = ObjectReference {
@@ -91,15 +79,7 @@ mod tests {
 
     #[test]
     fn what_names_no_object_is_refused() {
-        for text in [
-            "",
-            "web",
-            "Deployment/",
-            "apps/Deployment",
-            "deployment/web",
-            "a/B/c/d/e",
-            "B//name",
-        ] {
+        for text in ["", "web", "Deployment/", "apps/Deployment", "deployment/web", "a/B/c/d/e", "B//name"] {
             assert!(text.parse::<TypedReference>().is_err(), "{text}");
         }
         let error = "deployment/web".parse::<TypedReference>().unwrap_err();

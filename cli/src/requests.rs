@@ -26,37 +26,21 @@ pub async fn create_sync(
     let user = cluster.user().await?;
     let sync = sync_of(application, spec, user, &random_suffix());
     let name = sync.metadata.name.clone().unwrap_or_default();
-    let parameters = PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    };
-    match cluster
-        .syncs()
-        .create(&parameters, &sync)
-        .await
-        .map_err(Failure::from)
-    {
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    match cluster.syncs().create(&parameters, &sync).await.map_err(Failure::from) {
         Ok(created) => Ok(created),
         // Nobody else draws this name: an earlier try got through and its answer was lost.
         Err(failure) if failure.class() == Some(Class::AlreadyExists) => {
             let found = cluster.syncs().get(&name).await;
             found.map_err(|error| Error::request(format!("read Sync `{name}`"), error))
         }
-        Err(failure) => Err(Error::request(
-            format!("create a Sync of `{}`", sync.spec.application),
-            failure,
-        )),
+        Err(failure) => Err(Error::request(format!("create a Sync of `{}`", sync.spec.application), failure)),
     }
 }
 
 /// Deletes a Sync; that it is gone already is fine.
 pub async fn delete_sync(cluster: &Cluster, name: &str) -> Result<(), Error> {
-    match cluster
-        .syncs()
-        .delete(name, &DeleteParams::background())
-        .await
-        .map_err(Failure::from)
-    {
+    match cluster.syncs().delete(name, &DeleteParams::background()).await.map_err(Failure::from) {
         Ok(_) => Ok(()),
         Err(failure) if failure.class() == Some(Class::NotFound) => Ok(()),
         Err(failure) => Err(Error::request(format!("delete Sync `{name}`"), failure)),
@@ -66,10 +50,7 @@ pub async fn delete_sync(cluster: &Cluster, name: &str) -> Result<(), Error> {
 fn sync_of(application: &Application, mut spec: SyncSpec, user: Option<String>, suffix: &str) -> Sync {
     let name = application.metadata.name.clone().unwrap_or_default();
     spec.application.clone_from(&name);
-    spec.initiated_by = InitiatedBy {
-        user,
-        trigger: Trigger::User,
-    };
+    spec.initiated_by = InitiatedBy { user, trigger: Trigger::User };
     Sync {
         metadata: ObjectMeta {
             name: Some(format!("{name}-{suffix}")),
@@ -103,10 +84,7 @@ mod tests {
         let mut application = Application::new("web", crate::output::samples::application("new").spec);
         application.metadata.namespace = Some("shop".to_owned());
         application.metadata.uid = Some("1b2c".to_owned());
-        let spec = SyncSpec {
-            dry_run: true,
-            ..SyncSpec::default()
-        };
+        let spec = SyncSpec { dry_run: true, ..SyncSpec::default() };
         let sync = sync_of(&application, spec, Some("jane".to_owned()), "bcdfg");
         insta::assert_snapshot!("sync_request", serde_json::to_string_pretty(&sync).unwrap());
     }

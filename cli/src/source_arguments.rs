@@ -10,12 +10,7 @@ use crate::error::Error;
 #[command(next_help_heading = "How to render")]
 pub struct SourceArguments {
     /// What the directory is; found out when absent
-    #[arg(
-        long = "type",
-        value_enum,
-        value_name = "helm|tera|directory",
-        hide_possible_values = true
-    )]
+    #[arg(long = "type", value_enum, value_name = "helm|tera|directory", hide_possible_values = true)]
     pub source_type: Option<SourceType>,
     /// Value file, relative to the chart; can be repeated, later ones win
     #[arg(short = 'f', long = "value-file", value_name = "PATH")]
@@ -127,36 +122,20 @@ mod tests {
 
     #[test]
     fn options_go_where_their_type_has_them() {
-        let values = SourceArguments {
-            set: vec!["a=1".to_owned()],
-            ..SourceArguments::default()
-        };
+        let values = SourceArguments { set: vec!["a=1".to_owned()], ..SourceArguments::default() };
         let mut source = Source::default();
-        assert!(
-            values.apply(&mut source).is_err(),
-            "the kind of chart is not known"
-        );
+        assert!(values.apply(&mut source).is_err(), "the kind of chart is not known");
         values.apply_as(SourceType::Tera, &mut source).unwrap();
         assert_eq!(source.tera.unwrap().set, ["a=1"]);
 
-        let recurse = SourceArguments {
-            recurse: true,
-            ..SourceArguments::default()
-        };
+        let recurse = SourceArguments { recurse: true, ..SourceArguments::default() };
         let mut source = Source::default();
         recurse.apply(&mut source).unwrap();
         assert!(source.directory.unwrap().recurse);
 
-        let mixed = SourceArguments {
-            recurse: true,
-            ..values
-        };
+        let mixed = SourceArguments { recurse: true, ..values };
         assert!(mixed.apply(&mut Source::default()).is_err());
-        assert!(
-            mixed
-                .apply_as(SourceType::Directory, &mut Source::default())
-                .is_err()
-        );
+        assert!(mixed.apply_as(SourceType::Directory, &mut Source::default()).is_err());
         assert!(mixed.apply_as(SourceType::Helm, &mut Source::default()).is_err());
     }
 }

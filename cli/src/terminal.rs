@@ -43,15 +43,21 @@ pub enum ColourChoice {
 /// Writes data to stdout.
 pub fn data(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Error::Write)
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Write)
 }
 
 /// Writes a line to stderr: progress, or what to do next.
 pub fn say(line: &str) {
     // Nobody can be told that stderr is gone.
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Fails when a question could not be answered; for asking it before anything is done towards it.
+pub fn ensure_somebody_to_ask(question: &str) -> Result<(), Error> {
+    if io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Error::NobodyToAsk { question: question.to_owned() })
 }
 
 impl Terminal {
@@ -65,11 +71,7 @@ impl Terminal {
         Self {
             out: style(AutoStream::choice(&io::stdout())),
             err: style(AutoStream::choice(&io::stderr())),
-            watched: if terminal {
-                Watched::Terminal
-            } else {
-                Watched::Pipe
-            },
+            watched: if terminal { Watched::Terminal } else { Watched::Pipe },
         }
     }
 
@@ -91,9 +93,7 @@ impl Terminal {
     /// Asks a yes-or-no question; anything but yes is no.
     pub async fn confirm(self, question: &str) -> Result<(), Error> {
         if !io::stdin().is_terminal() {
-            return Err(Error::NobodyToAsk {
-                question: question.to_owned(),
-            });
+            return Err(Error::NobodyToAsk { question: question.to_owned() });
         }
         {
             let mut err = io::stderr().lock();

@@ -51,11 +51,7 @@ pub async fn run(context: &Context, arguments: &CheckArguments) -> Result<Exit, 
     findings.extend(installation(&cluster, &arguments.installation).await?);
     findings.push(controller(&cluster, &arguments.installation).await);
     findings.push(rights(&cluster).await?);
-    let scope = if arguments.all_namespaces {
-        Scope::AllNamespaces
-    } else {
-        Scope::Namespace
-    };
+    let scope = if arguments.all_namespaces { Scope::AllNamespaces } else { Scope::Namespace };
     findings.extend(ours(&cluster, scope).await);
     let output = match arguments.output.output {
         OutputFormat::Table | OutputFormat::Wide => text(&findings, context.terminal.out),
@@ -107,10 +103,8 @@ async fn crds(cluster: &Cluster) -> Result<Finding, Error> {
 
 fn crd_problem(manifest: &Manifest, live: &CustomResourceDefinition) -> Option<String> {
     let conditions = live.status.as_ref().and_then(|it| it.conditions.as_ref());
-    let is_established = conditions.is_some_and(|it| {
-        it.iter()
-            .any(|it| it.type_ == "Established" && it.status == "True")
-    });
+    let is_established =
+        conditions.is_some_and(|it| it.iter().any(|it| it.type_ == "Established" && it.status == "True"));
     if !is_established {
         return Some(format!("{} is not served", manifest.name()));
     }
@@ -156,12 +150,7 @@ async fn presence(
         }
     }
     Ok(if !missing.is_empty() {
-        Finding::new(
-            check,
-            Verdict::Bad,
-            format!("missing: {}", first_few(&missing)),
-            advice,
-        )
+        Finding::new(check, Verdict::Bad, format!("missing: {}", first_few(&missing)), advice)
     } else if !unserved.is_empty() {
         let detail = format!("this server has no {}", unserved.join(", "));
         Finding::new(
@@ -180,11 +169,7 @@ fn first_few(names: &[String]) -> String {
     const FEW: usize = 3;
     let more = names.len().saturating_sub(FEW);
     let first = names[..names.len() - more].join(", ");
-    if more == 0 {
-        first
-    } else {
-        format!("{first} and {more} more")
-    }
+    if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
 enum Look {
@@ -231,12 +216,9 @@ async fn controller(cluster: &Cluster, namespace: &str) -> Finding {
             "`tiphys install` installs it; `--installation NAMESPACE` looks elsewhere",
         ),
         Err(failure) if failure.class() == Some(Class::Forbidden) => unseen(CHECK, "its Deployment"),
-        Err(failure) => Finding::new(
-            CHECK,
-            Verdict::Bad,
-            failure.to_string(),
-            failure.hint().unwrap_or("try again"),
-        ),
+        Err(failure) => {
+            Finding::new(CHECK, Verdict::Bad, failure.to_string(), failure.hint().unwrap_or("try again"))
+        }
     }
 }
 
@@ -258,11 +240,7 @@ fn controller_finding(deployment: &Deployment, namespace: &str) -> Finding {
     } else if embedded::is_rolled_out(deployment) {
         Finding::good("controller", detail)
     } else {
-        let verdict = if available > 0 {
-            Verdict::Notice
-        } else {
-            Verdict::Bad
-        };
+        let verdict = if available > 0 { Verdict::Notice } else { Verdict::Bad };
         Finding::new(
             "controller",
             verdict,
@@ -296,12 +274,7 @@ async fn rights(cluster: &Cluster) -> Result<Finding, Error> {
         Finding::good(&check, "all that the commands need")
     } else {
         let advice = "ask who runs the cluster for the ClusterRole `edit` in this namespace; it holds them";
-        Finding::new(
-            &check,
-            Verdict::Notice,
-            format!("you may not {}", missing.join(", ")),
-            advice,
-        )
+        Finding::new(&check, Verdict::Notice, format!("you may not {}", missing.join(", ")), advice)
     })
 }
 

@@ -118,15 +118,8 @@ pub async fn run(context: &Context, arguments: &CreateArguments) -> Result<Exit,
     let mut application = application(arguments)?;
     let cluster = context.connect().await?;
     application.metadata.namespace = Some(cluster.namespace.clone());
-    let parameters = PostParams {
-        dry_run: arguments.dry_run,
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-    };
-    let created = match cluster
-        .applications()
-        .create(&parameters, &application)
-        .await
-        .map_err(Failure::from)
+    let parameters = PostParams { dry_run: arguments.dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
+    let created = match cluster.applications().create(&parameters, &application).await.map_err(Failure::from)
     {
         Ok(created) => created,
         Err(failure) if failure.class() == Some(Class::AlreadyExists) => {
@@ -136,10 +129,7 @@ pub async fn run(context: &Context, arguments: &CreateArguments) -> Result<Exit,
             });
         }
         Err(failure) => {
-            return Err(Error::request(
-                format!("create Application `{}`", arguments.application),
-                failure,
-            ));
+            return Err(Error::request(format!("create Application `{}`", arguments.application), failure));
         }
     };
     // Of a dry run only what was asked for is worth keeping.
@@ -193,9 +183,7 @@ fn application(arguments: &CreateArguments) -> Result<Application, Error> {
             ..SyncPolicy::default()
         },
         ignore_differences: Vec::new(),
-        history: History {
-            limit: arguments.history,
-        },
+        history: History { limit: arguments.history },
         deletion: match arguments.deletion {
             DeletionChoice::Orphan => Deletion::Orphan,
             DeletionChoice::Prune => Deletion::Prune,

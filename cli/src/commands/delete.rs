@@ -1,5 +1,7 @@
 //! `tiphys delete`.
 
+use std::pin::pin;
+
 use clap::Args;
 use futures::StreamExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
@@ -52,8 +54,7 @@ pub async fn run(context: &Context, arguments: &DeleteArguments) -> Result<Exit,
             context.terminal.confirm(&question(name, &application)).await?;
         }
         delete(&cluster, name, &application, deletion).await?;
-        if arguments.wait.waiting() == Waiting::UntilDone
-            && wait(&cluster, name).await? == Exit::Interrupted
+        if arguments.wait.waiting() == Waiting::UntilDone && wait(&cluster, name).await? == Exit::Interrupted
         {
             return Ok(Exit::Interrupted);
         }
@@ -64,15 +65,9 @@ pub async fn run(context: &Context, arguments: &DeleteArguments) -> Result<Exit,
 
 fn question(name: &str, application: &Application) -> String {
     let place = policy::destination(&application.spec, application.metadata.namespace.as_deref());
-    let objects = application
-        .status
-        .as_ref()
-        .and_then(|it| it.summary)
-        .map(|it| it.objects as usize);
-    let objects = objects.map_or_else(
-        || "all its objects".to_owned(),
-        |it| format!("its {}", count(it, "object")),
-    );
+    let objects = application.status.as_ref().and_then(|it| it.summary).map(|it| it.objects as usize);
+    let objects =
+        objects.map_or_else(|| "all its objects".to_owned(), |it| format!("its {}", count(it, "object")));
     format!("Delete Application `{name}` and {objects} in {place}?")
 }
 
@@ -85,32 +80,27 @@ async fn delete(
     let api = cluster.applications();
     if application.spec.deletion != deletion {
         let patch = json!({ "spec": { "deletion": deletion } });
-        let parameters = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = api.patch(name, &parameters, &Patch::Merge(patch)).await;
         patched.map_err(|error| cluster.about_application(name, "change", error))?;
     }
     // Not another one of the same name that somebody makes at this moment.
-    let parameters = DeleteParams::background().preconditions(Preconditions {
-        uid: application.metadata.uid.clone(),
-        resource_version: None,
-    });
+    let parameters = DeleteParams::background()
+        .preconditions(Preconditions { uid: application.metadata.uid.clone(), resource_version: None });
     let deleted = api.delete(name, &parameters).await;
-    deleted
-        .map(|_| ())
-        .map_err(|error| cluster.about_application(name, "delete", error))
+    deleted.map(|_| ()).map_err(|error| cluster.about_application(name, "delete", error))
 }
 
 /// Waits until the Application is gone, and says what it waits for.
 async fn wait(cluster: &Cluster, name: &str) -> Result<Exit, Error> {
+    let mut ctrl_c = pin!(tokio::signal::ctrl_c());
     let mut events = watch(cluster.applications(), name);
     let mut said = None;
     loop {
         let seen = tokio::select! {
             Some(seen) = events.next() => seen,
-            _ = tokio::signal::ctrl_c() => {
+            _ = &mut ctrl_c => {
                 terminal::say(&format!("The deletion of `{name}` goes on in the cluster; `tiphys get {name}` shows how far it is."));
                 return Ok(Exit::Interrupted);
             }

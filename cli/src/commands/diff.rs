@@ -1,17 +1,22 @@
 //! `tiphys diff`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tiphys_api::Duration;
+use kube::ResourceExt as _;
+use tiphys_api::{Application, Duration};
+use tiphys_engine::plan::Plan;
+use tiphys_render::{Options, Release};
 
 use super::Context;
 use super::sync::WhatArguments;
-use crate::arguments::OutputArgument;
-use crate::dry_run;
+use crate::cluster::Cluster;
+use crate::embedded;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::terminal;
+use crate::local::{Place, render};
+use crate::output::plan::{PlanFormat, print};
+use crate::{capabilities, dry_run, local_plan, terminal};
 
 /// What to compare with what is live.
 #[derive(Args, Debug)]
@@ -19,7 +24,13 @@ use crate::terminal;
 Exit codes: 0 no differences, 1 differences, 2 any error.
 
 Without --local the controller makes the plan, with its own credentials and rights.
-With --local the directory is rendered here, and the API server is asked with your own rights.")]
+With --local the directory is rendered here, and the API server is asked with your own rights.
+What the Project allows is not checked then.
+
+Examples:
+  tiphys diff web
+  tiphys diff web --revision feature-x -o table
+  tiphys diff web --local .            # in a working copy, before the commit")]
 pub struct DiffArguments {
     /// The Application
     #[arg(value_name = "APPLICATION")]
@@ -29,29 +40,75 @@ pub struct DiffArguments {
     /// Compare this working copy of the repository instead of what is in Git
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "revision")]
     local: Option<PathBuf>,
+    /// Namespace of the controller
+    #[arg(long, value_name = "NAMESPACE", default_value = embedded::NAMESPACE)]
+    installation: String,
     /// How long the plan may take
     #[arg(long, default_value = "5m", value_name = "DURATION")]
     timeout: Duration,
-    #[command(flatten)]
-    output: OutputArgument,
+    /// How to print
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "text",
+        hide_possible_values = true,
+        value_name = "text|table|json|yaml|name"
+    )]
+    output: PlanFormat,
 }
 
 /// Shows what a Sync would change.
 pub async fn run(context: &Context, arguments: &DiffArguments) -> Result<Exit, Error> {
     let cluster = context.connect().await?;
     let application = cluster.application(&arguments.application).await?;
-    let planned = dry_run::plan(
-        context,
-        &cluster,
-        &application,
-        arguments.what.spec(),
-        Some(arguments.timeout),
-    )
-    .await?;
-    terminal::data(&planned.text(arguments.output.output, context.terminal.out)?)?;
-    Ok(if planned.is_empty() {
-        Exit::Done
+    let plan = if let Some(directory) = &arguments.local {
+        plan_local(context, &cluster, &application, arguments, directory).await?
     } else {
-        Exit::Differences
-    })
+        let spec = arguments.what.spec();
+        dry_run::plan(context, &cluster, &application, spec, Some(arguments.timeout)).await?
+    };
+    terminal::data(&print(&plan, arguments.output, context.terminal.out)?)?;
+    reject_refusals(&plan)?;
+    Ok(if plan.is_in_sync() { Exit::Done } else { Exit::Differences })
+}
+
+/// A plan that cannot run has been printed, but is no success.
+pub fn reject_refusals(plan: &Plan) -> Result<(), Error> {
+    match plan.refusals.len() {
+        0 => Ok(()),
+        count => Err(Error::Refusals { count }),
+    }
+}
+
+async fn plan_local(
+    context: &Context,
+    cluster: &Cluster,
+    application: &Application,
+    arguments: &DiffArguments,
+    directory: &Path,
+) -> Result<Plan, Error> {
+    let source = &application.spec.source;
+    let place = Place::of_source(directory, source)?;
+    let engine = local_plan::connect(cluster).await?;
+    let release = release(cluster, application);
+    let capabilities = capabilities::of_kinds(&engine.kinds);
+    let rendering = render(context.terminal, &place, Options::from(source), release, capabilities).await?;
+    let wanted = local_plan::Wanted {
+        application,
+        manifests: rendering.manifests.clone(),
+        spec: &arguments.what.spec(),
+        installation: &arguments.installation,
+        timeout: arguments.timeout,
+    };
+    local_plan::plan(cluster, &engine, context.terminal, wanted).await
+}
+
+/// The release as the controller calls it.
+pub fn release(cluster: &Cluster, application: &Application) -> Release {
+    let namespace = application.spec.destination.namespace.clone();
+    Release {
+        name: application.name_any(),
+        namespace: namespace.unwrap_or_else(|| cluster.namespace.clone()),
+    }
 }

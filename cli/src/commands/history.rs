@@ -24,8 +24,8 @@ pub struct HistoryArguments {
     #[arg(value_name = "APPLICATION")]
     application: String,
     /// Show this Sync alone, with all its objects
-    #[arg(value_name = "NUMBER")]
-    number: Option<u64>,
+    #[arg(value_name = "NUMBER|NAME")]
+    sync: Option<String>,
     /// Only the newest so many
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
@@ -47,32 +47,18 @@ pub async fn run(context: &Context, arguments: &HistoryArguments) -> Result<Exit
         // Says so when it is the Application that is not there.
         cluster.application(&arguments.application).await?;
     }
-    let text = match arguments.number {
-        Some(number) => one(context, arguments, syncs, number)?,
+    let text = match &arguments.sync {
+        Some(wanted) => one(context, arguments, find(&arguments.application, &syncs, wanted)?)?,
         None => all(context, arguments, syncs)?,
     };
     terminal::data(&text)?;
     Ok(Exit::Done)
 }
 
-fn one(
-    context: &Context,
-    arguments: &HistoryArguments,
-    syncs: Vec<Sync>,
-    number: u64,
-) -> Result<String, Error> {
-    let known = numbers(&syncs);
-    let found = syncs.into_iter().find(|it| number_of(it) == Some(number));
-    let Some(sync) = found else {
-        return Err(Error::NoSync {
-            application: arguments.application.clone(),
-            sync: number.to_string(),
-            known,
-        });
-    };
+fn one(context: &Context, arguments: &HistoryArguments, sync: &Sync) -> Result<String, Error> {
     match arguments.output.output {
-        OutputFormat::Table | OutputFormat::Wide => Ok(page(&sync, context.terminal.out, Timestamp::now())),
-        format => documents::one(raw(&sync)?, form(format)),
+        OutputFormat::Table | OutputFormat::Wide => Ok(page(sync, context.terminal.out, Timestamp::now())),
+        format => documents::one(raw(sync)?, form(format)),
     }
 }
 
@@ -89,23 +75,14 @@ fn all(context: &Context, arguments: &HistoryArguments, mut syncs: Vec<Sync>) ->
         }
     };
     if syncs.is_empty() {
-        terminal::say(&format!(
-            "Application `{}` has never been synced.",
-            arguments.application
-        ));
-        context
-            .terminal
-            .hint(&format!("`tiphys sync {}` does that", arguments.application));
+        terminal::say(&format!("Application `{}` has never been synced.", arguments.application));
+        context.terminal.hint(&format!("`tiphys sync {}` does that", arguments.application));
         return Ok(String::new());
     }
     let listing = Listing {
         columns,
         namespace: NamespaceColumn::Hidden,
-        headings: if arguments.no_headers {
-            Headings::Hidden
-        } else {
-            Headings::Shown
-        },
+        headings: if arguments.no_headers { Headings::Hidden } else { Headings::Shown },
         style: context.terminal.out,
     };
     Ok(history(&syncs, listing, Timestamp::now()))
@@ -124,13 +101,20 @@ pub fn number_of(sync: &Sync) -> Option<u64> {
     sync.status.as_ref()?.number
 }
 
+/// The Sync that somebody names by its number or its name.
+pub fn find<'a>(application: &str, syncs: &'a [Sync], wanted: &str) -> Result<&'a Sync, Error> {
+    let is_wanted =
+        |it: &&Sync| it.name_any() == wanted || number_of(it).is_some_and(|it| it.to_string() == wanted);
+    syncs.iter().find(is_wanted).ok_or_else(|| Error::NoSync {
+        application: application.to_owned(),
+        sync: wanted.to_owned(),
+        known: numbers(syncs),
+    })
+}
+
 /// What can be chosen from, for people.
 pub fn numbers(syncs: &[Sync]) -> String {
-    let numbers: Vec<String> = syncs
-        .iter()
-        .filter_map(number_of)
-        .map(|it| it.to_string())
-        .collect();
+    let numbers: Vec<String> = syncs.iter().filter_map(number_of).map(|it| it.to_string()).collect();
     if numbers.is_empty() {
         "it has no Syncs yet".to_owned()
     } else {

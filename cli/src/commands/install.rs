@@ -60,11 +60,7 @@ pub async fn run(context: &Context, arguments: &InstallArguments) -> Result<Exit
         return Ok(Exit::Done);
     }
     let cluster = context.connect().await?;
-    terminal::say(&format!(
-        "Installing Tiphys {} into {}",
-        env!("CARGO_PKG_VERSION"),
-        cluster.server
-    ));
+    terminal::say(&format!("Installing Tiphys {} into {}", env!("CARGO_PKG_VERSION"), cluster.server));
     for manifest in &crds {
         apply(context, &cluster, manifest).await?;
     }
@@ -76,7 +72,7 @@ pub async fn run(context: &Context, arguments: &InstallArguments) -> Result<Exit
         apply(context, &cluster, manifest).await?;
     }
     if !arguments.crds_only && arguments.wait.waiting() == Waiting::UntilDone {
-        available(context, &cluster, arguments, deadline).await?;
+        available(&cluster, arguments, deadline).await?;
     }
     Ok(Exit::Done)
 }
@@ -98,9 +94,8 @@ fn controller(arguments: &InstallArguments) -> Result<Vec<Manifest>, Error> {
 }
 
 fn text<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> String {
-    let documents: Vec<String> = manifests
-        .map(|it| yaml::write(&Value::Object(it.object().clone())))
-        .collect();
+    let documents: Vec<String> =
+        manifests.map(|it| yaml::write(&Value::Object(it.object().clone()))).collect();
     documents.join("---\n")
 }
 
@@ -112,16 +107,11 @@ async fn apply(context: &Context, cluster: &Cluster, manifest: &Manifest) -> Res
     let (resource, capabilities) = match oneshot::pinned_kind(&cluster.client, &served).await {
         Ok(found) => found,
         Err(error) if is_optional(manifest) && is_not_served(&error) => {
-            context
-                .terminal
-                .warn(&format!("{id} is left out: this server has no {}", gvk.kind));
+            context.terminal.warn(&format!("{id} is left out: this server has no {}", gvk.kind));
             return Ok(());
         }
         Err(error) => {
-            return Err(Error::request(
-                format!("find out how {} is served", gvk.kind),
-                error,
-            ));
+            return Err(Error::request(format!("find out how {} is served", gvk.kind), error));
         }
     };
     let api: Api<DynamicObject> = match (capabilities.scope, manifest.namespace()) {
@@ -140,10 +130,7 @@ async fn apply(context: &Context, cluster: &Cluster, manifest: &Manifest) -> Res
         Some(before) if Some(&before) == applied.metadata.resource_version.as_ref() => "unchanged",
         Some(_) => "changed",
     };
-    terminal::data(&format!(
-        "{} {outcome}\n",
-        crate::output::documents::name(&applied)
-    ))
+    terminal::data(&format!("{} {outcome}\n", crate::output::documents::name(&applied)))
 }
 
 /// Only fills in what a person could have written.
@@ -187,7 +174,6 @@ async fn established(
 }
 
 async fn available(
-    context: &Context,
     cluster: &Cluster,
     arguments: &InstallArguments,
     deadline: tokio::time::Instant,
@@ -204,10 +190,7 @@ async fn available(
         Ok(Err(error)) => Err(watch_error(&name, error)),
         Err(_) => Err(Error::NotInTime {
             what: format!("the controller does not run after {}", arguments.timeout),
-            reason: format!(
-                "the Deployment `{}/{name}` is not available",
-                arguments.installation
-            ),
+            reason: format!("the Deployment `{}/{name}` is not available", arguments.installation),
             hint: format!("`kubectl describe pods -n {}` says why", arguments.installation),
         }),
     }
@@ -220,9 +203,8 @@ fn soon() -> tokio::time::Instant {
 
 fn watch_error(name: &str, error: kube::runtime::wait::Error) -> Error {
     match error {
-        kube::runtime::wait::Error::ProbeFailed(error) => Error::Watch {
-            what: format!("`{name}`"),
-            source: error.into(),
-        },
+        kube::runtime::wait::Error::ProbeFailed(error) => {
+            Error::Watch { what: format!("`{name}`"), source: error.into() }
+        }
     }
 }

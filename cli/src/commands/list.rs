@@ -32,11 +32,7 @@ pub struct ListArguments {
 /// Lists Applications.
 pub async fn run(context: &Context, arguments: &ListArguments) -> Result<Exit, Error> {
     let cluster = context.connect().await?;
-    let scope = if arguments.all_namespaces {
-        Scope::AllNamespaces
-    } else {
-        Scope::Namespace
-    };
+    let scope = if arguments.all_namespaces { Scope::AllNamespaces } else { Scope::Namespace };
     let selector = arguments.selector.as_deref();
     let columns = match arguments.output.output {
         OutputFormat::Table => Columns::Usual,
@@ -62,11 +58,7 @@ pub async fn run(context: &Context, arguments: &ListArguments) -> Result<Exit, E
             Scope::Namespace => NamespaceColumn::Hidden,
             Scope::AllNamespaces => NamespaceColumn::Shown,
         },
-        headings: if arguments.no_headers {
-            Headings::Hidden
-        } else {
-            Headings::Shown
-        },
+        headings: if arguments.no_headers { Headings::Hidden } else { Headings::Shown },
         style: context.terminal.out,
     };
     terminal::data(&list(&applications, listing, Timestamp::now()))?;

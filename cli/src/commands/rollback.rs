@@ -6,12 +6,14 @@ use kube::ResourceExt as _;
 use tiphys_api::{HoldPolicy, Phase, Sync, SyncSpec};
 
 use super::Context;
+use super::diff::reject_refusals;
 use super::history::{number_of, numbers};
 use super::sync::{EndingArguments, start};
 use crate::arguments::{Asking, YesArgument};
 use crate::dry_run;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::output::plan::{PlanFormat, print};
 use crate::output::sync::{in_order, one_line};
 use crate::terminal;
 
@@ -78,13 +80,13 @@ pub async fn run(context: &Context, arguments: &RollbackArguments) -> Result<Exi
         ..SyncSpec::default()
     };
     if arguments.yes.asking() == Asking::Ask {
-        let planned = dry_run::plan(context, &cluster, &application, spec.clone(), None).await?;
+        let question = format!("Roll back `{}`?", arguments.application);
+        terminal::ensure_somebody_to_ask(&question)?;
+        let plan = dry_run::plan(context, &cluster, &application, spec.clone(), None).await?;
         // The plan belongs to the question, not to the result.
-        terminal::say(planned.summary_and_changes(context.terminal.err).trim_end());
-        context
-            .terminal
-            .confirm(&format!("Roll back `{}`?", arguments.application))
-            .await?;
+        terminal::say(print(&plan, PlanFormat::Text, context.terminal.err)?.trim_end());
+        reject_refusals(&plan)?;
+        context.terminal.confirm(&question).await?;
     }
     start(context, &cluster, &application, spec, arguments.ending).await
 }
@@ -96,9 +98,7 @@ pub async fn run(context: &Context, arguments: &RollbackArguments) -> Result<Exi
 /// is no state to be in.
 fn choose<'a>(application: &str, syncs: &'a [Sync], number: Option<u64>) -> Result<&'a Sync, Error> {
     if let Some(number) = number {
-        let target = syncs
-            .iter()
-            .find(|it| number_of(it) == Some(number) && !it.spec.dry_run);
+        let target = syncs.iter().find(|it| number_of(it) == Some(number) && !it.spec.dry_run);
         let target = target.ok_or_else(|| Error::NoSync {
             application: application.to_owned(),
             sync: number.to_string(),
@@ -106,19 +106,11 @@ fn choose<'a>(application: &str, syncs: &'a [Sync], number: Option<u64>) -> Resu
         })?;
         return match snapshot(target) {
             Some(_) => Ok(target),
-            None => Err(Error::NoSnapshot {
-                application: application.to_owned(),
-                number,
-            }),
+            None => Err(Error::NoSnapshot { application: application.to_owned(), number }),
         };
     }
-    let none = || Error::NoEarlierSync {
-        application: application.to_owned(),
-    };
-    let mut newest_first = syncs
-        .iter()
-        .rev()
-        .filter(|it| number_of(it).is_some() && !it.spec.dry_run);
+    let none = || Error::NoEarlierSync { application: application.to_owned() };
+    let mut newest_first = syncs.iter().rev().filter(|it| number_of(it).is_some() && !it.spec.dry_run);
     let current = newest_first.next().ok_or_else(none)?;
     newest_first
         .find(|it| {
@@ -146,10 +138,7 @@ mod tests {
     fn sync(number: u64, phase: Phase, rendering: &str) -> Sync {
         let mut sync = Sync::new(
             &format!("web-{number}"),
-            SyncSpec {
-                application: "web".to_owned(),
-                ..SyncSpec::default()
-            },
+            SyncSpec { application: "web".to_owned(), ..SyncSpec::default() },
         );
         sync.status = Some(SyncStatus {
             phase,
@@ -162,9 +151,7 @@ mod tests {
     }
 
     fn chosen(syncs: &[Sync], number: Option<u64>) -> Result<u64, String> {
-        choose("web", syncs, number)
-            .map(|it| number_of(it).unwrap())
-            .map_err(|it| it.to_string())
+        choose("web", syncs, number).map(|it| number_of(it).unwrap()).map_err(|it| it.to_string())
     }
 
     #[test]
@@ -183,20 +170,12 @@ mod tests {
             ),
             (
                 "failures in between are passed over",
-                vec![
-                    sync(1, Succeeded, "a"),
-                    sync(2, Failed, "b"),
-                    sync(3, Failed, "c"),
-                ],
+                vec![sync(1, Succeeded, "a"), sync(2, Failed, "b"), sync(3, Failed, "c")],
                 Some(1),
             ),
             (
                 "one that healed drift is no other state",
-                vec![
-                    sync(1, Succeeded, "a"),
-                    sync(2, Succeeded, "b"),
-                    sync(3, Succeeded, "b"),
-                ],
+                vec![sync(1, Succeeded, "a"), sync(2, Succeeded, "b"), sync(3, Succeeded, "b")],
                 Some(1),
             ),
             (
@@ -209,16 +188,8 @@ mod tests {
                 ],
                 Some(1),
             ),
-            (
-                "a first Sync has nothing before it",
-                vec![sync(1, Succeeded, "a")],
-                None,
-            ),
-            (
-                "failures only",
-                vec![sync(1, Failed, "a"), sync(2, Failed, "b")],
-                None,
-            ),
+            ("a first Sync has nothing before it", vec![sync(1, Succeeded, "a")], None),
+            ("failures only", vec![sync(1, Failed, "a"), sync(2, Failed, "b")], None),
             ("nothing at all", vec![], None),
         ] {
             assert_eq!(chosen(&syncs, None).ok(), expected, "{what}");
@@ -231,12 +202,7 @@ mod tests {
         partial.spec.resources = vec![ObjectReference::default()];
         let mut question = sync(3, Phase::Succeeded, "c");
         question.spec.dry_run = true;
-        let syncs = [
-            sync(1, Phase::Succeeded, "a"),
-            partial,
-            question,
-            sync(4, Phase::Failed, "d"),
-        ];
+        let syncs = [sync(1, Phase::Succeeded, "a"), partial, question, sync(4, Phase::Failed, "d")];
         assert_eq!(chosen(&syncs, None), Ok(1));
         assert_eq!(chosen(&syncs, Some(2)), Ok(2), "a person may choose it");
         assert!(chosen(&syncs, Some(3)).is_err(), "a question is no state");
@@ -251,9 +217,6 @@ mod tests {
             chosen(&syncs, Some(2)).unwrap_err(),
             "Sync 2 of Application `web` has no snapshot: it ended before it applied anything"
         );
-        assert_eq!(
-            chosen(&syncs, Some(7)).unwrap_err(),
-            "Application `web` has no Sync 7"
-        );
+        assert_eq!(chosen(&syncs, Some(7)).unwrap_err(), "Application `web` has no Sync 7");
     }
 }

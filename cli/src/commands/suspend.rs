@@ -31,11 +31,7 @@ pub struct SuspendArguments {
 #[derive(Args, Debug)]
 pub struct WhichArguments {
     /// The Applications
-    #[arg(
-        value_name = "APPLICATION",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
+    #[arg(value_name = "APPLICATION", required_unless_present = "all", conflicts_with = "all")]
     applications: Vec<String>,
     /// All Applications of the namespace
     #[arg(long)]
@@ -57,12 +53,10 @@ impl WhichArguments {
 pub async fn run(context: &Context, arguments: &SuspendArguments) -> Result<Exit, Error> {
     let until = match arguments.duration {
         Some(duration) => {
-            let until = Timestamp::now()
-                .checked_add(duration.get())
-                .map_err(|_| Error::Options {
-                    problem: format!("{duration} from now is too far away"),
-                    instead: "leave out --for to suspend until somebody resumes it".to_owned(),
-                })?;
+            let until = Timestamp::now().checked_add(duration.get()).map_err(|_| Error::Options {
+                problem: format!("{duration} from now is too far away"),
+                instead: "leave out --for to suspend until somebody resumes it".to_owned(),
+            })?;
             // The API keeps whole seconds.
             Some(Time(until.round(jiff::Unit::Second).unwrap_or(until)))
         }
@@ -81,13 +75,7 @@ pub async fn run(context: &Context, arguments: &SuspendArguments) -> Result<Exit
 /// Writes `spec.suspend`.
 pub async fn set(cluster: &Cluster, name: &str, suspension: &Value) -> Result<Application, Error> {
     let patch = json!({ "spec": { "suspend": suspension } });
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let patched = cluster
-        .applications()
-        .patch(name, &parameters, &Patch::Merge(patch))
-        .await;
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patched = cluster.applications().patch(name, &parameters, &Patch::Merge(patch)).await;
     patched.map_err(|error| cluster.about_application(name, "change", error))
 }

@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 use tiphys_api::{Application, Duration, Phase, Sync, SyncSpec};
 
 use super::Context;
+use super::diff::reject_refusals;
 use super::history::raw;
 use super::list::form;
 use crate::arguments::{OutputArgument, OutputFormat, WaitArgument, Waiting};
@@ -18,6 +19,7 @@ use crate::live;
 use crate::object_reference::TypedReference;
 use crate::output::application::is_suspended;
 use crate::output::documents;
+use crate::output::plan::{PlanFormat, print};
 use crate::output::style::Style;
 use crate::output::sync::ending;
 use crate::requests::create_sync;
@@ -95,16 +97,24 @@ impl WhatArguments {
 pub async fn run(context: &Context, arguments: &SyncArguments) -> Result<Exit, Error> {
     let cluster = context.connect().await?;
     let application = cluster.application(&arguments.application).await?;
-    let spec = SyncSpec {
-        confirm: arguments.confirm.clone(),
-        ..arguments.what.spec()
-    };
+    let spec = SyncSpec { confirm: arguments.confirm.clone(), ..arguments.what.spec() };
     if arguments.dry_run {
-        let planned = dry_run::plan(context, &cluster, &application, spec, arguments.ending.timeout).await?;
-        terminal::data(&planned.text(arguments.ending.output.output, context.terminal.out)?)?;
+        let plan = dry_run::plan(context, &cluster, &application, spec, arguments.ending.timeout).await?;
+        let format = plan_format(arguments.ending.output.output);
+        terminal::data(&print(&plan, format, context.terminal.out)?)?;
+        reject_refusals(&plan)?;
         return Ok(Exit::Done);
     }
     start(context, &cluster, &application, spec, arguments.ending).await
+}
+
+fn plan_format(output: OutputFormat) -> PlanFormat {
+    match output {
+        OutputFormat::Table | OutputFormat::Wide => PlanFormat::Text,
+        OutputFormat::Json => PlanFormat::Json,
+        OutputFormat::Yaml => PlanFormat::Yaml,
+        OutputFormat::Name => PlanFormat::Name,
+    }
 }
 
 /// Creates a Sync and, as a rule, follows it to its end.
@@ -115,16 +125,11 @@ pub async fn start(
     spec: SyncSpec,
     ending: EndingArguments,
 ) -> Result<Exit, Error> {
-    if application
-        .spec
-        .suspend
-        .as_ref()
-        .is_some_and(|it| is_suspended(it, Timestamp::now()))
-    {
+    if application.spec.suspend.as_ref().is_some_and(|it| is_suspended(it, Timestamp::now())) {
         let name = application.name_any();
-        context.terminal.warn(&format!(
-            "Application `{name}` is suspended: `tiphys resume {name}` ends that"
-        ));
+        context
+            .terminal
+            .warn(&format!("Application `{name}` is suspended: `tiphys resume {name}` ends that"));
     }
     let sync = create_sync(cluster, application, spec).await?;
     if ending.wait.waiting() == Waiting::NoWait {
@@ -203,11 +208,11 @@ fn next_step(sync: &Sync) -> String {
     let application = &sync.spec.application;
     let status = sync.status.clone().unwrap_or_default();
     let digest = status.plan.as_ref().and_then(|it| it.digest.as_ref());
-    let is_refused =
-        status.objects.is_empty() && status.message.as_ref().is_some_and(|it| it.contains("confirm"));
+    // A guard rail that refuses a plan says by which digest it can be confirmed.
+    let is_refused = |digest: &str| status.message.as_ref().is_some_and(|it| it.contains(digest));
     match (status.phase, digest) {
         (Phase::Superseded, _) => format!("`tiphys history {application}` shows the one that took its place"),
-        (_, Some(digest)) if is_refused => {
+        (_, Some(digest)) if is_refused(digest) => {
             format!("`tiphys sync {application} --confirm {digest}` lets exactly this plan through")
         }
         _ => format!(

@@ -34,16 +34,11 @@ pub async fn run_with_server(context: &Context, arguments: &VersionArguments) ->
         kubernetes.map_err(|error| Error::request("ask the API server for its version", error))?;
     let namespace = &arguments.installation;
     let controller = match embedded::deployment(&cluster, namespace).await {
-        Ok(Some(deployment)) => embedded::image(&deployment)
-            .unwrap_or("an image without a name")
-            .to_owned(),
+        Ok(Some(deployment)) => embedded::image(&deployment).unwrap_or("an image without a name").to_owned(),
         Ok(None) => format!("not found in namespace `{namespace}`"),
         Err(failure) => failure.to_string(),
     };
-    terminal::data(&format!(
-        "controller  {controller}\nkubernetes  {}\n",
-        kubernetes.git_version
-    ))?;
+    terminal::data(&format!("controller  {controller}\nkubernetes  {}\n", kubernetes.git_version))?;
     Ok(Exit::Done)
 }
 

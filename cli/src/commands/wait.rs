@@ -1,13 +1,14 @@
 //! `tiphys wait`.
 
+use std::pin::pin;
+
 use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
-use kube::ResourceExt as _;
-use tiphys_api::{Application, ConditionStatus, Duration, Health, READY, STALLED, Sync, SyncState};
+use tiphys_api::{Application, ConditionStatus, Duration, Health, READY, STALLED, SyncState};
 use tokio::time::Instant;
 
 use super::Context;
-use super::history::{number_of, numbers};
+use super::history::find;
 use super::sync::follow_to_end;
 use crate::arguments::OutputFormat;
 use crate::cluster::Cluster;
@@ -68,7 +69,7 @@ pub async fn run(context: &Context, arguments: &WaitArguments) -> Result<Exit, E
     let cluster = context.connect().await?;
     match &arguments.sync {
         Some(sync) => wait_for_sync(context, &cluster, arguments, sync).await,
-        None => wait_for_state(context, &cluster, arguments).await,
+        None => wait_for_state(&cluster, arguments).await,
     }
 }
 
@@ -79,32 +80,13 @@ async fn wait_for_sync(
     wanted: &str,
 ) -> Result<Exit, Error> {
     let syncs = cluster.syncs_of(&arguments.application).await?;
-    let known = numbers(&syncs);
-    let is_wanted =
-        |it: &Sync| it.name_any() == wanted || number_of(it).is_some_and(|it| it.to_string() == wanted);
-    let Some(sync) = syncs.into_iter().find(is_wanted) else {
-        return Err(Error::NoSync {
-            application: arguments.application.clone(),
-            sync: wanted.to_owned(),
-            known,
-        });
-    };
-    follow_to_end(
-        context,
-        cluster,
-        &sync,
-        Some(arguments.timeout),
-        OutputFormat::Table,
-    )
-    .await
+    let sync = find(&arguments.application, &syncs, wanted)?;
+    follow_to_end(context, cluster, sync, Some(arguments.timeout), OutputFormat::Table).await
 }
 
-async fn wait_for_state(
-    context: &Context,
-    cluster: &Cluster,
-    arguments: &WaitArguments,
-) -> Result<Exit, Error> {
+async fn wait_for_state(cluster: &Cluster, arguments: &WaitArguments) -> Result<Exit, Error> {
     let name = &arguments.application;
+    let mut ctrl_c = pin!(tokio::signal::ctrl_c());
     let mut events = watch(cluster.applications(), name);
     let deadline = Instant::now() + arguments.timeout.get();
     let mut reason = String::from("nothing is known of it yet");
@@ -116,7 +98,7 @@ async fn wait_for_state(
                 reason,
                 hint: format!("`tiphys get {name}` shows what is missing"),
             }),
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+            _ = &mut ctrl_c => return Ok(Exit::Interrupted),
         };
         let verdict = match seen {
             Err(error) => {
@@ -134,10 +116,7 @@ async fn wait_for_state(
         };
         match verdict {
             Verdict::Reached => {
-                terminal::data(&format!(
-                    "application.tiphys.dev/{name} {}\n",
-                    arguments.state.word()
-                ))?;
+                terminal::data(&format!("application.tiphys.dev/{name} {}\n", arguments.state.word()))?;
                 return Ok(Exit::Done);
             }
             Verdict::Never(message) => {

@@ -86,9 +86,7 @@ fn row(application: &Application, listing: Listing, now: Timestamp) -> Vec<Cell>
         let destination = status.and_then(|it| it.destination.clone());
         let namespace = application.metadata.namespace.as_deref();
         cells.extend([
-            destination
-                .unwrap_or_else(|| policy::destination(&application.spec, namespace))
-                .into(),
+            destination.unwrap_or_else(|| policy::destination(&application.spec, namespace)).into(),
             application.spec.source.path.as_str().into(),
             Cell::optional(message(status)),
         ]);
@@ -105,12 +103,7 @@ fn sync_cell(application: &Application, now: Timestamp) -> Cell {
     if application.metadata.deletion_timestamp.is_some() {
         words.push("Deleting");
     }
-    if application
-        .spec
-        .suspend
-        .as_ref()
-        .is_some_and(|it| is_suspended(it, now))
-    {
+    if application.spec.suspend.as_ref().is_some_and(|it| is_suspended(it, now)) {
         words.push("Suspended");
     }
     if status.is_some_and(|it| it.hold.is_some()) {
@@ -150,9 +143,7 @@ pub fn page(application: &Application, style: Style, now: Timestamp) -> String {
         text.push('\n');
         text.push_str(&objects(&status.resources, style));
         let shown = status.resources.len();
-        let all = status
-            .summary
-            .map_or(shown, |it| usize::try_from(it.objects).unwrap_or(shown));
+        let all = status.summary.map_or(shown, |it| usize::try_from(it.objects).unwrap_or(shown));
         if all > shown {
             let _ = writeln!(text, "… and {} more", all - shown);
         }
@@ -181,14 +172,8 @@ fn facts(application: &Application, style: Style, now: Timestamp) -> Vec<(&'stat
         facts.push(("Sync", "nobody has looked at it yet".to_owned()));
         return facts;
     };
-    facts.push((
-        "Sync",
-        style_of(style, status.sync.map(|it| (sync_word(it), of_sync(it)))),
-    ));
-    facts.push((
-        "Health",
-        style_of(style, status.health.map(|it| (health_word(it), of_health(it)))),
-    ));
+    facts.push(("Sync", style_of(style, status.sync.map(|it| (sync_word(it), of_sync(it))))));
+    facts.push(("Health", style_of(style, status.health.map(|it| (health_word(it), of_health(it))))));
     facts.extend(status.revision.clone().map(|it| ("Revision", it)));
     facts.extend(last_sync(status, now).map(|it| ("Last sync", it)));
     facts.extend(status.hold.as_ref().map(|it| ("Hold", hold(it, now))));
@@ -210,11 +195,7 @@ fn state(status: &ApplicationStatus, style: Style) -> Option<String> {
         _ if is_stalled => Tone::Bad,
         _ => Tone::Notice,
     };
-    Some(format!(
-        "{}: {}",
-        style.paint(tone, &ready.reason),
-        tame(&ready.message)
-    ))
+    Some(format!("{}: {}", style.paint(tone, &ready.reason), tame(&ready.message)))
 }
 
 fn suspended(suspension: &Suspension, now: Timestamp) -> String {
@@ -300,21 +281,14 @@ mod tests {
             style: Style::Plain,
         };
         insta::assert_snapshot!("list", list(&all(), usual, now()));
-        let all_namespaces = Listing {
-            namespace: NamespaceColumn::Shown,
-            columns: Columns::Wide,
-            ..usual
-        };
+        let all_namespaces = Listing { namespace: NamespaceColumn::Shown, columns: Columns::Wide, ..usual };
         insta::assert_snapshot!("list_wide_all_namespaces", list(&all(), all_namespaces, now()));
     }
 
     #[test]
     fn pages() {
         for name in ["healthy", "held", "new"] {
-            insta::assert_snapshot!(
-                format!("page_{name}"),
-                page(&application(name), Style::Plain, now())
-            );
+            insta::assert_snapshot!(format!("page_{name}"), page(&application(name), Style::Plain, now()));
         }
     }
 
@@ -332,9 +306,6 @@ mod tests {
     fn a_suspension_ends_by_itself() {
         let suspension = application("held").spec.suspend.unwrap();
         assert!(is_suspended(&suspension, now()));
-        assert!(!is_suspended(
-            &suspension,
-            "2026-03-01T14:30:01Z".parse().unwrap()
-        ));
+        assert!(!is_suspended(&suspension, "2026-03-01T14:30:01Z".parse().unwrap()));
     }
 }

@@ -40,22 +40,12 @@ pub enum Verdict {
 impl Finding {
     /// Something that is as it should be.
     pub fn good(check: &str, detail: impl Into<String>) -> Self {
-        Self {
-            check: check.to_owned(),
-            verdict: Verdict::Good,
-            detail: detail.into(),
-            advice: None,
-        }
+        Self { check: check.to_owned(), verdict: Verdict::Good, detail: detail.into(), advice: None }
     }
 
     /// Something else, with what to do about it.
     pub fn new(check: &str, verdict: Verdict, detail: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            check: check.to_owned(),
-            verdict,
-            detail: detail.into(),
-            advice: Some(advice.into()),
-        }
+        Self { check: check.to_owned(), verdict, detail: detail.into(), advice: Some(advice.into()) }
     }
 }
 
@@ -69,13 +59,7 @@ pub fn text(findings: &[Finding], style: Style) -> String {
             Verdict::Unseen => ("?", Tone::Faint),
             Verdict::Bad => ("✗", Tone::Bad),
         };
-        let _ = writeln!(
-            text,
-            "{} {}: {}",
-            style.paint(tone, mark),
-            finding.check,
-            tame(&finding.detail)
-        );
+        let _ = writeln!(text, "{} {}: {}", style.paint(tone, mark), finding.check, tame(&finding.detail));
         if let Some(advice) = &finding.advice {
             let _ = writeln!(text, "    {} {advice}", style.paint(Tone::Strong, "hint:"));
         }
@@ -92,16 +76,12 @@ pub fn text(findings: &[Finding], style: Style) -> String {
 /// Whether everything that `desired` says is so in `live`. What the server added does not matter.
 pub fn is_covered(desired: &Value, live: &Value) -> bool {
     match (desired, live) {
-        (Value::Object(desired), Value::Object(live)) => desired.iter().all(|(key, value)| {
-            live.get(key)
-                .map_or_else(|| is_empty(value), |it| is_covered(value, it))
-        }),
+        (Value::Object(desired), Value::Object(live)) => desired
+            .iter()
+            .all(|(key, value)| live.get(key).map_or_else(|| is_empty(value), |it| is_covered(value, it))),
         (Value::Array(desired), Value::Array(live)) => {
             desired.len() == live.len()
-                && desired
-                    .iter()
-                    .zip(live)
-                    .all(|(desired, live)| is_covered(desired, live))
+                && desired.iter().zip(live).all(|(desired, live)| is_covered(desired, live))
         }
         (Value::Number(desired), Value::Number(live)) => desired.as_f64() == live.as_f64(),
         _ => desired == live,
@@ -126,14 +106,10 @@ pub fn of_applications(applications: &[Application]) -> Vec<Finding> {
         .iter()
         .filter_map(|application| {
             let conditions = &application.status.as_ref()?.conditions;
-            let stalled = conditions
-                .iter()
-                .find(|it| it.type_ == STALLED && it.status == ConditionStatus::True)?;
+            let stalled =
+                conditions.iter().find(|it| it.type_ == STALLED && it.status == ConditionStatus::True)?;
             let name = application.name_any();
-            let check = format!(
-                "Application {}/{name}",
-                application.namespace().unwrap_or_default()
-            );
+            let check = format!("Application {}/{name}", application.namespace().unwrap_or_default());
             Some(Finding::new(
                 &check,
                 Verdict::Bad,
@@ -158,9 +134,8 @@ pub fn of_repositories(repositories: &[Repository]) -> Vec<Finding> {
         .iter()
         .filter_map(|repository| {
             let conditions = &repository.status.as_ref()?.conditions;
-            let ready = conditions
-                .iter()
-                .find(|it| it.type_ == READY && it.status == ConditionStatus::False)?;
+            let ready =
+                conditions.iter().find(|it| it.type_ == READY && it.status == ConditionStatus::False)?;
             let name = repository.name_any();
             let check = format!("Repository {}/{name}", repository.namespace().unwrap_or_default());
             Some(Finding::new(
@@ -206,12 +181,7 @@ mod tests {
     fn findings_say_what_to_do() {
         let findings = [
             Finding::good("API server", "Kubernetes v1.36.3"),
-            Finding::new(
-                "admission policies",
-                Verdict::Unseen,
-                "you may not read them",
-                "ask",
-            ),
+            Finding::new("admission policies", Verdict::Unseen, "you may not read them", "ask"),
             Finding::new(
                 "controller",
                 Verdict::Bad,

@@ -35,33 +35,21 @@ pub fn facts(facts: &[(&str, String)], style: Style) -> String {
     const WIDTH: usize = 14;
     let line = |(label, value): &(&str, String)| {
         let padding = " ".repeat(WIDTH.saturating_sub(label.len() + 1));
-        format!(
-            "{}{padding}{value}",
-            style.paint(Tone::Strong, &format!("{label}:"))
-        )
+        format!("{}{padding}{value}", style.paint(Tone::Strong, &format!("{label}:")))
     };
     lines(facts.iter().map(line))
 }
 
 /// An error with its causes and what to do next, as lines.
 pub fn failure_text(error: &dyn Error, hint: Option<&str>, style: Style) -> String {
-    let mut text = format!(
-        "{} {}\n",
-        style.paint(Tone::Bad, "error:"),
-        indented(&error.to_string())
-    );
+    let mut text = format!("{} {}\n", style.paint(Tone::Bad, "error:"), indented(&error.to_string()));
     let mut said = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let message = cause.to_string();
         // Many errors of libraries repeat their cause in their own text.
         if !said.contains(&message) {
-            let _ = writeln!(
-                text,
-                "  {} {}",
-                style.paint(Tone::Strong, "caused by:"),
-                indented(&message)
-            );
+            let _ = writeln!(text, "  {} {}", style.paint(Tone::Strong, "caused by:"), indented(&message));
             said = message;
         }
         source = cause.source();
@@ -101,10 +89,7 @@ mod tests {
             message: "could not create a Sync of `web`",
             source: Some(Box::new(Link {
                 message: "syncs.tiphys.dev is forbidden: nope",
-                source: Some(Box::new(Link {
-                    message: "nope",
-                    source: None,
-                })),
+                source: Some(Box::new(Link { message: "nope", source: None })),
             })),
         };
         insta::assert_snapshot!(failure_text(&error, Some("ask for the right"), Style::Plain), @r"

@@ -1,33 +1,45 @@
 //! Plans as text.
 
-use tiphys_api::Sync;
+use tiphys_engine::diff;
+use tiphys_engine::plan::{Detail, Plan, text};
 
-use super::documents;
+use super::documents::{self, Form};
+use super::lines;
 use super::style::Style;
-use crate::arguments::OutputFormat;
 use crate::error::Error;
 
-/// What a Sync would do.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    /// The question, with the summary of its answer.
-    pub sync: Sync,
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PlanFormat {
+    /// The steps and what changes in each.
+    #[default]
+    Text,
+    /// The steps alone.
+    Table,
+    /// All of it as JSON.
+    Json,
+    /// All of it as YAML.
+    Yaml,
+    /// The objects that would change, one a line.
+    Name,
 }
 
-impl Planned {
-    /// Whether nothing would change.
-    pub fn is_empty(&self) -> bool {
-        true
+/// A plan in the form that was asked for.
+pub fn print(plan: &Plan, format: PlanFormat, style: Style) -> Result<String, Error> {
+    match format {
+        PlanFormat::Text => Ok(text(plan, style.into(), Detail::Diffs)),
+        PlanFormat::Table => Ok(text(plan, style.into(), Detail::Table)),
+        PlanFormat::Json => documents::document(&documents::value(plan)?, Form::Json),
+        PlanFormat::Yaml => documents::document(&documents::value(plan)?, Form::Yaml),
+        PlanFormat::Name => Ok(lines(plan.steps.iter().map(|it| &it.id))),
     }
+}
 
-    /// The plan in the form that was asked for.
-    pub fn text(&self, _output: OutputFormat, style: Style) -> Result<String, Error> {
-        let _ = documents::value(&self.sync)?;
-        Ok(self.summary_and_changes(style))
-    }
-
-    /// The plan for people.
-    pub fn summary_and_changes(&self, _style: Style) -> String {
-        String::new()
+impl From<Style> for diff::Style {
+    fn from(style: Style) -> Self {
+        match style {
+            Style::Plain => Self::Plain,
+            Style::Colour => Self::Colour,
+        }
     }
 }

@@ -24,39 +24,18 @@ pub fn source(source: &Source) -> String {
 
 /// Which things happen without a person.
 pub fn automation(policy: &SyncPolicy) -> String {
-    let parts: Vec<&str> = [
-        (policy.auto, "auto"),
-        (policy.self_heal, "self-heal"),
-        (policy.prune, "prune"),
-    ]
-    .into_iter()
-    .filter_map(|(is_on, word)| is_on.then_some(word))
-    .collect();
-    let automation = if parts.is_empty() {
-        "by hand".to_owned()
-    } else {
-        parts.join(", ")
-    };
-    format!(
-        "{automation}; on failure {}; timeout {}",
-        on_failure_word(policy.on_failure),
-        policy.timeout
-    )
+    let parts: Vec<&str> = [(policy.auto, "auto"), (policy.self_heal, "self-heal"), (policy.prune, "prune")]
+        .into_iter()
+        .filter_map(|(is_on, word)| is_on.then_some(word))
+        .collect();
+    let automation = if parts.is_empty() { "by hand".to_owned() } else { parts.join(", ") };
+    format!("{automation}; on failure {}; timeout {}", on_failure_word(policy.on_failure), policy.timeout)
 }
 
 /// Where the objects go.
 pub fn destination(spec: &ApplicationSpec, own_namespace: Option<&str>) -> String {
-    let namespace = spec
-        .destination
-        .namespace
-        .as_deref()
-        .or(own_namespace)
-        .unwrap_or_default();
-    let created = if spec.destination.create_namespace {
-        ", created when missing"
-    } else {
-        ""
-    };
+    let namespace = spec.destination.namespace.as_deref().or(own_namespace).unwrap_or_default();
+    let created = if spec.destination.create_namespace { ", created when missing" } else { "" };
     format!("{}/{namespace}{created}", spec.destination.cluster)
 }
 

@@ -38,11 +38,7 @@ struct Row<'a> {
 impl Progress {
     /// What is known at first.
     pub fn new(sync: Sync, now: Timestamp) -> Self {
-        Self {
-            sync,
-            resources: Vec::new(),
-            followed_since: now,
-        }
+        Self { sync, resources: Vec::new(), followed_since: now }
     }
 
     /// Takes note of a newer state of the Sync.
@@ -100,12 +96,8 @@ impl Progress {
 
     fn elapsed(&self, now: Timestamp) -> String {
         let status = self.status();
-        let start = status
-            .and_then(|it| it.started_at.as_ref())
-            .map_or(self.followed_since, |it| it.0);
-        let end = status
-            .and_then(|it| it.finished_at.as_ref())
-            .map_or(now, |it| it.0);
+        let start = status.and_then(|it| it.started_at.as_ref()).map_or(self.followed_since, |it| it.0);
+        let end = status.and_then(|it| it.finished_at.as_ref()).map_or(now, |it| it.0);
         between(start, end.max(start))
     }
 
@@ -141,17 +133,12 @@ impl Progress {
                 None => "waiting for its turn".to_owned(),
             },
             Phase::Running if rows.is_empty() => "rendering and planning".to_owned(),
-            Phase::Running => format!(
-                "applying, {} of {} done",
-                rows.len() - of(Outcome::Pending),
-                rows.len()
-            ),
+            Phase::Running => {
+                format!("applying, {} of {} done", rows.len() - of(Outcome::Pending), rows.len())
+            }
             Phase::Waiting => {
                 let known = rows.iter().filter(|it| it.health.is_some()).count();
-                let healthy = rows
-                    .iter()
-                    .filter(|it| it.health == Some(Health::Healthy))
-                    .count();
+                let healthy = rows.iter().filter(|it| it.health == Some(Health::Healthy)).count();
                 if known == 0 {
                     "applied, waiting for health".to_owned()
                 } else {
@@ -177,12 +164,7 @@ impl Progress {
 }
 
 fn row<'a>(result: &'a ObjectResult, resources: &BTreeMap<String, &'a ResourceStatus>) -> Row<'a> {
-    let object = object_text(
-        &result.group,
-        &result.kind,
-        result.namespace.as_deref(),
-        &result.name,
-    );
+    let object = object_text(&result.group, &result.kind, result.namespace.as_deref(), &result.name);
     let resource = resources.get(&object).filter(|_| result.action != Action::Prune);
     let unhealthy = resource
         .filter(|it| it.health != Health::Healthy && result.outcome == Outcome::Applied)
@@ -197,12 +179,7 @@ fn row<'a>(result: &'a ObjectResult, resources: &BTreeMap<String, &'a ResourceSt
 }
 
 fn resource_text(resource: &ResourceStatus) -> String {
-    object_text(
-        &resource.group,
-        &resource.kind,
-        resource.namespace.as_deref(),
-        &resource.name,
-    )
+    object_text(&resource.group, &resource.kind, resource.namespace.as_deref(), &resource.name)
 }
 
 impl Row<'_> {
@@ -217,10 +194,7 @@ impl Row<'_> {
 
     /// Health of what was not applied is of the time before.
     fn health_text(&self) -> &'static str {
-        self.health
-            .filter(|_| self.outcome == Outcome::Applied)
-            .map(health_word)
-            .unwrap_or_default()
+        self.health.filter(|_| self.outcome == Outcome::Applied).map(health_word).unwrap_or_default()
     }
 
     fn mark(&self, phase: Phase) -> (&'static str, Tone) {
@@ -287,9 +261,7 @@ impl Picture {
         let mut lines = vec![self.style.paint(Tone::Strong, &progress.heading())];
         lines.extend(self.tree(&rows, hidden, phase));
         lines.push(self.progress_line(progress, now));
-        let lines = lines
-            .iter()
-            .map(|it| truncate_str(it, self.size.width, "…").into_owned());
+        let lines = lines.iter().map(|it| truncate_str(it, self.size.width, "…").into_owned());
         lines.collect::<Vec<String>>().join("\n")
     }
 
@@ -306,10 +278,7 @@ impl Picture {
             lines.push(format!("{branch} {}", self.row(row, phase, widths)));
         }
         if hidden > 0 {
-            lines.push(
-                self.style
-                    .paint(Tone::Faint, &format!("└─ … and {}", count(hidden, "more object"))),
-            );
+            lines.push(self.style.paint(Tone::Faint, &format!("└─ … and {}", count(hidden, "more object"))));
         }
         lines
     }
@@ -324,9 +293,7 @@ impl Picture {
             object_width = widths.object,
             what = row.what(),
             what_width = widths.what,
-            health = self
-                .style
-                .paint(row.health.map_or(Tone::Normal, of_health), health),
+            health = self.style.paint(row.health.map_or(Tone::Normal, of_health), health),
             gap = " ".repeat(widths.health.saturating_sub(health.len())),
             message = tame(row.message),
         );
@@ -355,17 +322,14 @@ struct Widths {
 }
 
 fn widest(texts: impl Iterator<Item = String>) -> usize {
-    texts
-        .map(|it| console::measure_text_width(&it))
-        .max()
-        .unwrap_or(0)
+    texts.map(|it| console::measure_text_width(&it)).max().unwrap_or(0)
 }
 
 /// Tells a running Sync line by line and says nothing twice.
 #[derive(Clone, Debug, Default)]
 pub struct Narrator {
     state: Option<String>,
-    objects: BTreeMap<String, (Outcome, Option<Health>)>,
+    objects: BTreeMap<String, Told>,
 }
 
 impl Narrator {
@@ -374,34 +338,20 @@ impl Narrator {
         let mut lines = Vec::new();
         let phase = progress.phase();
         for row in progress.rows() {
-            let known = self.objects.get(&row.object).copied();
-            let is_told = known.map(|it| it.0) == Some(row.outcome);
-            if !is_told && row.outcome != Outcome::Pending && row.action != Action::Unchanged {
-                lines.push(with_message(
-                    &format!("  {} {}", row.what(), row.object),
-                    row.message,
-                ));
+            let told = self.objects.entry(row.object.clone()).or_default();
+            let is_done = row.outcome != Outcome::Pending && row.action != Action::Unchanged;
+            if is_done && told.outcome != Some(row.outcome) {
+                lines.push(with_message(&format!("  {} {}", row.what(), row.object), row.message));
+                told.outcome = Some(row.outcome);
             }
             if phase == Phase::Waiting
                 && let Some(health) = row.health
-                && health_is_news(known.and_then(|it| it.1), health)
+                && health_is_news(told.health, health)
             {
                 let text = format!("  {} is {}", row.object, health_word(health));
-                lines.push(with_message(
-                    &text,
-                    if health == Health::Healthy {
-                        ""
-                    } else {
-                        row.message
-                    },
-                ));
+                lines.push(with_message(&text, if health == Health::Healthy { "" } else { row.message }));
+                told.health = Some(health);
             }
-            let health = if phase == Phase::Waiting {
-                row.health
-            } else {
-                known.and_then(|it| it.1)
-            };
-            self.objects.insert(row.object, (row.outcome, health));
         }
         let state = match phase {
             // Counts would make a line of every object once more.
@@ -418,6 +368,13 @@ impl Narrator {
     }
 }
 
+/// What was said of one object.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    outcome: Option<Outcome>,
+    health: Option<Health>,
+}
+
 /// An object that is healthy from the start is not worth a line.
 fn health_is_news(before: Option<Health>, now: Health) -> bool {
     match before {
@@ -427,11 +384,7 @@ fn health_is_news(before: Option<Health>, now: Health) -> bool {
 }
 
 fn with_message(text: &str, message: &str) -> String {
-    if message.is_empty() {
-        text.to_owned()
-    } else {
-        format!("{text}: {}", tame(message))
-    }
+    if message.is_empty() { text.to_owned() } else { format!("{text}: {}", tame(message)) }
 }
 
 #[cfg(test)]

@@ -9,16 +9,8 @@ use super::*;
 use crate::output::samples::{application, now, sync};
 
 fn picture(progress: &Progress, size: (usize, usize), now: Timestamp) -> String {
-    let size = Size {
-        width: size.0,
-        height: size.1,
-    };
-    Picture {
-        size,
-        style: Style::Plain,
-        frame: 0,
-    }
-    .text(progress, now)
+    let size = Size { width: size.0, height: size.1 };
+    Picture { size, style: Style::Plain, frame: 0 }.text(progress, now)
 }
 
 /// The states that a rollback goes through, each with a title.
@@ -31,10 +23,7 @@ fn story() -> Vec<(&'static str, Progress)> {
         edit(status);
         sync
     };
-    let new = Sync {
-        status: None,
-        ..waiting.clone()
-    };
+    let new = Sync { status: None, ..waiting.clone() };
     let planning = stage(Phase::Running, |it| it.objects.clear());
     let applying = stage(Phase::Running, |it| it.objects[1].outcome = Outcome::Pending);
     let failed = stage(Phase::Failed, |it| {
@@ -92,6 +81,18 @@ fn lines_say_nothing_twice() {
 }
 
 #[test]
+fn what_was_done_is_told_even_when_health_was_seen_first() {
+    let mut narrator = Narrator::default();
+    let new = Sync { status: None, ..sync("rollback") };
+    let mut progress = Progress::new(new, now());
+    progress.application_changed(&application("waiting"));
+    narrator.lines(&progress, now());
+    progress.sync_changed(sync("rollback"));
+    let lines = narrator.lines(&progress, now()).join("\n");
+    assert!(lines.contains("changed apps/Deployment web/nginx"), "{lines}");
+}
+
+#[test]
 fn a_small_terminal_shows_what_is_not_done_yet() {
     let mut sync = sync("rollback");
     let status = sync.status.as_mut().unwrap();
@@ -102,21 +103,14 @@ fn a_small_terminal_shows_what_is_not_done_yet() {
             let mut object = sample.clone();
             object.name = format!("part-{index:02}");
             object.action = Action::Prune;
-            object.outcome = if index % 8 == 7 {
-                Outcome::Pending
-            } else {
-                Outcome::Applied
-            };
+            object.outcome = if index % 8 == 7 { Outcome::Pending } else { Outcome::Applied };
             object
         })
         .collect();
     let progress = Progress::new(sync, now());
     let text = picture(&progress, (50, 10), now());
     assert!(text.lines().count() < 10, "{text}");
-    assert!(
-        text.lines().all(|it| console::measure_text_width(it) <= 50),
-        "{text}"
-    );
+    assert!(text.lines().all(|it| console::measure_text_width(it) <= 50), "{text}");
     insta::assert_snapshot!("small_terminal", text);
 }
 

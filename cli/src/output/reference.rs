@@ -31,11 +31,7 @@ pub fn markdown(command: &mut Command) -> String {
         let _ = writeln!(text, "| [`tiphys {name}`](#tiphys-{name}) | {} |", about(it));
     }
     text.push_str("\n## Global options\n\n");
-    text.push_str(&options(
-        command
-            .get_arguments()
-            .filter(|it| it.is_global_set() && is_option(it)),
-    ));
+    text.push_str(&options(command.get_arguments().filter(|it| it.is_global_set() && is_option(it))));
     if let Some(codes) = command.get_after_help() {
         let _ = write!(text, "\n## Exit codes\n\n{}", exit_codes(&codes.to_string()));
     }
@@ -56,19 +52,12 @@ fn about(command: &Command) -> String {
 fn section(command: &Command) -> String {
     let mut text = format!("\n## tiphys {}\n\n", command.get_name());
     let long = command.get_long_about().map(ToString::to_string);
-    let _ = writeln!(
-        text,
-        "{}.",
-        long.unwrap_or_else(|| about(command)).trim_end_matches('.')
-    );
+    let _ = writeln!(text, "{}.", long.unwrap_or_else(|| about(command)).trim_end_matches('.'));
     let mut usage = command.clone().term_width(usize::MAX).render_usage().to_string();
     usage = usage.trim_start_matches("Usage: ").to_owned();
     let _ = writeln!(text, "\n```\n{usage}\n```");
     let positional: Vec<&Arg> = command.get_positionals().collect();
-    let own: Vec<&Arg> = command
-        .get_arguments()
-        .filter(|it| !it.is_global_set() && is_option(it))
-        .collect();
+    let own: Vec<&Arg> = command.get_arguments().filter(|it| !it.is_global_set() && is_option(it)).collect();
     if !positional.is_empty() || !own.is_empty() {
         text.push('\n');
         text.push_str(&options(positional.into_iter().chain(own)));
@@ -109,11 +98,7 @@ fn name(arg: &Arg) -> String {
         }),
     ];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
-    if flags.is_empty() {
-        format!("`{}`", value.unwrap_or_default())
-    } else {
-        flags.join(", ")
-    }
+    if flags.is_empty() { format!("`{}`", value.unwrap_or_default()) } else { flags.join(", ") }
 }
 
 fn requires_equals(arg: &Arg) -> bool {
@@ -124,20 +109,12 @@ fn value_name(arg: &Arg) -> Option<String> {
     let takes_value = arg.get_num_args().is_some_and(|it| it.takes_values());
     takes_value.then(|| {
         let names = arg.get_value_names().unwrap_or_default();
-        names
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" ")
+        names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     })
 }
 
 fn description(arg: &Arg) -> String {
-    let mut text = arg
-        .get_long_help()
-        .or(arg.get_help())
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let mut text = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
     let values: Vec<String> = arg
         .get_possible_values()
         .iter()
@@ -147,11 +124,8 @@ fn description(arg: &Arg) -> String {
     if !values.is_empty() && value_name(arg).is_some() {
         let _ = write!(text, "; one of {}", values.join(", "));
     }
-    let defaults: Vec<String> = arg
-        .get_default_values()
-        .iter()
-        .map(|it| it.to_string_lossy().into_owned())
-        .collect();
+    let defaults: Vec<String> =
+        arg.get_default_values().iter().map(|it| it.to_string_lossy().into_owned()).collect();
     if !defaults.is_empty() && value_name(arg).is_some() {
         let _ = write!(text, " (default `{}`)", defaults.join(" "));
     }

@@ -108,10 +108,7 @@ mod tests {
     #[test]
     fn colours_are_there_only_when_asked_for() {
         assert_eq!(Style::Plain.paint(Tone::Bad, "Degraded"), "Degraded");
-        assert_eq!(
-            Style::Colour.paint(Tone::Bad, "Degraded"),
-            "\u{1b}[31mDegraded\u{1b}[0m"
-        );
+        assert_eq!(Style::Colour.paint(Tone::Bad, "Degraded"), "\u{1b}[31mDegraded\u{1b}[0m");
         assert_eq!(Style::Colour.paint(Tone::Normal, "x"), "x");
     }
 

@@ -106,63 +106,25 @@ fn outcome(outcome: tiphys_api::Outcome) -> (&'static str, Tone) {
 fn facts(sync: &Sync, status: &SyncStatus, style: Style, now: Timestamp) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("Name", sync.name_any()),
-        (
-            "Namespace",
-            sync.metadata
-                .namespace
-                .clone()
-                .unwrap_or_else(|| NOTHING.to_owned()),
-        ),
+        ("Namespace", sync.metadata.namespace.clone().unwrap_or_else(|| NOTHING.to_owned())),
         ("Application", sync.spec.application.clone()),
-        (
-            "Number",
-            status
-                .number
-                .map_or_else(|| NOTHING.to_owned(), |it| it.to_string()),
-        ),
-        (
-            "Phase",
-            style.paint(of_phase(status.phase), status.phase.as_str()),
-        ),
+        ("Number", status.number.map_or_else(|| NOTHING.to_owned(), |it| it.to_string())),
+        ("Phase", style.paint(of_phase(status.phase), status.phase.as_str())),
         ("By", tame(&by(sync, status)).into_owned()),
     ];
     facts.extend(revision(sync, status).map(|it| ("Revision", it.to_owned())));
-    facts.extend(
-        sync.spec
-            .rollback_to
-            .as_ref()
-            .map(|it| ("Rollback to", it.clone())),
-    );
-    facts.push((
-        "Asked for",
-        format!("{} ago", age(now, sync.metadata.creation_timestamp.as_ref())),
-    ));
+    facts.extend(sync.spec.rollback_to.as_ref().map(|it| ("Rollback to", it.clone())));
+    facts.push(("Asked for", format!("{} ago", age(now, sync.metadata.creation_timestamp.as_ref()))));
     if let Some(started) = &status.started_at {
-        facts.push((
-            "Started",
-            format!("{} ({} ago)", started.0, between(started.0, now)),
-        ));
+        facts.push(("Started", format!("{} ({} ago)", started.0, between(started.0, now))));
     }
     if let Some(finished) = &status.finished_at {
-        facts.push((
-            "Finished",
-            format!("{} ({} ago)", finished.0, between(finished.0, now)),
-        ));
+        facts.push(("Finished", format!("{} ({} ago)", finished.0, between(finished.0, now))));
     }
     facts.extend(duration(status, now).map(|it| ("Duration", it)));
     facts.extend(status.plan.as_ref().map(|it| ("Plan", plan_counts(it))));
-    facts.extend(
-        status
-            .snapshot
-            .clone()
-            .map(|it| ("Snapshot", format!("Secret {it}"))),
-    );
-    facts.extend(
-        status
-            .message
-            .as_deref()
-            .map(|it| ("Message", tame(it).into_owned())),
-    );
+    facts.extend(status.snapshot.clone().map(|it| ("Snapshot", format!("Secret {it}"))));
+    facts.extend(status.message.as_deref().map(|it| ("Message", tame(it).into_owned())));
     facts
 }
 
@@ -197,31 +159,15 @@ pub fn ending(sync: &Sync, style: Style) -> String {
         Some(number) => format!("Sync {number} of {}", sync.spec.application),
         None => format!("Sync {} of {}", sync.name_any(), sync.spec.application),
     };
-    let mut text = format!(
-        "{subject} {}",
-        style.paint(of_phase(status.phase), ended(status.phase))
-    );
+    let mut text = format!("{subject} {}", style.paint(of_phase(status.phase), ended(status.phase)));
     if let (Some(started), Some(finished)) = (&status.started_at, &status.finished_at) {
-        let preposition = if status.phase == Phase::Succeeded {
-            "in"
-        } else {
-            "after"
-        };
-        let _ = write!(
-            text,
-            " {preposition} {}",
-            between(started.0, finished.0.max(started.0))
-        );
+        let preposition = if status.phase == Phase::Succeeded { "in" } else { "after" };
+        let _ = write!(text, " {preposition} {}", between(started.0, finished.0.max(started.0)));
     }
     let mut rest = Vec::new();
     if status.phase == Phase::Succeeded {
         rest.extend(status.revision.as_deref().map(short_revision));
-        rest.extend(
-            status
-                .plan
-                .as_ref()
-                .map(|it| counts(it, |action| done(action).to_owned())),
-        );
+        rest.extend(status.plan.as_ref().map(|it| counts(it, |action| done(action).to_owned())));
     } else {
         rest.extend(status.message.as_deref().map(|it| tame(it).into_owned()));
     }
@@ -241,11 +187,8 @@ pub fn one_line(sync: &Sync, now: Timestamp) -> String {
         None => format!("Sync {}", sync.name_any()),
     }];
     parts.extend(revision(sync, &status).map(short_revision));
-    let ago = status
-        .finished_at
-        .as_ref()
-        .map(|it| format!(" {} ago", between(it.0, now)))
-        .unwrap_or_default();
+    let ago =
+        status.finished_at.as_ref().map(|it| format!(" {} ago", between(it.0, now))).unwrap_or_default();
     parts.push(format!("{}{ago}", ended(status.phase)));
     parts.push(format!("by {}", tame(&by(sync, &status))));
     parts.join(", ")
@@ -272,24 +215,14 @@ mod tests {
         insta::assert_snapshot!("history", history(&syncs, usual, now()));
         insta::assert_snapshot!(
             "history_wide",
-            history(
-                &syncs,
-                Listing {
-                    columns: Columns::Wide,
-                    ..usual
-                },
-                now()
-            )
+            history(&syncs, Listing { columns: Columns::Wide, ..usual }, now())
         );
     }
 
     #[test]
     fn pages() {
         for name in NAMES {
-            insta::assert_snapshot!(
-                format!("sync_page_{name}"),
-                page(&sync(name), Style::Plain, now())
-            );
+            insta::assert_snapshot!(format!("sync_page_{name}"), page(&sync(name), Style::Plain, now()));
         }
     }
 

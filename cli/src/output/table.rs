@@ -21,10 +21,7 @@ impl Cell {
     pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
         let text = tame(text.as_ref());
         let text = if text.is_empty() { NOTHING.into() } else { text };
-        Self {
-            text: text.into_owned(),
-            tone,
-        }
+        Self { text: text.into_owned(), tone }
     }
 
     /// A cell that may have nothing to show.
@@ -58,10 +55,7 @@ pub enum Headings {
 impl Table {
     /// A table without rows.
     pub fn new(headings: impl IntoIterator<Item = &'static str>) -> Self {
-        Self {
-            headings: headings.into_iter().collect(),
-            rows: Vec::new(),
-        }
+        Self { headings: headings.into_iter().collect(), rows: Vec::new() }
     }
 
     /// Adds a row, which has as many cells as there are headings.
@@ -101,16 +95,8 @@ mod tests {
     #[test]
     fn columns_line_up_by_what_is_seen() {
         let mut table = Table::new(["NAME", "HEALTH", "MESSAGE"]);
-        table.row(vec![
-            "größe".into(),
-            Cell::new("Healthy", Tone::Good),
-            Cell::optional(None),
-        ]);
-        table.row(vec![
-            "web".into(),
-            Cell::new("Degraded", Tone::Bad),
-            "two\nlines".into(),
-        ]);
+        table.row(vec!["größe".into(), Cell::new("Healthy", Tone::Good), Cell::optional(None)]);
+        table.row(vec!["web".into(), Cell::new("Degraded", Tone::Bad), "two\nlines".into()]);
         insta::assert_snapshot!(table.text(Style::Plain, Headings::Shown), @r"
         NAME    HEALTH     MESSAGE
         größe   Healthy    -

@@ -82,9 +82,7 @@ pub fn short_revision(revision: &str) -> String {
     let shortened = revision.split_once('@').and_then(|(name, id)| {
         let (_, hex) = id.split_once(':')?;
         let short = hex.get(..8)?;
-        hex.bytes()
-            .all(|it| it.is_ascii_hexdigit())
-            .then(|| format!("{name}@{short}"))
+        hex.bytes().all(|it| it.is_ascii_hexdigit()).then(|| format!("{name}@{short}"))
     });
     shortened.unwrap_or_else(|| revision.to_owned())
 }
@@ -111,10 +109,7 @@ mod tests {
     #[test]
     fn revisions_are_shortened_only_when_they_are_hashes() {
         for (revision, short) in [
-            (
-                "main@sha1:0123abcd0123abcd0123abcd0123abcd0123abcd",
-                "main@0123abcd",
-            ),
+            ("main@sha1:0123abcd0123abcd0123abcd0123abcd0123abcd", "main@0123abcd"),
             ("v1.2.3@sha1:00000000ffffffff", "v1.2.3@00000000"),
             ("main", "main"),
             ("main@sha1:012", "main@sha1:012"),
@@ -126,10 +121,7 @@ mod tests {
 
     #[test]
     fn objects_are_named_as_everywhere_else() {
-        assert_eq!(
-            object_text("apps", "Deployment", Some("web"), "nginx"),
-            "apps/Deployment web/nginx"
-        );
+        assert_eq!(object_text("apps", "Deployment", Some("web"), "nginx"), "apps/Deployment web/nginx");
         assert_eq!(object_text("", "Namespace", None, "web"), "Namespace web");
     }
 }

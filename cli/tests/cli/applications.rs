@@ -44,10 +44,7 @@ async fn applications_are_listed_in_every_form() {
     place.snapshot("list_name", &place.tiphys.run(&["list", "-o", "name"]));
 
     let wide = place.tiphys.run(&["list", "-o", "wide"]);
-    assert!(
-        wide.stdout.contains("all is well") && wide.stdout.contains("apps/web"),
-        "{wide}"
-    );
+    assert!(wide.stdout.contains("all is well") && wide.stdout.contains("apps/web"), "{wide}");
 
     let json: Value = serde_json::from_str(&place.tiphys.run(&["list", "-o", "json"]).stdout).unwrap();
     assert_eq!(json["kind"], "List");
@@ -64,9 +61,8 @@ async fn all_namespaces_and_labels_choose_what_is_listed() {
     let other = TestNamespace::create(Cluster::shared(), "list-other").await;
     let selector = format!("test={}", place.namespace.name());
     for namespace in [place.namespace.name(), other.name()] {
-        let created = place.tiphys.run(&[
-            "create", "web", "--repo", "deploy", "-n", namespace, "-l", &selector,
-        ]);
+        let created =
+            place.tiphys.run(&["create", "web", "--repo", "deploy", "-n", namespace, "-l", &selector]);
         assert_eq!(created.code, Some(0), "{created}");
     }
     let here = place.tiphys.run(&["list", "-l", &selector, "--no-headers"]);
@@ -94,16 +90,11 @@ async fn one_application_is_shown_in_every_form() {
 async fn an_application_that_is_not_there_is_an_error_with_a_next_step() {
     let place = Place::new("get").await;
     place.snapshot("get_missing", &place.tiphys.run(&["get", "nothing"]));
-    for command in [
-        "diff", "sync", "rollback", "history", "suspend", "resume", "delete",
-    ] {
+    for command in ["diff", "sync", "rollback", "history", "suspend", "resume", "delete"] {
         let output = place.tiphys.run(&[command, "nothing"]);
         let code = if command == "diff" { 2 } else { 1 };
         assert_eq!(output.code, Some(code), "{command}: {output}");
-        assert!(
-            output.stderr.contains("there is no Application `nothing`"),
-            "{command}: {output}"
-        );
+        assert!(output.stderr.contains("there is no Application `nothing`"), "{command}: {output}");
         assert_eq!(output.stdout, "", "{command}");
     }
 }

@@ -10,10 +10,7 @@ const REPO: &str = "https://git.example.com/acme/deploy.git";
 async fn an_application_is_created_once() {
     let place = Place::new("create").await;
     place.snapshot("create", &place.tiphys.run(&["create", "web", "--repo", REPO]));
-    place.snapshot(
-        "create_again",
-        &place.tiphys.run(&["create", "web", "--repo", REPO]),
-    );
+    place.snapshot("create_again", &place.tiphys.run(&["create", "web", "--repo", REPO]));
 }
 
 #[tokio::test]
@@ -76,32 +73,17 @@ async fn options_become_fields() {
 #[tokio::test]
 async fn a_dry_run_prints_and_creates_nothing() {
     let place = Place::new("create").await;
-    let output = place.tiphys.run(&[
-        "create",
-        "web",
-        "--repo",
-        REPO,
-        "--type",
-        "directory",
-        "--recurse",
-        "--dry-run",
-    ]);
+    let output =
+        place.tiphys.run(&["create", "web", "--repo", REPO, "--type", "directory", "--recurse", "--dry-run"]);
     place.snapshot("create_dry_run", &output);
     assert!(place.applications().get_opt("web").await.unwrap().is_none());
     // What was printed is what kubectl takes.
-    assert!(
-        place
-            .namespace
-            .apply(&output.stdout)
-            .contains("application.tiphys.dev/web created")
-    );
+    assert!(place.namespace.apply(&output.stdout).contains("application.tiphys.dev/web created"));
 }
 
 #[tokio::test]
 async fn what_admission_refuses_is_said_in_its_words() {
     let place = Place::new("create").await;
-    let output = place
-        .tiphys
-        .run(&["create", "web", "--repo", REPO, "--path", "../secrets"]);
+    let output = place.tiphys.run(&["create", "web", "--repo", REPO, "--path", "../secrets"]);
     place.snapshot("create_refused", &output);
 }

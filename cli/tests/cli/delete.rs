@@ -22,13 +22,8 @@ async fn deleting_leaves_the_objects_unless_asked() {
 #[tokio::test]
 async fn pruning_needs_a_yes() {
     let place = Place::new("delete").await;
-    place
-        .application("web", spec(), json!({ "summary": { "objects": 12 } }))
-        .await;
-    place.snapshot(
-        "delete_prune_unanswered",
-        &place.tiphys.run(&["delete", "web", "--prune"]),
-    );
+    place.application("web", spec(), json!({ "summary": { "objects": 12 } })).await;
+    place.snapshot("delete_prune_unanswered", &place.tiphys.run(&["delete", "web", "--prune"]));
     assert_eq!(
         place.applications().get("web").await.unwrap().spec.deletion,
         Deletion::Orphan,
@@ -43,11 +38,7 @@ async fn pruning_is_written_into_the_application_and_waited_for() {
     finalizers(&place, &["tiphys.dev/finalizer"]).await;
     let running = place.tiphys.start(&["delete", "web", "--prune", "--yes"]);
     eventually("the Application is being deleted", SOON, || async {
-        let application = place
-            .applications()
-            .get("web")
-            .await
-            .map_err(|it| it.to_string())?;
+        let application = place.applications().get("web").await.map_err(|it| it.to_string())?;
         match application.metadata.deletion_timestamp {
             Some(_) if application.spec.deletion == Deletion::Prune => Ok(()),
             _ => Err(format!("{:?}", application.spec.deletion)),
@@ -56,9 +47,7 @@ async fn pruning_is_written_into_the_application_and_waited_for() {
     .await;
     let ready = json!({ "type": "Ready", "status": "False", "reason": "Deleting", "message": "3 objects are left",
                         "lastTransitionTime": "2026-03-01T11:00:00Z" });
-    place
-        .application_status("web", json!({ "conditions": [ready] }))
-        .await;
+    place.application_status("web", json!({ "conditions": [ready] })).await;
     finalizers(&place, &[]).await;
     let output = running.end();
     assert_eq!(output.code, Some(0), "{output}");
@@ -72,9 +61,7 @@ async fn ctrl_c_leaves_the_deletion_going_on() {
     finalizers(&place, &["tiphys.dev/finalizer"]).await;
     let ready = json!({ "type": "Ready", "status": "False", "reason": "Deleting", "message": "3 objects are left",
                         "lastTransitionTime": "2026-03-01T11:00:00Z" });
-    place
-        .application_status("web", json!({ "conditions": [ready] }))
-        .await;
+    place.application_status("web", json!({ "conditions": [ready] })).await;
     let mut running = place.tiphys.start(&["delete", "web"]);
     running.wait_for("3 objects are left");
     running.interrupt();
@@ -86,9 +73,5 @@ async fn ctrl_c_leaves_the_deletion_going_on() {
 
 async fn finalizers(place: &Place, finalizers: &[&str]) {
     let patch = Patch::Merge(json!({ "metadata": { "finalizers": finalizers } }));
-    place
-        .applications()
-        .patch("web", &PatchParams::default(), &patch)
-        .await
-        .unwrap();
+    place.applications().patch("web", &PatchParams::default(), &patch).await.unwrap();
 }

@@ -8,11 +8,7 @@ use crate::support::{Place, Tiphys, snapshot};
 
 #[test]
 fn without_a_kubeconfig_it_says_how_to_name_one() {
-    snapshot(
-        "no_kubeconfig",
-        &Tiphys::with_kubeconfig("/nonexistent/kubeconfig").run(&["list"]),
-        &[],
-    );
+    snapshot("no_kubeconfig", &Tiphys::with_kubeconfig("/nonexistent/kubeconfig").run(&["list"]), &[]);
     let named = Tiphys::with_kubeconfig("").run(&["list", "--kubeconfig", "/nonexistent/kubeconfig"]);
     snapshot("no_such_kubeconfig", &named, &[]);
 }
@@ -20,10 +16,7 @@ fn without_a_kubeconfig_it_says_how_to_name_one() {
 #[tokio::test]
 async fn a_context_that_is_not_there_is_named() {
     let place = Place::new("errors").await;
-    place.snapshot(
-        "no_context",
-        &place.tiphys.run(&["list", "--context", "elsewhere"]),
-    );
+    place.snapshot("no_context", &place.tiphys.run(&["list", "--context", "elsewhere"]));
 }
 
 #[test]
@@ -40,10 +33,7 @@ fn a_cluster_that_does_not_answer_is_an_error_and_no_wait() {
     std::fs::write(&kubeconfig, text).unwrap();
     let output = Tiphys::with_kubeconfig(&kubeconfig).run(&["list"]);
     snapshot("unreachable", &output, &[]);
-    assert_eq!(
-        Tiphys::with_kubeconfig(&kubeconfig).run(&["diff", "web"]).code,
-        Some(2)
-    );
+    assert_eq!(Tiphys::with_kubeconfig(&kubeconfig).run(&["diff", "web"]).code, Some(2));
 }
 
 #[tokio::test]
@@ -52,10 +42,7 @@ async fn who_may_not_is_told_what_he_may_not() {
     let cluster = Cluster::shared();
     let alice = Tiphys::new(cluster, &cluster.user("alice"), place.namespace.name());
     place.snapshot("forbidden", &alice.run(&["list"]));
-    place.snapshot(
-        "forbidden_create",
-        &alice.run(&["create", "web", "--repo", "deploy"]),
-    );
+    place.snapshot("forbidden_create", &alice.run(&["create", "web", "--repo", "deploy"]));
 }
 
 #[tokio::test]
@@ -64,9 +51,7 @@ async fn one_can_act_as_somebody_else() {
     let output = place.tiphys.run(&["list", "--as", "alice"]);
     assert_eq!(output.code, Some(1), "{output}");
     assert!(output.stderr.contains(r#"User "alice" cannot list"#), "{output}");
-    let output = place
-        .tiphys
-        .run(&["list", "--as", "alice", "--as-group", "system:masters"]);
+    let output = place.tiphys.run(&["list", "--as", "alice", "--as-group", "system:masters"]);
     assert_eq!(output.code, Some(0), "{output}");
 }
 
@@ -95,11 +80,6 @@ fn an_installation_from_nothing_to_all_in_place() {
 
     cluster.kubectl(["delete", "crd", "syncs.tiphys.dev"]);
     cluster.kubectl(["delete", "validatingadmissionpolicy", "--all"]);
-    cluster.kubectl([
-        "scale",
-        "--replicas=0",
-        "--namespace=tiphys",
-        "deployment/tiphys-controller",
-    ]);
+    cluster.kubectl(["scale", "--replicas=0", "--namespace=tiphys", "deployment/tiphys-controller"]);
     snapshot("check_broken", &tiphys.run(&["check"]), &words);
 }

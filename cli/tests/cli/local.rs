@@ -12,11 +12,7 @@ fn nowhere() -> Tiphys {
 #[test]
 fn the_version_needs_no_cluster_and_no_time() {
     let output = nowhere().run(&["version"]);
-    assert_eq!(
-        output.stdout,
-        format!("tiphys      {}\n", env!("CARGO_PKG_VERSION")),
-        "{output}"
-    );
+    assert_eq!(output.stdout, format!("tiphys      {}\n", env!("CARGO_PKG_VERSION")), "{output}");
     // The best of several: the machine may be busy. Even unoptimised it stays far below this.
     let fastest = (0..10).map(|_| {
         let start = Instant::now();
@@ -36,16 +32,8 @@ fn help_names_every_command_and_the_exit_codes() {
 
 #[test]
 fn wrong_usage_has_its_own_exit_code() {
-    snapshot(
-        "usage_unknown_option",
-        &nowhere().run(&["sync", "web", "--forse"]),
-        &[],
-    );
-    snapshot(
-        "usage_wrong_object",
-        &nowhere().run(&["sync", "web", "--resource", "deployment/web"]),
-        &[],
-    );
+    snapshot("usage_unknown_option", &nowhere().run(&["sync", "web", "--forse"]), &[]);
+    snapshot("usage_wrong_object", &nowhere().run(&["sync", "web", "--resource", "deployment/web"]), &[]);
     let values = ["create", "web", "--repo", "deploy", "--set", "a=1"];
     snapshot("usage_values_without_type", &nowhere().run(&values), &[]);
 }
@@ -63,21 +51,11 @@ fn every_shell_has_a_completion() {
 fn manifests_are_printed_without_a_cluster() {
     let output = nowhere().run(&["install", "--print"]);
     assert_eq!(output.code, Some(0), "{output}");
-    for part in [
-        "kind: CustomResourceDefinition",
-        "kind: ValidatingAdmissionPolicy",
-        "kind: Deployment",
-    ] {
+    for part in ["kind: CustomResourceDefinition", "kind: ValidatingAdmissionPolicy", "kind: Deployment"] {
         assert!(output.stdout.contains(part), "{part}");
     }
-    let elsewhere = nowhere().run(&[
-        "install",
-        "--print",
-        "--installation",
-        "elsewhere",
-        "--image",
-        "registry/it:2",
-    ]);
+    let elsewhere =
+        nowhere().run(&["install", "--print", "--installation", "elsewhere", "--image", "registry/it:2"]);
     assert!(
         elsewhere.stdout.contains("namespace: elsewhere")
             && elsewhere.stdout.contains("image: registry/it:2")
@@ -92,12 +70,7 @@ fn a_reader_that_goes_away_is_no_error() {
     let program = env!("CARGO_BIN_EXE_tiphys");
     let script = format!("set -o pipefail; '{program}' install --print | head -1");
     let output = Command::new("bash").args(["-c", &script]).output().unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.stderr, b"");
 }
 

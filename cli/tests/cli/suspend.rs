@@ -13,13 +13,9 @@ async fn suspension(place: &Place, name: &str) -> Option<Suspension> {
 #[tokio::test]
 async fn an_application_is_suspended_and_resumed() {
     let place = Place::new("suspend").await;
-    place
-        .application("web", json!({ "source": { "repo": "deploy" } }), Value::Null)
-        .await;
+    place.application("web", json!({ "source": { "repo": "deploy" } }), Value::Null).await;
     let before = Timestamp::now();
-    let output = place
-        .tiphys
-        .run(&["suspend", "web", "--for", "2h", "--reason", "moving the database"]);
+    let output = place.tiphys.run(&["suspend", "web", "--for", "2h", "--reason", "moving the database"]);
     place.snapshot("suspend", &output);
     let found = suspension(&place, "web").await.unwrap();
     assert_eq!(found.reason.as_deref(), Some("moving the database"));
@@ -32,20 +28,14 @@ async fn an_application_is_suspended_and_resumed() {
 
     place.snapshot("resume", &place.tiphys.run(&["resume", "web"]));
     assert_eq!(suspension(&place, "web").await, None);
-    assert_eq!(
-        place.tiphys.run(&["resume", "web"]).code,
-        Some(0),
-        "resuming twice is fine"
-    );
+    assert_eq!(place.tiphys.run(&["resume", "web"]).code, Some(0), "resuming twice is fine");
 }
 
 #[tokio::test]
 async fn all_of_a_namespace_at_once() {
     let place = Place::new("suspend").await;
     for name in ["one", "two"] {
-        place
-            .application(name, json!({ "source": { "repo": "deploy" } }), Value::Null)
-            .await;
+        place.application(name, json!({ "source": { "repo": "deploy" } }), Value::Null).await;
     }
     let output = place.tiphys.run(&["suspend", "--all"]);
     assert_eq!(output.stdout.lines().count(), 2, "{output}");

@@ -22,10 +22,7 @@ async fn it_waits_until_the_application_is_ready() {
         json!({ "observedGeneration": 1, "conditions": [condition("Ready", "False", "1 of 2 ready")] });
     place.application_status("web", progressing).await;
     place
-        .application_status(
-            "web",
-            json!({ "conditions": [condition("Ready", "True", "all is well")] }),
-        )
+        .application_status("web", json!({ "conditions": [condition("Ready", "True", "all is well")] }))
         .await;
     let output = running.end();
     assert_eq!(output.code, Some(0), "{output}");
@@ -38,10 +35,7 @@ async fn what_was_said_of_an_earlier_spec_does_not_count() {
     let ready =
         json!({ "observedGeneration": 0, "conditions": [condition("Ready", "True", "all was well")] });
     place.application("web", spec(), ready).await;
-    place.snapshot(
-        "wait_timeout",
-        &place.tiphys.run(&["wait", "web", "--timeout", "3s"]),
-    );
+    place.snapshot("wait_timeout", &place.tiphys.run(&["wait", "web", "--timeout", "3s"]));
 }
 
 #[tokio::test]
@@ -53,27 +47,15 @@ async fn an_application_that_cannot_get_there_is_not_waited_for() {
     ]});
     place.application("web", spec(), stalled).await;
     place.snapshot("wait_stalled", &place.tiphys.run(&["wait", "web"]));
-    assert_eq!(
-        place.tiphys.run(&["wait", "web", "--for", "synced"]).code,
-        Some(3)
-    );
-    assert_eq!(
-        place.tiphys.run(&["wait", "web", "--for", "healthy"]).code,
-        Some(0)
-    );
+    assert_eq!(place.tiphys.run(&["wait", "web", "--for", "synced"]).code, Some(3));
+    assert_eq!(place.tiphys.run(&["wait", "web", "--for", "healthy"]).code, Some(0));
 }
 
 #[tokio::test]
 async fn deletion_can_be_waited_for() {
     let place = Place::new("wait").await;
     place.application("web", spec(), Value::Null).await;
-    assert_eq!(
-        place
-            .tiphys
-            .run(&["wait", "web", "--for", "deleted", "--timeout", "1s"])
-            .code,
-        Some(4)
-    );
+    assert_eq!(place.tiphys.run(&["wait", "web", "--for", "deleted", "--timeout", "1s"]).code, Some(4));
     place.tiphys.run(&["delete", "web"]);
     let output = place.tiphys.run(&["wait", "web", "--for", "deleted"]);
     assert_eq!(output.stdout, "application.tiphys.dev/web deleted\n", "{output}");
@@ -85,24 +67,13 @@ async fn a_sync_can_be_waited_for_by_its_number() {
     let place = Place::new("wait").await;
     place.application("web", spec(), Value::Null).await;
     place
-        .past_sync(
-            "web-a",
-            json!({ "application": "web" }),
-            json!({ "phase": "Running", "number": 7 }),
-        )
+        .past_sync("web-a", json!({ "application": "web" }), json!({ "phase": "Running", "number": 7 }))
         .await;
     let running = place.tiphys.start(&["wait", "web", "--sync", "7"]);
     place.sync_status("web-a", json!({ "phase": "Succeeded" })).await;
     let output = running.end();
-    assert_eq!(
-        (output.code, output.stdout.as_str()),
-        (Some(0), "Sync 7 of web succeeded\n"),
-        "{output}"
-    );
-    place.snapshot(
-        "wait_no_such_sync",
-        &place.tiphys.run(&["wait", "web", "--sync", "8"]),
-    );
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), "Sync 7 of web succeeded\n"), "{output}");
+    place.snapshot("wait_no_such_sync", &place.tiphys.run(&["wait", "web", "--sync", "8"]));
 }
 
 #[tokio::test]
