@@ -12,9 +12,9 @@ use crate::plan::Refusal;
 /// Manifests in their places.
 #[derive(Clone, Debug, Default)]
 pub struct Placed {
-    /// All that can be applied.
+    /// All of them; those of kinds that nobody serves as they are.
     pub manifests: Vec<Manifest>,
-    /// Why others cannot: nobody serves their kind, or they come twice.
+    /// Why some cannot be applied: nobody serves their kind, or they come twice.
     pub refusals: Vec<Refusal>,
 }
 
@@ -30,7 +30,10 @@ pub async fn place(kinds: &Kinds, manifests: Vec<Manifest>, namespace: &str) -> 
                 Ok(manifest) => placed.manifests.push(manifest),
                 Err(refusal) => placed.refusals.push(*refusal),
             },
-            Err(message) => placed.refusals.push(refusal(&manifest, message)),
+            Err(message) => {
+                placed.refusals.push(refusal(&manifest, message));
+                placed.manifests.push(manifest);
+            }
         }
     }
     if let Err(error) = stream::reject_duplicates(&placed.manifests, namespace)
