@@ -211,6 +211,7 @@ func functions(t *template.Template, depths map[string]int) template.FuncMap {
 		"list":    func(items ...any) []any { return append([]any{}, items...) },
 		"strs":    func(items ...string) []string { return append([]string{}, items...) },
 		"any":     func(v any) any { return v },
+		"same":    func(c complex128) complex128 { return c },
 		"isBool":  func(b bool) bool { return b },
 		"typed":   func(v any) string { return fmt.Sprintf("%T", v) },
 		"one":     func() int { return 1 },

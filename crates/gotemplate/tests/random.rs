@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::env;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,14 +12,17 @@ use gotemplate::{Limits, Set, Value};
 use support::generate::{self, Random};
 use support::{functions, run_with};
 
-const CASES: u64 = 3_000;
+/// How many cases to try; `GOTEMPLATE_CASES` asks for more.
+fn cases() -> u64 {
+    env::var("GOTEMPLATE_CASES").map_or(3_000, |count| count.parse().unwrap())
+}
 
 #[test]
 fn random_templates_give_the_same_twice() {
     let limits =
         Limits { steps: 20_000, output_bytes: 1 << 20, allocated_bytes: 1 << 20, ..Limits::default() };
     let mut succeeded = 0;
-    for seed in 0..CASES {
+    for seed in 0..cases() {
         let case = generate::case(seed);
         let begin = Instant::now();
         let answer = run_with(&case, limits);
@@ -26,12 +30,12 @@ fn random_templates_give_the_same_twice() {
         assert!(begin.elapsed().as_secs() < 5, "{case:?}");
         succeeded += u64::from(answer.ok);
     }
-    assert!(succeeded > CASES / 20, "only {succeeded} of {CASES} are executed to the end");
+    assert!(succeeded > cases() / 4, "only {succeeded} are executed to the end");
 }
 
 #[test]
 fn random_printf_calls_do_not_panic() {
-    for seed in 0..CASES {
+    for seed in 0..cases() {
         run_with(&generate::printf_case(seed), Limits::default());
     }
 }
@@ -56,7 +60,7 @@ fn text(random: &mut Random) -> Vec<u8> {
 
 #[test]
 fn random_bytes_are_parsed_or_refused() {
-    for seed in 0..CASES * 5 {
+    for seed in 0..cases() * 5 {
         let mut random = Random::new(seed);
         let mut set = Set::with_functions("t", functions::all());
         if random.one_in(4) {

@@ -296,10 +296,10 @@ fn converted(value: Value, typ: &'static Type) -> std::result::Result<Value, Str
         return Ok(retyped(value, typ));
     }
     match (value.plain(), typ.kind()) {
-        (Value::Int(_, number), Kind::Int(int)) => Ok(Value::Int(int, number)),
-        (Value::Int(_, number), Kind::Uint(uint)) => Ok(Value::Uint(uint, number.cast_unsigned())),
-        (Value::Uint(_, number), Kind::Int(int)) => Ok(Value::Int(int, number.cast_signed())),
-        (Value::Uint(_, number), Kind::Uint(uint)) => Ok(Value::Uint(uint, number)),
+        (Value::Int(_, number), Kind::Int(int)) => Ok(Value::Int(int, int.wrap(number))),
+        (Value::Int(_, number), Kind::Uint(uint)) => Ok(Value::Uint(uint, uint.wrap(number.cast_unsigned()))),
+        (Value::Uint(_, number), Kind::Int(int)) => Ok(Value::Int(int, int.wrap(number.cast_signed()))),
+        (Value::Uint(_, number), Kind::Uint(uint)) => Ok(Value::Uint(uint, uint.wrap(number))),
         _ => Err(format!("value has type {own}; should be {typ}")),
     }
 }

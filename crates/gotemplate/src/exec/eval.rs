@@ -260,15 +260,15 @@ impl Exec<'_, '_, '_> {
             (Kind::String, ExprKind::String(literal)) => return Ok(self.literal(literal)),
             (Kind::String, _) => "string",
             (Kind::Int(int), kind) => match self.number_of(kind).and_then(|number| number.int) {
-                Some(value) => return Ok(Value::Int(int, value)),
+                Some(value) => return Ok(Value::Int(int, int.wrap(value))),
                 None => "integer",
             },
             (Kind::Uint(uint), kind) => match self.number_of(kind).and_then(|number| number.uint) {
-                Some(value) => return Ok(Value::Uint(uint, value)),
+                Some(value) => return Ok(Value::Uint(uint, uint.wrap(value))),
                 None => "unsigned integer",
             },
             (Kind::Float(float), kind) => match self.number_of(kind).and_then(|number| number.float) {
-                Some(value) => return Ok(Value::Float(float, value)),
+                Some(value) => return Ok(Value::Float(float, float.round(value))),
                 None => "float",
             },
             (Kind::Complex, kind) => match self.number_of(kind).and_then(|number| number.complex) {

@@ -243,7 +243,11 @@ impl<'c, 'h, 'u> Exec<'c, 'h, 'u> {
             _ => self.range_over(&round, &value, &value)?,
         };
         match branch.otherwise {
-            Some(otherwise) if !ran => self.list(dot, otherwise),
+            // A `break` here, allowed by a `range` around this one, ends this one only; a `continue` is for the outer.
+            Some(otherwise) if !ran => match self.list(dot, otherwise)? {
+                Flow::Break => Ok(Flow::On),
+                flow => Ok(flow),
+            },
             _ => Ok(Flow::On),
         }
     }

@@ -44,6 +44,19 @@ impl IntType {
     }
 }
 
+impl IntType {
+    /// The number cut to the bits of the type.
+    #[expect(clippy::cast_possible_truncation, reason = "as Go cuts it")]
+    pub(crate) const fn wrap(self, value: i64) -> i64 {
+        match self {
+            Self::Int | Self::Int64 => value,
+            Self::Int8 => value as i8 as i64,
+            Self::Int16 => value as i16 as i64,
+            Self::Int32 => value as i32 as i64,
+        }
+    }
+}
+
 /// The unsigned integer types of Go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -70,6 +83,19 @@ impl UintType {
     }
 }
 
+impl UintType {
+    /// The number cut to the bits of the type.
+    #[expect(clippy::cast_possible_truncation, reason = "as Go cuts it")]
+    pub(crate) const fn wrap(self, value: u64) -> u64 {
+        match self {
+            Self::Uint | Self::Uint64 | Self::Uintptr => value,
+            Self::Uint8 => value as u8 as u64,
+            Self::Uint16 => value as u16 as u64,
+            Self::Uint32 => value as u32 as u64,
+        }
+    }
+}
+
 /// The floating-point types of Go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -84,6 +110,17 @@ impl FloatType {
         match self {
             Self::Float32 => "float32",
             Self::Float64 => "float64",
+        }
+    }
+}
+
+impl FloatType {
+    /// The number with the precision of the type.
+    #[expect(clippy::cast_possible_truncation, reason = "as Go rounds it")]
+    pub(crate) fn round(self, value: f64) -> f64 {
+        match self {
+            Self::Float32 => f64::from(value as f32),
+            Self::Float64 => value,
         }
     }
 }

@@ -49,6 +49,7 @@ fn make() -> Functions {
         Ok(Value::List(List::with_type(&Type::STRING_LIST, args.take_rest(0))))
     });
     add("any", Signature::fixed(&[ANY], ANY), |_, args| Ok(args.take(0)));
+    add("same", Signature::fixed(&[Type::Complex], Type::Complex), |_, args| Ok(args.take(0)));
     add("isBool", Signature::fixed(&[Type::Bool], Type::Bool), |_, args| Ok(args.take(0)));
     add("typed", Signature::fixed(&[ANY], Type::String), |_, args| Ok(Value::from(args.get(0).type_name())));
     add("one", Signature::fixed(&[], Type::INT), |_, _| Ok(Value::int(1)));

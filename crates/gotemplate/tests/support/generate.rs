@@ -103,6 +103,8 @@ pub struct Writer<'r> {
     out: String,
     variables: Vec<String>,
     in_range: bool,
+    /// Whether only such calls are made as every value fits.
+    fitting: bool,
 }
 
 impl Writer<'_> {
@@ -140,7 +142,7 @@ impl Writer<'_> {
                 let name = format!("${}", self.random.pick(&["x", "y", "z"]));
                 self.open();
                 self.out.push_str(&name);
-                self.out.push_str(if self.random.one_in(3) { " = " } else { " := " });
+                self.out.push_str(if !self.fitting && self.random.one_in(3) { " = " } else { " := " });
                 self.pipeline(2);
                 self.close();
                 self.variables.push(name);
@@ -150,7 +152,7 @@ impl Writer<'_> {
                 self.out.push_str(self.random.pick(&[
                     "template \"one\" ",
                     "template \"two\" ",
-                    "template \"none\" ",
+                    if self.fitting { "template \"one\" " } else { "template \"none\" " },
                 ]));
                 self.pipeline(1);
                 self.close();
@@ -215,6 +217,19 @@ impl Writer<'_> {
 
     /// Something that is not endless to range over.
     fn ranged(&mut self) {
+        if self.fitting {
+            let ranged = self.random.pick(&[
+                "3",
+                "0",
+                "(list .a .b)",
+                "(list . 1 `x`)",
+                "(dict `k` .c)",
+                "(list)",
+                "nothing",
+            ]);
+            self.out.push_str(ranged);
+            return;
+        }
         match self.random.below(4) {
             0 => self.out.push_str(self.random.pick(&[
                 "3",
@@ -228,7 +243,7 @@ impl Writer<'_> {
     }
 
     fn field(&mut self) {
-        let chain = self.random.below(3);
+        let chain = if self.fitting { 0 } else { self.random.below(3) };
         let start = self.random.below(8);
         if start == 0 {
             self.out.push('$');
@@ -247,18 +262,56 @@ impl Writer<'_> {
     }
 
     fn pipeline(&mut self, depth: usize) {
-        if self.random.one_in(6) {
+        if self.fitting && self.random.one_in(3) {
+            return self.field();
+        }
+        if !self.fitting && self.random.one_in(6) {
             self.operand(depth);
         } else {
-            self.command(depth);
+            self.command(depth, false);
         }
         while self.random.one_in(4) {
             self.out.push_str(" | ");
-            self.command(depth.min(1));
+            self.command(depth.min(1), true);
         }
     }
 
-    fn command(&mut self, depth: usize) {
+    /// A call of a function that takes anything, with as many arguments as it wants.
+    fn fitting_command(&mut self, depth: usize, piped: bool) {
+        const FUNCTIONS: &[(&str, usize, usize)] = &[
+            ("print", 0, 3),
+            ("println", 0, 3),
+            ("printf `%v|%s|%d|%q`", 0, 5),
+            ("printf `%T %+v %#v %x`", 2, 4),
+            ("printf `%5v|%-8v|%08v|%.2v`", 4, 4),
+            ("html", 0, 2),
+            ("js", 0, 2),
+            ("urlquery", 0, 2),
+            ("not", 1, 1),
+            ("and", 1, 3),
+            ("or", 1, 3),
+            ("list", 0, 3),
+            ("dict `a`", 1, 1),
+            ("dict `b` 1 `a`", 1, 1),
+            ("any", 1, 1),
+            ("typed", 1, 1),
+            ("include `one`", 1, 1),
+            ("include `two`", 1, 1),
+            ("tpl `<{{.}}{{template \"one\" .}}>`", 1, 1),
+        ];
+        let (function, least, most) = FUNCTIONS[self.random.below(FUNCTIONS.len())];
+        self.out.push_str(function);
+        let count = least + self.random.below(most - least + 1);
+        for _ in usize::from(piped && count > 0)..count {
+            self.out.push(' ');
+            self.operand(depth);
+        }
+    }
+
+    fn command(&mut self, depth: usize, piped: bool) {
+        if self.fitting {
+            return self.fitting_command(depth, piped);
+        }
         if self.random.one_in(3) {
             return self.operand(depth);
         }
@@ -289,7 +342,8 @@ impl Writer<'_> {
             "dict",
             "any",
             "typed",
-            "set",
+            // On a map of its own: a map that contains itself ends the Go program when it is printed.
+            "set (dict)",
             "size",
             "count",
             "strs",
@@ -337,7 +391,7 @@ impl Writer<'_> {
                 self.out.push('(');
                 self.pipeline(depth - 1);
                 self.out.push(')');
-                if self.random.one_in(4) {
+                if !self.fitting && self.random.one_in(4) {
                     self.out.push('.');
                     self.out.push_str(self.random.pick(KEYS));
                 }
@@ -354,12 +408,19 @@ pub fn case(seed: u64) -> Case {
     if data.as_object().is_some_and(serde_json::Map::is_empty) {
         data = json!({"a": 1, "list": [1, "x", null], "map": {"a": {"b": "c"}}});
     }
-    let missing_key = random.pick(&["", "", "zero", "zero", "error"]).to_owned();
-    let mut writer =
-        Writer { random: &mut random, out: String::new(), variables: vec!["$".to_owned()], in_range: false };
+    let fitting = random.one_in(2);
+    let modes: &[&str] = if fitting { &["", "zero"] } else { &["", "zero", "error"] };
+    let missing_key = random.pick(modes).to_owned();
+    let mut writer = Writer {
+        random: &mut random,
+        out: String::new(),
+        variables: vec!["$".to_owned()],
+        in_range: false,
+        fitting,
+    };
     writer.statements(3);
     let mut text = writer.out;
-    if random.one_in(4) {
+    if !fitting && random.one_in(2) {
         text = mutated(&mut random, &text);
     }
     text.push_str(
