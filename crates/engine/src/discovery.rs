@@ -21,13 +21,18 @@ use tiphys_manifest::GroupVersionKind;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::backoff::Backoff;
+use crate::error::{Class, Error};
 use crate::live::watch::{Selection, Step, Watch};
 use crate::requests::failure::Failure;
 use crate::task::Task;
 
 /// How long one of the discovery requests may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How often one refresh asks.
+const TRIES: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A kind that is not there makes us ask again, but not more often than this.
 const MISS_INTERVAL: Duration = Duration::from_secs(5);
 /// Changes of definitions come in bursts: wait for the end of one before asking.
@@ -152,9 +157,7 @@ impl Kinds {
         if known != Lookup::NotServed {
             return Ok(known);
         }
-        let not_before = Instant::now()
-            .checked_sub(MISS_INTERVAL)
-            .unwrap_or_else(Instant::now);
+        let not_before = Instant::now().checked_sub(MISS_INTERVAL).unwrap_or_else(Instant::now);
         self.refresh_if_older(not_before).await?;
         Ok(self.lookup(gvk))
     }
@@ -238,6 +241,7 @@ impl Kinds {
             if let Err(error) = self.refresh().await {
                 tracing::warn!(error = %error, "kinds changed, but discovery failed; trying again");
                 changes.mark_changed();
+                tokio::time::sleep(MISS_INTERVAL).await;
             }
             tokio::time::sleep(FOLLOW_INTERVAL).await;
         }
@@ -274,10 +278,7 @@ impl Table {
     fn build(lists: Vec<APIGroupDiscoveryList>, kube_version: String, before: &Self) -> Self {
         let mut table = Self::default();
         for group in lists.into_iter().flat_map(|list| list.items) {
-            let name = group
-                .metadata
-                .and_then(|metadata| metadata.name)
-                .unwrap_or_default();
+            let name = group.metadata.and_then(|metadata| metadata.name).unwrap_or_default();
             for version in group.versions {
                 let version_name = version.version.unwrap_or_default();
                 if version.freshness.as_deref() == Some("Stale") {
@@ -288,10 +289,7 @@ impl Table {
                 }
             }
         }
-        table.capabilities = Arc::new(Capabilities {
-            kube_version,
-            api_versions: table.api_versions(),
-        });
+        table.capabilities = Arc::new(Capabilities { kube_version, api_versions: table.api_versions() });
         table
     }
 
@@ -299,8 +297,7 @@ impl Table {
     fn keep_stale(&mut self, group: &str, version: &str, before: &Self) {
         let same = |gvk: &GroupVersionKind| gvk.group == group && gvk.version == version;
         let known = before.served.iter().filter(|(gvk, _)| same(gvk));
-        self.served
-            .extend(known.map(|(gvk, kind)| (gvk.clone(), Arc::clone(kind))));
+        self.served.extend(known.map(|(gvk, kind)| (gvk.clone(), Arc::clone(kind))));
         self.stale.insert((group.to_owned(), version.to_owned()));
     }
 
@@ -318,16 +315,9 @@ impl Table {
             Some("Namespaced") => Scope::Namespaced,
             _ => Scope::Cluster,
         };
-        let served = ServedKind {
-            resource,
-            scope,
-            verbs: found.verbs,
-        };
+        let served = ServedKind { resource, scope, verbs: found.verbs };
         // Of two resources of one kind, the one that can be written is meant.
-        let taken = self
-            .served
-            .get(&gvk)
-            .is_some_and(|other| other.supports(verbs::PATCH));
+        let taken = self.served.get(&gvk).is_some_and(|other| other.supports(verbs::PATCH));
         if !taken {
             self.served.insert(gvk, Arc::new(served));
         }
@@ -344,7 +334,19 @@ impl Table {
     }
 }
 
+/// Asks until there is an answer; a failure that may pass is given a few chances.
 async fn fetch(client: &Client, before: &Table) -> Result<Table, Error> {
+    let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    for _ in 1..TRIES {
+        match fetch_once(client, before).await {
+            Err(error) if error.class() == Class::Transient => tokio::time::sleep(pauses.next()).await,
+            other => return other,
+        }
+    }
+    fetch_once(client, before).await
+}
+
+async fn fetch_once(client: &Client, before: &Table) -> Result<Table, Error> {
     let asked = async {
         tokio::try_join!(
             client.list_core_api_versions_aggregated(),
@@ -355,14 +357,10 @@ async fn fetch(client: &Client, before: &Table) -> Result<Table, Error> {
     let (core, groups, version) = tokio::time::timeout(TIMEOUT, asked)
         .await
         .map_err(|_| Error::DiscoveryTimedOut { limit: TIMEOUT })?
-        .map_err(|error| Error::Discovery {
-            source: Box::new(Failure::from(error)),
-        })?;
+        .map_err(|error| Error::Discovery { source: Box::new(Failure::from(error)) })?;
     // A server that does not know aggregated discovery answers in its old format, which reads as empty.
     if core.items.is_empty() {
-        return Err(Error::NoAggregatedDiscovery {
-            version: version.git_version,
-        });
+        return Err(Error::NoAggregatedDiscovery { version: version.git_version });
     }
     Ok(Table::build(vec![core, groups], version.git_version, before))
 }
@@ -396,34 +394,21 @@ mod tests {
 
     #[test]
     fn kinds_are_found_with_their_path_and_verbs() {
-        let table = Table::build(
-            vec![list("v1", "Current", &["Thing"])],
-            "v1.36.3".into(),
-            &Table::default(),
-        );
+        let table =
+            Table::build(vec![list("v1", "Current", &["Thing"])], "v1.36.3".into(), &Table::default());
         let thing = table.lookup(&gvk("Thing")).served().unwrap();
         assert_eq!(thing.scope, Scope::Namespaced);
         assert_eq!(thing.resource_name(), "things.example.com");
-        assert_eq!(
-            thing.collection_path(Some("web")),
-            "/apis/example.com/v1/namespaces/web/things"
-        );
+        assert_eq!(thing.collection_path(Some("web")), "/apis/example.com/v1/namespaces/web/things");
         assert!(thing.supports("watch") && !thing.supports("create"));
         assert_eq!(table.lookup(&gvk("Other")), Lookup::NotServed);
-        assert_eq!(
-            table.capabilities.api_versions,
-            ["example.com/v1", "example.com/v1/Thing"]
-        );
+        assert_eq!(table.capabilities.api_versions, ["example.com/v1", "example.com/v1/Thing"]);
         assert_eq!(table.capabilities.kube_version, "v1.36.3");
     }
 
     #[test]
     fn a_server_that_does_not_answer_makes_nothing_disappear() {
-        let before = Table::build(
-            vec![list("v1", "Current", &["Thing"])],
-            String::new(),
-            &Table::default(),
-        );
+        let before = Table::build(vec![list("v1", "Current", &["Thing"])], String::new(), &Table::default());
         let now = Table::build(vec![list("v1", "Stale", &[])], String::new(), &before);
         assert!(now.lookup(&gvk("Thing")).served().is_some());
         assert_eq!(now.lookup(&gvk("Other")), Lookup::Unknown);

@@ -164,8 +164,9 @@ impl Watch {
                     self.start_over();
                 }
                 let hopeless = failure.class() != Class::Transient;
+                let asked = failure.refusal().and_then(|refusal| refusal.retry_after);
                 sink(Step::Failed(Arc::new(failure)));
-                let pause = pauses.next();
+                let pause = pauses.next().max(asked.unwrap_or_default().min(HOPELESS_PAUSE));
                 if hopeless { HOPELESS_PAUSE } else { pause }
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tiphys_engine::discovery::{Lookup, Scope};
 use tiphys_manifest::GroupVersionKind;
-use tiphys_tests::{Cluster, FaultProxy, eventually};
+use tiphys_tests::{Cluster, Fault, FaultProxy, Rule, eventually};
 
 use crate::support::{connect, definition};
 
@@ -51,4 +51,15 @@ async fn a_new_definition_is_noticed_and_misses_do_not_ask_again_and_again() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stumbles_is_asked_again() {
+    let proxy = FaultProxy::start(Cluster::shared(), 1);
+    let unavailable = Fault::Status(http::StatusCode::SERVICE_UNAVAILABLE);
+    let rule = proxy.add(Rule::new(unavailable).path("^/apis$").times(2));
+    let engine = connect(&proxy).await;
+    assert_eq!(proxy.hits(rule), 2);
+    let pods = GroupVersionKind::new("", "v1", "Pod");
+    assert!(engine.kinds.lookup(&pods).served().is_some());
 }
