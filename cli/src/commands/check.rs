@@ -1,15 +1,16 @@
 //! `tiphys check`.
 
 use clap::Args;
-use k8s_openapi::api::apps::v1::Deployment;
+use jiff::Timestamp;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
 use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope as KindScope, oneshot};
-use kube::{Api, ResourceExt as _};
 use serde_json::Value;
 use tiphys_api::{Application, Repository};
 use tiphys_manifest::Manifest;
@@ -23,7 +24,9 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::failure::{Class, Failure};
 use crate::output::documents;
-use crate::output::findings::{Finding, Verdict, is_covered, of_applications, of_repositories, text};
+use crate::output::findings::{
+    Finding, Leader, Verdict, is_covered, of_applications, of_deployment, of_leader, of_repositories, text,
+};
 use crate::output::words::count;
 use crate::terminal;
 
@@ -49,7 +52,7 @@ pub async fn run(context: &Context, arguments: &CheckArguments) -> Result<Exit, 
     let mut findings = vec![server(&cluster).await?];
     findings.push(crds(&cluster).await?);
     findings.extend(installation(&cluster, &arguments.installation).await?);
-    findings.push(controller(&cluster, &arguments.installation).await);
+    findings.extend(controller(&cluster, &arguments.installation).await);
     findings.push(rights(&cluster).await?);
     let scope = if arguments.all_namespaces { Scope::AllNamespaces } else { Scope::Namespace };
     findings.extend(ours(&cluster, scope).await);
@@ -119,8 +122,10 @@ async fn installation(cluster: &Cluster, namespace: &str) -> Result<Vec<Finding>
     let (mut policies, mut others) = (Vec::new(), Vec::new());
     for manifest in embedded::manifests(Part::Controller)? {
         let manifest = embedded::relocate(manifest, namespace)?;
-        match manifest.gvk().group.as_str() {
-            "admissionregistration.k8s.io" => policies.push(manifest),
+        match (manifest.gvk().group.as_str(), manifest.gvk().kind.as_str()) {
+            ("admissionregistration.k8s.io", _) => policies.push(manifest),
+            // What makes the controller run is looked at by whether it runs: it may do so elsewhere.
+            (_, "Deployment" | "Service" | "PodDisruptionBudget") => {}
             _ => others.push(manifest),
         }
     }
@@ -205,50 +210,41 @@ async fn look(cluster: &Cluster, manifest: &Manifest) -> Result<Look, Failure> {
     }
 }
 
-async fn controller(cluster: &Cluster, namespace: &str) -> Finding {
+/// Whether the controller runs, and somebody leads.
+async fn controller(cluster: &Cluster, namespace: &str) -> Vec<Finding> {
     const CHECK: &str = "controller";
-    match embedded::deployment(cluster, namespace).await {
-        Ok(Some(deployment)) => controller_finding(&deployment, namespace),
-        Ok(None) => Finding::new(
-            CHECK,
-            Verdict::Bad,
-            format!("there is none in namespace `{namespace}`"),
-            "`tiphys install` installs it; `--installation NAMESPACE` looks elsewhere",
-        ),
-        Err(failure) if failure.class() == Some(Class::Forbidden) => unseen(CHECK, "its Deployment"),
-        Err(failure) => {
-            Finding::new(CHECK, Verdict::Bad, failure.to_string(), failure.hint().unwrap_or("try again"))
+    let deployment = match embedded::deployment(cluster, namespace).await {
+        Ok(deployment) => deployment,
+        Err(failure) if failure.class() == Some(Class::Forbidden) => {
+            return vec![unseen(CHECK, "its Deployment")];
         }
+        Err(failure) => {
+            let advice = failure.hint().unwrap_or("try again");
+            return vec![Finding::new(CHECK, Verdict::Bad, failure.to_string(), advice)];
+        }
+    };
+    let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), namespace);
+    let lease = match leases.get_opt(LEASE).await.map_err(Failure::from) {
+        Ok(lease) => lease,
+        Err(failure) if failure.class() == Some(Class::Forbidden) => {
+            return vec![of_deployment(deployment.as_ref(), Leader::Unseen, namespace)];
+        }
+        Err(failure) => {
+            let advice = failure.hint().unwrap_or("try again");
+            return vec![Finding::new(CHECK, Verdict::Bad, failure.to_string(), advice)];
+        }
+    };
+    let leader = Leader::of(lease.as_ref(), Timestamp::now());
+    let mut findings = vec![of_deployment(deployment.as_ref(), leader, namespace)];
+    // Where there is no controller, that nobody leads is no news.
+    if deployment.is_some() || leader != Leader::Nobody {
+        findings.extend(of_leader(leader, namespace));
     }
+    findings
 }
 
-fn controller_finding(deployment: &Deployment, namespace: &str) -> Finding {
-    let status = deployment.status.clone().unwrap_or_default();
-    let wanted = deployment.spec.as_ref().and_then(|it| it.replicas).unwrap_or(1);
-    let available = status.available_replicas.unwrap_or(0);
-    let image = embedded::image(deployment).unwrap_or("no image");
-    let detail = format!(
-        "{available} of {} available, {image}",
-        count(usize::try_from(wanted).unwrap_or(0), "replica")
-    );
-    if wanted == 0 {
-        let advice = format!(
-            "`kubectl scale -n {namespace} --replicas=2 deployment/{}` starts it",
-            deployment.name_any()
-        );
-        Finding::new("controller", Verdict::Bad, "it is scaled to no replicas", advice)
-    } else if embedded::is_rolled_out(deployment) {
-        Finding::good("controller", detail)
-    } else {
-        let verdict = if available > 0 { Verdict::Notice } else { Verdict::Bad };
-        Finding::new(
-            "controller",
-            verdict,
-            detail,
-            format!("`kubectl describe pods -n {namespace}` says why"),
-        )
-    }
-}
+/// The Lease that the leader holds.
+const LEASE: &str = "tiphys-controller";
 
 /// The rights that the commands of this program need.
 const RIGHTS: [(&str, &str, &str, &str); 8] = [

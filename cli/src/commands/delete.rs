@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::follow::{Seen, lost, watch};
 use crate::output::application::condition;
 use crate::output::policy;
+use crate::output::style::tame;
 use crate::output::words::count;
 use crate::requests::FIELD_MANAGER;
 use crate::terminal;
@@ -92,6 +93,12 @@ async fn delete(
     deleted.map(|_| ()).map_err(|error| cluster.about_application(name, "delete", error))
 }
 
+/// What the controller says about the deletion; what it said before is of no interest any more.
+fn deleting(application: &Application) -> Option<String> {
+    let ready = condition(application.status.as_ref(), READY)?;
+    (ready.reason == "Deleting").then(|| tame(&ready.message).into_owned())
+}
+
 /// Waits until the Application is gone, and says what it waits for.
 async fn wait(cluster: &Cluster, name: &str) -> Result<Exit, Error> {
     let mut ctrl_c = pin!(tokio::signal::ctrl_c());
@@ -108,7 +115,7 @@ async fn wait(cluster: &Cluster, name: &str) -> Result<Exit, Error> {
         match seen {
             Ok(Seen::Gone) => return Ok(Exit::Done),
             Ok(Seen::Now(application)) => {
-                let message = condition(application.status.as_ref(), READY).map(|it| it.message.clone());
+                let message = deleting(&application);
                 if application.metadata.deletion_timestamp.is_some() && message.is_some() && message != said {
                     terminal::say(message.as_deref().unwrap_or_default());
                     said = message;

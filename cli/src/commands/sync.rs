@@ -127,9 +127,9 @@ pub async fn start(
 ) -> Result<Exit, Error> {
     if application.spec.suspend.as_ref().is_some_and(|it| is_suspended(it, Timestamp::now())) {
         let name = application.name_any();
-        context
-            .terminal
-            .warn(&format!("Application `{name}` is suspended: `tiphys resume {name}` ends that"));
+        context.terminal.warn(&format!(
+            "Application `{name}` is suspended: this Sync runs, but drift is not healed until `tiphys resume {name}`"
+        ));
     }
     let sync = create_sync(cluster, application, spec).await?;
     if ending.wait.waiting() == Waiting::NoWait {
@@ -189,7 +189,7 @@ fn finished(context: &Context, sync: &Sync, output: OutputFormat) -> Result<Exit
     let has_succeeded = status.phase == Phase::Succeeded;
     match output {
         OutputFormat::Table | OutputFormat::Wide if has_succeeded => {
-            terminal::data(&ending(sync, context.terminal.out))?;
+            terminal::data(&ending(sync, context.terminal.out, Timestamp::now()))?;
         }
         OutputFormat::Table | OutputFormat::Wide => {}
         format => terminal::data(&documents::one(raw(sync)?, form(format))?)?,
@@ -198,7 +198,7 @@ fn finished(context: &Context, sync: &Sync, output: OutputFormat) -> Result<Exit
         return Ok(Exit::Done);
     }
     Err(Error::Unsuccessful {
-        sentence: ending(sync, Style::Plain).trim_end().to_owned(),
+        sentence: ending(sync, Style::Plain, Timestamp::now()).trim_end().to_owned(),
         hint: next_step(sync),
     })
 }

@@ -2,13 +2,18 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt as _;
 use serde::Serialize;
 use serde_json::Value;
 use tiphys_api::{Application, ConditionStatus, READY, Repository, STALLED};
 
+use super::age::human;
 use super::style::{Style, Tone, tame};
 use super::words::count;
+use crate::embedded;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,10 +69,11 @@ pub fn text(findings: &[Finding], style: Style) -> String {
             let _ = writeln!(text, "    {} {advice}", style.paint(Tone::Strong, "hint:"));
         }
     }
-    let bad = findings.iter().filter(|it| it.verdict == Verdict::Bad).count();
-    let end = match bad {
-        0 => "all is in place".to_owned(),
-        bad => format!("{} to solve", count(bad, "problem")),
+    let of = |verdict: Verdict| findings.iter().filter(|it| it.verdict == verdict).count();
+    let end = match (of(Verdict::Bad), of(Verdict::Notice)) {
+        (0, 0) => "all is in place".to_owned(),
+        (0, remarks) => format!("all is in place, with {}", count(remarks, "remark")),
+        (problems, _) => format!("{} to solve", count(problems, "problem")),
     };
     let _ = writeln!(text, "{end}");
     text
@@ -97,6 +103,85 @@ fn is_empty(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         Value::Number(number) => number.as_f64() == Some(0.0),
+    }
+}
+
+/// Who leads, as its Lease says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leader<'a> {
+    /// Somebody who has said so lately.
+    Is(&'a str),
+    /// Somebody who has not been heard of for some seconds.
+    Was(&'a str, i64),
+    /// Nobody.
+    Nobody,
+    /// We may not look.
+    Unseen,
+}
+
+/// Seconds without a sign of life after which a leader is given up; our clock may be some seconds off.
+const SILENCE: i64 = 60;
+
+impl<'a> Leader<'a> {
+    /// What a Lease says.
+    pub fn of(lease: Option<&'a Lease>, now: Timestamp) -> Self {
+        let spec = lease.and_then(|it| it.spec.as_ref());
+        let holder = spec.and_then(|it| it.holder_identity.as_deref()).filter(|it| !it.is_empty());
+        let renewed = spec.and_then(|it| it.renew_time.as_ref());
+        match (holder, renewed) {
+            (Some(holder), Some(renewed)) => match now.duration_since(renewed.0).as_secs() {
+                ..=SILENCE => Self::Is(holder),
+                silent => Self::Was(holder, silent),
+            },
+            _ => Self::Nobody,
+        }
+    }
+}
+
+/// Whether the controller runs.
+pub fn of_deployment(deployment: Option<&Deployment>, leader: Leader<'_>, namespace: &str) -> Finding {
+    const CHECK: &str = "controller";
+    let Some(deployment) = deployment else {
+        return match leader {
+            Leader::Is(_) => Finding::good(CHECK, format!("runs outside of the namespace `{namespace}`")),
+            _ => Finding::new(
+                CHECK,
+                Verdict::Bad,
+                format!("there is none in namespace `{namespace}`"),
+                "`tiphys install` installs it; `--installation NAMESPACE` looks elsewhere",
+            ),
+        };
+    };
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = deployment.spec.as_ref().and_then(|it| it.replicas).unwrap_or(1);
+    let available = status.available_replicas.unwrap_or(0);
+    if wanted == 0 {
+        let name = deployment.name_any();
+        let advice = format!("`kubectl scale -n {namespace} --replicas=2 deployment/{name}` starts it");
+        return Finding::new(CHECK, Verdict::Bad, "it is scaled to no replicas", advice);
+    }
+    let replicas = count(usize::try_from(wanted).unwrap_or(0), "replica");
+    let image = embedded::image(deployment).unwrap_or("no image");
+    let detail = format!("{available} of {replicas} available, {image}");
+    if embedded::is_rolled_out(deployment) {
+        return Finding::good(CHECK, detail);
+    }
+    let verdict = if available > 0 { Verdict::Notice } else { Verdict::Bad };
+    Finding::new(CHECK, verdict, detail, format!("`kubectl describe pods -n {namespace}` says why"))
+}
+
+/// Whether somebody leads.
+pub fn of_leader(leader: Leader<'_>, namespace: &str) -> Option<Finding> {
+    const CHECK: &str = "leader";
+    let advice = format!("`kubectl logs -n {namespace} deployment/tiphys-controller` says why");
+    match leader {
+        Leader::Is(holder) => Some(Finding::good(CHECK, holder)),
+        Leader::Was(holder, silent) => {
+            let detail = format!("{holder} has not been heard of for {}", human(silent));
+            Some(Finding::new(CHECK, Verdict::Bad, detail, advice))
+        }
+        Leader::Nobody => Some(Finding::new(CHECK, Verdict::Notice, "nobody leads yet", advice)),
+        Leader::Unseen => None,
     }
 }
 
@@ -175,6 +260,47 @@ mod tests {
         ] {
             assert_eq!(is_covered(&desired, &live), is_equal, "{desired} {live}");
         }
+    }
+
+    #[test]
+    fn whether_the_controller_runs_is_judged_by_deployment_and_lease() {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let lease = |renewed: &str| -> Lease {
+            let spec = json!({ "holderIdentity": "pod-1", "renewTime": renewed });
+            serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap()
+        };
+        let deployment = |wanted: i32, available: i32| -> Deployment {
+            let container = json!({ "name": "controller", "image": "tiphys:1" });
+            serde_json::from_value(json!({
+                "metadata": { "name": "tiphys-controller", "generation": 1 },
+                "spec": {
+                    "replicas": wanted, "selector": {}, "template": { "spec": { "containers": [container] } },
+                },
+                "status": {
+                    "observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted,
+                    "availableReplicas": available,
+                },
+            }))
+            .unwrap()
+        };
+        let (fresh, stale) = (lease("2026-03-01T11:59:50.000000Z"), lease("2026-03-01T11:50:00.000000Z"));
+        let mut all = String::new();
+        for (title, replicas, lease) in [
+            ("all is well", Some((2, 2)), Some(&fresh)),
+            ("on its way", Some((2, 1)), Some(&fresh)),
+            ("does not start", Some((2, 0)), None),
+            ("hangs", Some((2, 2)), Some(&stale)),
+            ("off", Some((0, 0)), Some(&stale)),
+            ("elsewhere", None, Some(&fresh)),
+            ("nowhere", None, None),
+        ] {
+            let deployment = replicas.map(|(wanted, available)| deployment(wanted, available));
+            let leader = Leader::of(lease, now);
+            let mut findings = vec![of_deployment(deployment.as_ref(), leader, "tiphys")];
+            findings.extend(of_leader(leader, "tiphys"));
+            let _ = writeln!(all, "--- {title}\n{}", text(&findings, Style::Plain));
+        }
+        insta::assert_snapshot!("controller_findings", all);
     }
 
     #[test]

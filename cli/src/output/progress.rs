@@ -12,6 +12,7 @@ use tiphys_api::{
 
 use super::age::between;
 use super::style::{Style, Tone, of_health, tame};
+use super::sync::duration;
 use super::words::{count, done, health_word, object_text, phase_tone, short_revision, to_do};
 
 /// Seconds after which a Sync that nobody has touched is worth a remark.
@@ -95,10 +96,8 @@ impl Progress {
     }
 
     fn elapsed(&self, now: Timestamp) -> String {
-        let status = self.status();
-        let start = status.and_then(|it| it.started_at.as_ref()).map_or(self.followed_since, |it| it.0);
-        let end = status.and_then(|it| it.finished_at.as_ref()).map_or(now, |it| it.0);
-        between(start, end.max(start))
+        let since_start = self.status().and_then(|it| duration(it, now));
+        since_start.unwrap_or_else(|| between(self.followed_since, now.max(self.followed_since)))
     }
 
     /// The objects that this Sync touches, in its order, then others that hold it up.

@@ -67,10 +67,13 @@ fn by(sync: &Sync, status: &SyncStatus) -> String {
     status.by.clone().unwrap_or_else(|| sync.spec.initiated_by.text())
 }
 
-fn duration(status: &SyncStatus, now: Timestamp) -> Option<String> {
+/// How long a Sync took, or has taken so far. The controller knows it better than whole seconds do.
+pub fn duration(status: &SyncStatus, now: Timestamp) -> Option<String> {
     let started = status.started_at.as_ref()?.0;
-    let end = status.finished_at.as_ref().map_or(now, |it| it.0);
-    Some(between(started, end.max(started)))
+    let Some(finished) = &status.finished_at else {
+        return Some(between(started, now.max(started)));
+    };
+    Some(status.duration.clone().unwrap_or_else(|| between(started, finished.0.max(started))))
 }
 
 /// Everything about one Sync, on a page.
@@ -153,16 +156,18 @@ fn counts(plan: &PlanSummary, word: impl Fn(tiphys_api::Action) -> String) -> St
 }
 
 /// The sentence in which a Sync ends.
-pub fn ending(sync: &Sync, style: Style) -> String {
+pub fn ending(sync: &Sync, style: Style, now: Timestamp) -> String {
     let status = sync.status.clone().unwrap_or_default();
     let subject = match status.number {
         Some(number) => format!("Sync {number} of {}", sync.spec.application),
         None => format!("Sync {} of {}", sync.name_any(), sync.spec.application),
     };
     let mut text = format!("{subject} {}", style.paint(of_phase(status.phase), ended(status.phase)));
-    if let (Some(started), Some(finished)) = (&status.started_at, &status.finished_at) {
+    if status.finished_at.is_some()
+        && let Some(duration) = duration(&status, now)
+    {
         let preposition = if status.phase == Phase::Succeeded { "in" } else { "after" };
-        let _ = write!(text, " {preposition} {}", between(started.0, finished.0.max(started.0)));
+        let _ = write!(text, " {preposition} {duration}");
     }
     let mut rest = Vec::new();
     if status.phase == Phase::Succeeded {
@@ -228,7 +233,7 @@ mod tests {
 
     #[test]
     fn sentences() {
-        let endings: String = NAMES.map(|it| ending(&sync(it), Style::Plain)).concat();
+        let endings: String = NAMES.map(|it| ending(&sync(it), Style::Plain, now())).concat();
         insta::assert_snapshot!("endings", endings);
         let lines = NAMES.map(|it| one_line(&sync(it), now())).join("\n");
         insta::assert_snapshot!("one_lines", lines);
