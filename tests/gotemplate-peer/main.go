@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"text/template"
 )
 
@@ -29,6 +31,10 @@ type Case struct {
 	// Left and Right are the delimiters; empty for the default.
 	Left  string `json:"left"`
 	Right string `json:"right"`
+	// Trees asks for the parsed templates instead of the output.
+	Trees bool `json:"trees"`
+	// Functions are names of further functions, which can be parsed but not called.
+	Functions []string `json:"functions"`
 }
 
 // Answer is what Go makes of a case. Both texts are in Latin-1.
@@ -85,6 +91,9 @@ func run(c *Case) (output []byte, err error) {
 	}()
 	t := template.New(fromLatin1(c.Name))
 	t.Funcs(functions(t, map[string]int{}))
+	for _, name := range c.Functions {
+		t.Funcs(template.FuncMap{name: func(...any) (any, error) { return nil, nil }})
+	}
 	if c.MissingKey != "" {
 		t.Option("missingkey=" + c.MissingKey)
 	}
@@ -97,6 +106,9 @@ func run(c *Case) (output []byte, err error) {
 			return nil, err
 		}
 	}
+	if c.Trees {
+		return trees(t), nil
+	}
 	data, err := decode(c.Data)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
@@ -106,6 +118,17 @@ func run(c *Case) (output []byte, err error) {
 		return nil, err
 	}
 	return buffer.Bytes(), nil
+}
+
+// trees prints all templates of a set, by name.
+func trees(t *template.Template) []byte {
+	templates := t.Templates()
+	slices.SortFunc(templates, func(a, b *template.Template) int { return strings.Compare(a.Name(), b.Name()) })
+	var out bytes.Buffer
+	for _, each := range templates {
+		fmt.Fprintf(&out, "%q\n%s\n", each.Name(), each.Root)
+	}
+	return out.Bytes()
 }
 
 // latin1 makes a string of characters that have the values of the bytes.

@@ -394,8 +394,9 @@ impl<'t> Lexer<'t> {
 
     fn space(&mut self) -> Next {
         let mut spaces = 0;
-        while self.peek().is_some_and(is_space) {
-            self.next();
+        while let Some(byte) = self.text.get(self.pos).filter(|byte| is_space_byte(**byte)) {
+            self.line += u32::from(*byte == b'\n');
+            self.pos += 1;
             spaces += 1;
         }
         // A closing delimiter with a trim marker begins with a space, which is not this token's.
@@ -415,6 +416,9 @@ impl<'t> Lexer<'t> {
     fn word(&mut self) -> Option<char> {
         while self.text.get(self.pos).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
             self.pos += 1;
+        }
+        if let Some(after) = self.text.get(self.pos).filter(|byte| byte.is_ascii()) {
+            return Some(char::from(*after));
         }
         loop {
             let next = self.next();
@@ -572,10 +576,6 @@ fn span(start: usize, end: usize) -> Span {
 
 fn is_space_byte(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-fn is_space(character: char) -> bool {
-    matches!(character, ' ' | '\t' | '\r' | '\n')
 }
 
 fn is_alphanumeric(character: char) -> bool {

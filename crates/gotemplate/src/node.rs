@@ -195,6 +195,13 @@ impl Unit {
         self.trees.iter().map(|tree| &*tree.name)
     }
 
+    /// A template as it was understood, in the form in which Go prints its trees: without comments, trim markers and
+    /// superfluous blanks.
+    pub fn source(&self, template: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        let tree = self.trees.iter().find(|tree| *tree.name == *template.as_ref())?;
+        Some(crate::print::list(self, tree.body))
+    }
+
     #[inline]
     pub(crate) fn slice(&self, span: Span) -> &[u8] {
         let start = span.start as usize;

@@ -5,11 +5,11 @@ use crate::fmt::quote;
 use crate::node::{BranchKind, Command, Expr, ExprKind, Node, Place, Run, Unit};
 
 /// What a message shows of a node; more is cut off.
-const MAX_TEXT: usize = 64 * 1024;
+const MAX_SHOWN: usize = 64 * 1024;
 
 /// The source text of a node as Go writes it, and its position.
 pub(crate) fn place(unit: &Unit, place: Place) -> (u32, String) {
-    let mut writer = Writer { unit, out: Vec::new() };
+    let mut writer = Writer { unit, out: Vec::new(), max: MAX_SHOWN };
     let pos = match place {
         Place::Start => 0,
         Place::Node(node) => match unit.nodes.get(node as usize) {
@@ -50,26 +50,35 @@ pub(crate) fn place(unit: &Unit, place: Place) -> (u32, String) {
 
 /// The source text of an operand.
 pub(crate) fn expr(unit: &Unit, expr: Expr) -> Vec<u8> {
-    let mut writer = Writer { unit, out: Vec::new() };
+    let mut writer = Writer { unit, out: Vec::new(), max: MAX_SHOWN };
     writer.expr(expr);
+    writer.out
+}
+
+/// The source text of a list of statements.
+pub(crate) fn list(unit: &Unit, list: Run) -> Vec<u8> {
+    let mut writer = Writer { unit, out: Vec::new(), max: usize::MAX };
+    writer.list(list);
     writer.out
 }
 
 struct Writer<'u> {
     unit: &'u Unit,
     out: Vec<u8>,
+    /// The length at which writing stops.
+    max: usize,
 }
 
 impl Writer<'_> {
     fn write(&mut self, text: &[u8]) {
-        if self.out.len() < MAX_TEXT {
+        if self.out.len() < self.max {
             self.out.extend_from_slice(text);
         }
     }
 
     fn list(&mut self, list: Run) {
         for node in list.of(&self.unit.nodes) {
-            if self.out.len() >= MAX_TEXT {
+            if self.out.len() >= self.max {
                 break;
             }
             with_stack(|| self.node(*node));

@@ -10,6 +10,7 @@ use crate::function::Functions;
 use crate::limits::Limits;
 use crate::node::{Tree, Unit};
 use crate::parse::{self, Delimiters};
+use crate::print;
 use crate::value::Value;
 
 /// What a missing key of a map gives.
@@ -145,6 +146,12 @@ impl Set {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// A template as it was understood; see [`Unit::source`].
+    pub fn source(&self, template: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        let template = self.find(template.as_ref())?;
+        Some(print::list(&template.unit, template.tree()?.body))
     }
 
     /// The functions of the set.

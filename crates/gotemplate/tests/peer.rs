@@ -65,6 +65,11 @@ fn random_templates_give_what_go_gives() {
 }
 
 #[test]
+fn random_templates_are_understood_as_go_does() {
+    compare("trees", |seed| Case { trees: true, ..generate::case(seed) });
+}
+
+#[test]
 fn random_printf_calls_give_what_go_gives() {
     compare("printf calls", generate::printf_case);
 }

@@ -29,6 +29,8 @@ pub struct Case {
     pub missing_key: String,
     pub left: String,
     pub right: String,
+    /// Whether the parsed templates are asked for instead of the output.
+    pub trees: bool,
 }
 
 impl Case {
@@ -41,6 +43,7 @@ impl Case {
             "missingkey": self.missing_key,
             "left": self.left,
             "right": self.right,
+            "trees": self.trees,
         })
     }
 }
@@ -90,7 +93,22 @@ fn execute(case: &Case, limits: Limits) -> Result<Vec<u8>, gotemplate::Error> {
     for (name, text) in &case.more {
         set.parse(from_latin1(name), from_latin1(text))?;
     }
+    if case.trees {
+        return Ok(trees(&set));
+    }
     let mut host = functions::Host::default();
     let data = values::decode(&case.data);
     Context::new(&Arc::new(set), limits).with_host(&mut host).execute(&name, data)
+}
+
+/// All templates of a set as they were understood.
+fn trees(set: &Set) -> Vec<u8> {
+    let mut out = Vec::new();
+    for name in set.names() {
+        out.extend_from_slice(gotemplate::quote(name).as_bytes());
+        out.push(b'\n');
+        out.extend(set.source(name).unwrap_or_default());
+        out.push(b'\n');
+    }
+    out
 }
