@@ -12,11 +12,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            bound: first,
-        }
+        Self { first, longest, bound: first }
     }
 
     /// The next pause.
@@ -42,10 +38,7 @@ mod tests {
         let mut backoff = Backoff::new(millis(100), millis(350));
         for bound in [100, 200, 350, 350] {
             let pause = backoff.next();
-            assert!(
-                millis(bound / 2) <= pause && pause <= millis(bound),
-                "{pause:?} of {bound}"
-            );
+            assert!(millis(bound / 2) <= pause && pause <= millis(bound), "{pause:?} of {bound}");
         }
         backoff.reset();
         assert!(backoff.next() <= millis(100));

@@ -49,16 +49,10 @@ pub async fn delete_all(
         ignore: &[],
         live: &|id| cluster.live(id),
         inventory,
-        policy: Policy {
-            prune: Prune::Enabled,
-            ..Policy::default()
-        },
+        policy: Policy { prune: Prune::Enabled, ..Policy::default() },
     });
     let plan = draft.finish(&BTreeMap::new());
-    let options = ApplyOptions {
-        deletions: Deletions::Complete,
-        ..*options
-    };
+    let options = ApplyOptions { deletions: Deletions::Complete, ..*options };
     let report = apply(cluster, &plan, &[], inventory, &options, progress).await;
     let mut deletion = Deletion::default();
     for (step, result) in plan.steps.iter().zip(report.results) {
@@ -70,9 +64,7 @@ pub async fn delete_all(
     for kept in plan.kept {
         match kept.why {
             KeptWhy::Deleting if await_gone(cluster, &kept.id, &options).await => {}
-            KeptWhy::Deleting => deletion
-                .remaining
-                .push((kept.id, "it waits for its finalizers".to_owned())),
+            KeptWhy::Deleting => deletion.remaining.push((kept.id, "it waits for its finalizers".to_owned())),
             KeptWhy::Unknown => {
                 let why = "the server behind its kind does not answer".to_owned();
                 deletion.remaining.push((kept.id, why));

@@ -65,10 +65,7 @@ impl SnapshotStore {
             scope: Scope::Namespaced,
             verbs: Vec::new(),
         };
-        Self {
-            requests,
-            secrets: Arc::new(secrets),
-        }
+        Self { requests, secrets: Arc::new(secrets) }
     }
 
     /// Writes all pages, the first one last, and gives the name of the first: one request a page.
@@ -86,12 +83,7 @@ impl SnapshotStore {
             let secret = secret(kept_for, &page_name(&first, number), page, pages.len());
             async move { self.write_one(&secret, deadline).await }
         };
-        try_join_all(
-            rest.iter()
-                .enumerate()
-                .map(|(index, page)| write(index + 2, page)),
-        )
-        .await?;
+        try_join_all(rest.iter().enumerate().map(|(index, page)| write(index + 2, page))).await?;
         write(1, head).await?;
         Ok(first)
     }
@@ -111,9 +103,7 @@ impl SnapshotStore {
             let page = self.get(namespace, &name, deadline).await?;
             page.as_ref().and_then(content).ok_or(Error::PageMissing { name })
         });
-        let head = content(&head).ok_or_else(|| Error::PageMissing {
-            name: first.to_owned(),
-        })?;
+        let head = content(&head).ok_or_else(|| Error::PageMissing { name: first.to_owned() })?;
         let mut pages = vec![head];
         pages.extend(try_join_all(more).await?);
         // Whoever may write Secrets here may write these; only what was recorded is applied again.
@@ -142,17 +132,12 @@ impl SnapshotStore {
     }
 
     async fn get(&self, namespace: &str, name: &str, deadline: Instant) -> Result<Option<Value>, Error> {
-        self.requests
-            .get(&self.secrets, &secret_id(namespace, name), deadline)
-            .await
+        self.requests.get(&self.secrets, &secret_id(namespace, name), deadline).await
     }
 
     async fn delete_one(&self, namespace: &str, name: String, deadline: Instant) -> Result<(), Error> {
         let id = secret_id(namespace, &name);
-        self.requests
-            .delete(&self.secrets, &id, None, deadline)
-            .await
-            .map(drop)
+        self.requests.delete(&self.secrets, &id, None, deadline).await.map(drop)
     }
 }
 
@@ -180,11 +165,7 @@ fn is_named_after(first: &str, pages: &[Page]) -> bool {
 }
 
 fn page_name(first: &str, number: usize) -> String {
-    if number == 1 {
-        first.to_owned()
-    } else {
-        format!("{first}-{number}")
-    }
+    if number == 1 { first.to_owned() } else { format!("{first}-{number}") }
 }
 
 fn secret(kept_for: &KeptFor, name: &str, page: &Page, count: usize) -> Map<String, Value> {
@@ -193,10 +174,7 @@ fn secret(kept_for: &KeptFor, name: &str, page: &Page, count: usize) -> Map<Stri
         ("kind", json!("Secret")),
         ("type", json!(SNAPSHOT_TYPE)),
         ("immutable", json!(true)),
-        (
-            "data",
-            json!(BTreeMap::from([(PAGE_KEY, STANDARD.encode(&page.0))])),
-        ),
+        ("data", json!(BTreeMap::from([(PAGE_KEY, STANDARD.encode(&page.0))]))),
         (
             "metadata",
             json!({
@@ -214,10 +192,7 @@ fn secret(kept_for: &KeptFor, name: &str, page: &Page, count: usize) -> Map<Stri
             }),
         ),
     ];
-    fields
-        .into_iter()
-        .map(|(field, value)| (field.to_owned(), value))
-        .collect()
+    fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
 }
 
 fn count(secret: &Value) -> usize {
@@ -239,10 +214,7 @@ mod tests {
     fn names_fit_and_follow_the_content() {
         let page = |text: &str| Page(text.as_bytes().to_vec());
         let one = first_name("web-12", &[page("a")]);
-        assert!(
-            one.starts_with("web-12-") && one.len() == "web-12-".len() + 32,
-            "{one}"
-        );
+        assert!(one.starts_with("web-12-") && one.len() == "web-12-".len() + 32, "{one}");
         assert_eq!(one, first_name("web-12", &[page("a")]));
         assert_ne!(one, first_name("web-12", &[page("b")]));
         assert_ne!(one, first_name("web-12", &[page("a"), page("")]));
