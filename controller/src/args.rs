@@ -60,8 +60,9 @@ pub struct RunArguments {
     /// How logs are written.
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
-    /// What is logged, such as `info` or `tiphys_engine=debug,info`.
-    #[arg(long, env = "TIPHYS_LOG", default_value = "info")]
+    /// What is logged, such as `info` or `tiphys_engine=debug,info`. The HTTP client's own words about failed requests are
+    /// left out by default: what fails for good is said by whoever asked.
+    #[arg(long, env = "TIPHYS_LOG", default_value = "info,kube_client=off")]
     pub log: String,
 }
 

@@ -96,6 +96,11 @@ impl Context {
         self.projects.get(&ObjectRef::new(name).within(&self.settings.namespace))
     }
 
+    /// A number that is another one whenever the destination has other kinds.
+    pub fn kinds_version(&self) -> u64 {
+        *self.cluster.kinds.subscribe().borrow()
+    }
+
     /// What is remembered of an Application.
     pub fn state(&self, key: &ApplicationKey) -> Arc<AsyncMutex<State>> {
         Arc::clone(self.states.lock().entry(key.clone()).or_default())

@@ -19,7 +19,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::application::{SnapshotNames, reconcile};
+use crate::application::{SnapshotNames, key_of, reconcile};
 use crate::context::{Context, Settings};
 use crate::events::Events;
 use crate::metrics::Metrics;
@@ -64,6 +64,7 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
     leader.set(Arc::clone(&ctx));
     follow_live(&ctx, &mut tasks);
     follow_sources(&ctx, &mut tasks);
+    follow_kinds(&ctx, &mut tasks);
     tasks.spawn(upkeep::run(Arc::clone(&ctx)));
     readiness.set();
     tracing::info!(took_ms = began.elapsed().as_millis(), "everything is listed");
@@ -223,6 +224,17 @@ fn follow_live(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
             if let Some(key) = key {
                 ctx.enqueue(&key);
             }
+        }
+    });
+}
+
+/// Other kinds bring every Application into the queue: what could not be applied or rendered may be possible now.
+fn follow_kinds(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
+    let ctx = Arc::clone(ctx);
+    let mut kinds = ctx.cluster.kinds.subscribe();
+    tasks.spawn(async move {
+        while kinds.changed().await.is_ok() {
+            ctx.applications.state().iter().for_each(|it| ctx.enqueue(&key_of(it)));
         }
     });
 }

@@ -163,6 +163,11 @@ fn violations(
     violations.into_iter().map(refusal).collect()
 }
 
+/// Whether the cluster does not know the kind of one of these manifests.
+pub fn has_unknown_kinds(ctx: &Context, manifests: &[Manifest]) -> bool {
+    manifests.iter().any(|it| ctx.cluster.kinds.lookup(it.gvk()).served().is_none())
+}
+
 /// The kinds of these manifests, each once.
 pub fn kinds_of<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> BTreeSet<GroupVersionKind> {
     manifests.into_iter().map(|it| it.gvk().clone()).collect()

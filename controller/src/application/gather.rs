@@ -137,7 +137,7 @@ pub async fn look(ctx: &Context, application: &Application, state: &mut State) -
             let key = RenderKey {
                 generation: application.metadata.generation.unwrap_or_default(),
                 revision: revision.to_string(),
-                kinds: *ctx.cluster.kinds.subscribe().borrow(),
+                kinds: ctx.kinds_version(),
             };
             if state.rendered.as_ref().is_none_or(|it| it.key != key) {
                 state.rendered = Some(render_candidate(ctx, application, state, &revision, key).await?);

@@ -47,7 +47,9 @@ pub async fn look(
         state.slowed_until = None;
         return Ok(Drift::None);
     }
-    if state.drift.as_ref().is_none_or(|it| it.seen != suspects) {
+    // A plan that failed for want of a kind is made again when there are other kinds.
+    let kinds = ctx.kinds_version();
+    if state.drift.as_ref().is_none_or(|it| it.seen != suspects || it.kinds != kinds) {
         state.drift = examine(ctx, application, state, suspects).await?;
     }
     Ok(match (&state.drift, state.slowed_until) {
@@ -129,6 +131,7 @@ async fn examine(
     state: &mut State,
     suspects: Vec<(ObjectId, Option<String>)>,
 ) -> Result<Option<DriftFound>, Error> {
+    let kinds = ctx.kinds_version();
     let Some(applied) = &state.applied else {
         return Ok(None);
     };
@@ -137,12 +140,13 @@ async fn examine(
     let policy =
         Policy { selection: Selection::Only(references), recreate: Recreate::Annotated, ..Policy::default() };
     let owner = ctx.owner(&key_of(application));
+    let view = ctx.cluster.view(&manifests);
     let mut draft = Draft::new(DraftInput {
         owner: &owner,
         manifests,
         ensure: Vec::new(),
         ignore: &application.spec.ignore_differences,
-        live: &|id| ctx.cluster.live(id),
+        live: &view,
         inventory: &applied.inventory,
         policy,
     });
@@ -162,7 +166,7 @@ async fn examine(
     }
     let key = key_of(application);
     plan.steps.iter().for_each(|_| ctx.metrics.drifted(&key));
-    Ok(Some(DriftFound { seen: suspects, draft, plan }))
+    Ok(Some(DriftFound { seen: suspects, kinds, draft, plan }))
 }
 
 /// What the dry run found unchanged is as it should be: its hash is the one to compare with from now on.

@@ -114,6 +114,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
     prepare(ctx, &mut application, state).await?;
     for _ in 0..MAX_STEPS {
         let now = Timestamp::now();
+        retry_with_other_kinds(ctx, state);
         gather::look(ctx, &application, state).await?;
         let objects = gather::objects(ctx, &application, state);
         let waiting = waiting(ctx, &application, state, &objects, now);
@@ -173,6 +174,16 @@ async fn prepare(ctx: &Context, application: &mut Application, state: &mut State
     }
     state.finalizer = true;
     Ok(())
+}
+
+/// A Sync that failed because the cluster did not know a kind counts as not tried when the cluster knows other ones.
+fn retry_with_other_kinds(ctx: &Context, state: &mut State) {
+    let kinds = ctx.kinds_version();
+    if state.unknown_kinds.take_if(|it| *it != kinds).is_some()
+        && let Some(last) = state.status.last_sync.as_mut().filter(|it| it.phase == Phase::Failed)
+    {
+        last.generation = None;
+    }
 }
 
 /// A Sync that waits for health, with the names that a view borrows.

@@ -99,6 +99,7 @@ async fn attempt(
     });
     let (manifests, refusals) = desired::place(ctx, application, desired.manifests).await?;
     if !refusals.is_empty() {
+        state.unknown_kinds = desired::has_unknown_kinds(ctx, &manifests).then(|| ctx.kinds_version());
         return Err(refused(&refusals, None));
     }
     let desired = Desired { manifests, ..desired };
@@ -143,7 +144,7 @@ fn claim(
 async fn watch(ctx: &Context, state: &State, manifests: &[Manifest]) -> Result<(), Stop> {
     let mut kinds = kinds_of(manifests);
     kinds.extend(state.applied.iter().flat_map(|it| it.inventory.kinds()));
-    ctx.cluster.live.ensure(kinds.iter(), deadline(super::WATCH_TIME)).await?;
+    ctx.cluster.watch(kinds.iter(), deadline(super::WATCH_TIME)).await?;
     Ok(())
 }
 
@@ -166,12 +167,13 @@ async fn plan(
     let namespace = desired::destination(application);
     let ensure = namespace_to_ensure(&application.spec, &namespace);
     let empty = Inventory::default();
+    let view = ctx.cluster.view(&manifests);
     let mut draft = Draft::new(DraftInput {
         owner: &ctx.owner(&key_of(application)),
         manifests,
         ensure: ensure.filter(|_| !state.namespace_exists).into_iter().collect(),
         ignore: &application.spec.ignore_differences,
-        live: &|id| ctx.cluster.live(id),
+        live: &view,
         inventory: state.applied.as_ref().map_or(&empty, |it| &it.inventory),
         policy,
     });

@@ -47,6 +47,8 @@ pub struct State {
     pub slowed_until: Option<Timestamp>,
     /// Who that is and what to do, for people.
     pub fight: Option<String>,
+    /// Which kinds the cluster knew when a Sync failed because it did not know one.
+    pub unknown_kinds: Option<u64>,
     /// Since when something is degraded while a Sync waits.
     pub degraded_since: Option<Timestamp>,
     /// Reconciliations that failed in a row.
@@ -120,6 +122,8 @@ pub struct Current {
 pub struct DriftFound {
     /// Which objects at which versions: another set is looked at anew.
     pub seen: Vec<(tiphys_manifest::ObjectId, Option<String>)>,
+    /// Which kinds the cluster knew then.
+    pub kinds: u64,
     /// What puts them right.
     pub draft: Draft,
     /// The plan made of it.
