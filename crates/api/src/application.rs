@@ -95,11 +95,7 @@ fn in_cluster() -> String {
 
 impl Default for Destination {
     fn default() -> Self {
-        Self {
-            cluster: in_cluster(),
-            namespace: None,
-            create_namespace: false,
-        }
+        Self { cluster: in_cluster(), namespace: None, create_namespace: false }
     }
 }
 
@@ -159,10 +155,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            limit: 5,
-            backoff: Backoff::default(),
-        }
+        Self { limit: 5, backoff: Backoff::default() }
     }
 }
 
@@ -181,11 +174,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            duration: Duration::from_secs(5),
-            factor: 2,
-            max: Duration::from_secs(180),
-        }
+        Self { duration: Duration::from_secs(5), factor: 2, max: Duration::from_secs(180) }
     }
 }
 

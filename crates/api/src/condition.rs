@@ -46,9 +46,8 @@ pub enum ConditionStatus {
 /// Replaces `conditions` by `wanted`, keeping the transition time of every condition whose status stays.
 pub fn set_conditions(conditions: &mut Vec<Condition>, mut wanted: Vec<Condition>) {
     for condition in &mut wanted {
-        let before = conditions
-            .iter()
-            .find(|it| it.type_ == condition.type_ && it.status == condition.status);
+        let before =
+            conditions.iter().find(|it| it.type_ == condition.type_ && it.status == condition.status);
         if let Some(before) = before {
             condition.last_transition_time = before.last_transition_time.clone();
         }

@@ -57,10 +57,8 @@ impl FromStr for Duration {
                 "h" => 3_600_000,
                 _ => return Err(invalid()),
             };
-            total_ms = number
-                .checked_mul(unit_ms)
-                .and_then(|ms| total_ms.checked_add(ms))
-                .ok_or_else(invalid)?;
+            total_ms =
+                number.checked_mul(unit_ms).and_then(|ms| total_ms.checked_add(ms)).ok_or_else(invalid)?;
             rest = tail;
         }
         Ok(Self(std::time::Duration::from_millis(total_ms)))
@@ -92,9 +90,7 @@ impl Serialize for Duration {
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -137,16 +133,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in [
-            "",
-            "5",
-            "m",
-            "-5s",
-            "1d",
-            "1.5h",
-            "99999999999999999999h",
-            "18446744073709551615h",
-        ] {
+        for text in ["", "5", "m", "-5s", "1d", "1.5h", "99999999999999999999h", "18446744073709551615h"] {
             assert!(text.parse::<Duration>().is_err(), "{text}");
         }
     }

@@ -41,10 +41,7 @@ use kube::CustomResourceExt as _;
 /// Every CRD of this group, in the order in which `crds/` lists them.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![Application::crd(), Project::crd(), Repository::crd(), Sync::crd()];
-    let schemas = crds
-        .iter_mut()
-        .flat_map(|it| &mut it.spec.versions)
-        .filter_map(|it| it.schema.as_mut());
+    let schemas = crds.iter_mut().flat_map(|it| &mut it.spec.versions).filter_map(|it| it.schema.as_mut());
     for schema in schemas.filter_map(|it| it.open_api_v3_schema.as_mut()) {
         remove_foreign_formats(schema);
     }
@@ -57,11 +54,7 @@ fn remove_foreign_formats(schema: &mut JSONSchemaProps) {
     if schema.format.as_ref().is_some_and(|it| it.starts_with("uint")) {
         schema.format = None;
     }
-    schema
-        .properties
-        .iter_mut()
-        .flat_map(|it| it.values_mut())
-        .for_each(remove_foreign_formats);
+    schema.properties.iter_mut().flat_map(|it| it.values_mut()).for_each(remove_foreign_formats);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
         remove_foreign_formats(items);
     }

@@ -66,10 +66,7 @@ pub struct AllowedDestination {
 
 impl Default for AllowedDestination {
     fn default() -> Self {
-        Self {
-            cluster: "*".to_owned(),
-            namespace: "*".to_owned(),
-        }
+        Self { cluster: "*".to_owned(), namespace: "*".to_owned() }
     }
 }
 
@@ -87,9 +84,6 @@ pub struct AllowedKind {
 
 impl Default for AllowedKind {
     fn default() -> Self {
-        Self {
-            group: "*".to_owned(),
-            kind: "*".to_owned(),
-        }
+        Self { group: "*".to_owned(), kind: "*".to_owned() }
     }
 }

@@ -111,11 +111,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            repository_mib: 1_024,
-            file_mib: 10,
-            files: 100_000,
-        }
+        Self { repository_mib: 1_024, file_mib: 10, files: 100_000 }
     }
 }
 

@@ -27,12 +27,7 @@ use crate::condition::Condition;
     printcolumn(name = "By", type_ = "string", json_path = ".status.by"),
     printcolumn(name = "Duration", type_ = "string", json_path = ".status.duration"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        priority = 1,
-        json_path = ".status.message"
-    ),
+    printcolumn(name = "Message", type_ = "string", priority = 1, json_path = ".status.message"),
     selectable = ".spec.application"
 )]
 #[serde(rename_all = "camelCase")]
