@@ -178,9 +178,13 @@ impl<'a> Fetches<'a> {
         let session = self.connect()?;
         match self.download(session, &[&commit.to_string()], self.store.depth()) {
             Ok(()) => return Ok(()),
-            Err(Failure::NoShallow | Failure::NoSingleCommit | Failure::NotOurRef(_)) => {}
             // A server that would give any commit may hang up when it does not have this one.
-            Err(Failure::Error(Error::Server { .. })) => {}
+            Err(
+                Failure::NoShallow
+                | Failure::NoSingleCommit
+                | Failure::NotOurRef(_)
+                | Failure::Error(Error::Server { .. }),
+            ) => {}
             Err(other) => return Err(other),
         }
         let session = self.connect()?;
