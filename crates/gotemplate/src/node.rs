@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::function::{FunctionRef, Functions};
+use crate::value::Key;
 
 /// A piece of the source: byte offset and length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +112,14 @@ pub(crate) enum ExprKind {
     Pipe(u32),
 }
 
+/// A field in a chain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: Span,
+    /// The name made ready for maps, if it is short.
+    pub(crate) key: Option<Key>,
+}
+
 /// The slot of a variable that is not declared where it is used, and so is an error when used.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
@@ -156,7 +165,7 @@ pub struct Unit {
     pub(crate) targets: Vec<Target>,
     pub(crate) commands: Vec<Command>,
     pub(crate) exprs: Vec<Expr>,
-    pub(crate) fields: Vec<Span>,
+    pub(crate) fields: Vec<Field>,
     pub(crate) numbers: Vec<Number>,
     pub(crate) literals: Vec<Literal>,
 }

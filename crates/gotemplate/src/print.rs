@@ -203,7 +203,7 @@ impl Writer<'_> {
     fn fields(&mut self, fields: Run) {
         for field in fields.of(&self.unit.fields) {
             self.write(b".");
-            self.write(self.unit.slice(*field));
+            self.write(self.unit.slice(field.name));
         }
     }
 }

@@ -161,7 +161,8 @@ impl Set {
 
     /// Executes a template with the default limits and gives its output.
     ///
-    /// [`Context`] does the same with other limits, with a state for functions, and for many templates.
+    /// This copies the table of templates. [`Context`] does not, and can do the same with other limits, with a state for
+    /// functions, and for many templates.
     pub fn render(&self, name: impl AsRef<[u8]>, data: Value) -> Result<Vec<u8>, Error> {
         Context::new(&Arc::new(self.clone()), Limits::default()).execute(name, data)
     }

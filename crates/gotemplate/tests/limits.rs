@@ -60,6 +60,15 @@ fn strings_that_double_stop_at_what_they_allocate() {
 }
 
 #[test]
+fn printing_in_functions_stops_at_what_it_allocates() {
+    let limits = Limits { allocated_bytes: 1_000_000, ..Limits::default() };
+    let mut ctx = Context::new(&Arc::new(Set::new("t")), limits);
+    let doubled = (0..60).fold(Value::from("x"), |value, _| Value::from(vec![value.clone(), value]));
+    assert_eq!(ctx.sprint(&[Value::int(1), Value::Nil]).unwrap(), "1 <nil>");
+    assert_eq!(ctx.sprintf(b"%v", &[doubled]).unwrap_err(), Limit::AllocatedBytes(1_000_000));
+}
+
+#[test]
 fn output_is_bounded() {
     let limits = Limits { output_bytes: 10_000, ..Limits::default() };
     assert_eq!(limit("{{range 100000}}0123456789{{end}}", limits).0, Limit::OutputBytes(10_000));

@@ -2,8 +2,11 @@
 
 use std::cmp::Ordering;
 
-use crate::fmt::sprintf;
+use crate::fmt::Printer;
 use crate::value::{Kind, Value};
+
+/// Bytes of a value that a message shows.
+const MAX_SHOWN: usize = 1 << 20;
 
 const BAD_TYPE: &str = "invalid type for comparison";
 
@@ -84,7 +87,9 @@ fn equal(first: &Value, second: &Value) -> Result<bool, String> {
 /// Equality of what is neither number nor string nor truth value.
 fn equal_composed(first: &Value, second: &Value) -> Result<bool, String> {
     let show = |verb: &[u8], value: &Value| {
-        String::from_utf8_lossy(&sprintf(verb, std::slice::from_ref(value))).into_owned()
+        let mut printer = Printer::new(Vec::new(), MAX_SHOWN);
+        printer.printf(verb, std::slice::from_ref(value));
+        String::from_utf8_lossy(&printer.finish().0).into_owned()
     };
     let (first_kind, second_kind) = (first.kind(), second.kind());
     let either_invalid = first_kind == Kind::Invalid || second_kind == Kind::Invalid;

@@ -6,7 +6,6 @@ use crate::builtins::{Builtin, compare, escape, index};
 use crate::exec::Operand;
 use crate::exec::eval::{Given, retyped};
 use crate::exec::walk::{Exec, Result};
-use crate::fmt::Printer;
 use crate::function::{Args, Function, FunctionError, FunctionRef, Signature};
 use crate::node::{Place, Span};
 use crate::value::{Kind, Native, Str, Type, Value};
@@ -175,11 +174,7 @@ impl Exec<'_, '_, '_> {
     }
 
     fn print_args(&mut self, builtin: Builtin, args: &[Value]) -> Result<Str> {
-        let mut scratch = std::mem::take(&mut self.ctx.scratch);
-        scratch.clear();
-        let room = usize::try_from(self.ctx.meter.allocation_left()).unwrap_or(usize::MAX);
-        let mut printer = Printer::new(scratch, room);
-        match (builtin, args) {
+        let printed = self.ctx.printed(|printer| match (builtin, args) {
             (Builtin::Printf, [Value::String(format), rest @ ..]) => printer.printf(format, rest),
             (Builtin::Println, _) => printer.println(args),
             (Builtin::Print, _) => printer.print(args),
@@ -193,20 +188,18 @@ impl Exec<'_, '_, '_> {
                     .collect();
                 printer.print(&shown);
             }
-        }
-        let (scratch, failed) = printer.finish();
-        self.allocated(scratch.len())?;
-        if let Some(limit) = failed {
-            let limit = self.ctx.meter.pass(limit);
-            return Err(self.limit(limit));
-        }
+        });
+        let printed = printed.map_err(|limit| self.limit(limit))?;
         let text = match builtin {
-            Builtin::Html => Str::from(escape::html(&scratch)),
-            Builtin::Js => Str::from(escape::js(&scratch)),
-            Builtin::UrlQuery => Str::from(escape::url_query(&scratch)),
-            _ => Str::new(&scratch),
+            Builtin::Html => Str::from(escape::html(&printed)),
+            Builtin::Js => Str::from(escape::js(&printed)),
+            Builtin::UrlQuery => Str::from(escape::url_query(&printed)),
+            _ => Str::new(&printed),
         };
-        self.ctx.scratch = scratch;
+        self.ctx.scratch = printed;
+        if !matches!(builtin, Builtin::Print | Builtin::Printf | Builtin::Println) {
+            self.allocated(text.own_bytes())?;
+        }
         Ok(text)
     }
 

@@ -32,11 +32,14 @@ impl Exec<'_, '_, '_> {
         let Some(pipe) = unit.pipes.get(pipe as usize) else {
             return Ok(Operand::INVALID);
         };
-        let mut value = None;
-        for command in pipe.commands.indices() {
-            value = Some(self.command(dot, command, value)?.unboxed());
+        let mut commands = pipe.commands.indices();
+        let mut value = match commands.next() {
+            Some(command) => self.command(dot, command, None)?.unboxed(),
+            None => Operand::INVALID,
+        };
+        for command in commands {
+            value = self.command(dot, command, Some(value))?.unboxed();
         }
-        let value = value.unwrap_or_default();
         for target in pipe.variables.of(&unit.targets) {
             if pipe.assign {
                 self.assign(*target, value.clone())?;
@@ -110,8 +113,12 @@ impl Exec<'_, '_, '_> {
             return Ok(Operand::INVALID);
         };
         let first = words.start;
+        let kind = self.expr(first).kind;
+        if words.len() == 1 && last.is_none() && !matches!(kind, ExprKind::Nil) {
+            return self.reflected(dot, first);
+        }
         let given = Given { words: first + 1..words.end, last };
-        match self.expr(first).kind {
+        match kind {
             ExprKind::Field(fields) => {
                 self.place = Place::Expr(first);
                 self.fields(dot, dot, first, fields, given)

@@ -4,7 +4,7 @@ use crate::exec::Operand;
 use crate::exec::eval::Given;
 use crate::exec::walk::{Exec, Failure, Result};
 use crate::fmt::quote;
-use crate::node::{Place, Run};
+use crate::node::{Field, Place, Run};
 use crate::set::MissingKey;
 use crate::value::{Kind, Map, Type, Value};
 
@@ -21,13 +21,13 @@ impl Exec<'_, '_, '_> {
         let unit = self.unit;
         match fields.of(&unit.fields) {
             [] => Ok(receiver.clone()),
-            [only] => self.field(dot, receiver, unit.slice(*only), node, given),
+            [only] => self.field(dot, receiver, only, node, given),
             [first, inner @ .., end] => {
-                let mut current = self.field(dot, receiver, unit.slice(*first), node, Given::NOTHING)?;
+                let mut current = self.field(dot, receiver, first, node, Given::NOTHING)?;
                 for field in inner {
-                    current = self.field(dot, &current, unit.slice(*field), node, Given::NOTHING)?;
+                    current = self.field(dot, &current, field, node, Given::NOTHING)?;
                 }
-                self.field(dot, &current, unit.slice(*end), node, given)
+                self.field(dot, &current, end, node, given)
             }
         }
     }
@@ -37,13 +37,16 @@ impl Exec<'_, '_, '_> {
         &mut self,
         dot: &Operand,
         receiver: &Operand,
-        name: &[u8],
+        field: &Field,
         node: u32,
         given: Given,
     ) -> Result<Operand> {
         let has_arguments = given.count() > 0;
+        if let Value::Map(map) = &receiver.value {
+            return self.key(map, field, has_arguments);
+        }
+        let name = self.unit.slice(field.name);
         match &receiver.value {
-            Value::Map(map) => self.key(map, name, has_arguments),
             Value::Nil if receiver.boxed => {
                 Err(self.failure(format!("nil pointer evaluating interface {{}}.{}", lossy(name))))
             }
@@ -58,7 +61,7 @@ impl Exec<'_, '_, '_> {
                     return self.method(dot, native, name, signature, Place::Expr(node), given);
                 }
                 if let Some(Value::Map(map)) = native.underlying() {
-                    return self.key(&map, name, has_arguments);
+                    return self.key(&map, field, has_arguments);
                 }
                 let Some(value) = native.field(name) else {
                     return Err(self.no_field(receiver, name));
@@ -73,7 +76,7 @@ impl Exec<'_, '_, '_> {
                 Ok(Operand { value, boxed })
             }
             Value::TypedNil(typ) => match typ.kind() {
-                Kind::Map => self.key(&Map::with_type(typ), name, has_arguments),
+                Kind::Map => self.key(&Map::with_type(typ), field, has_arguments),
                 Kind::Pointer => {
                     let typ = receiver.type_name();
                     Err(self.failure(format!("nil pointer evaluating {typ}.{}", lossy(name))))
@@ -90,12 +93,17 @@ impl Exec<'_, '_, '_> {
 
     /// The value of a map's key.
     #[inline]
-    fn key(&mut self, map: &Map, name: &[u8], has_arguments: bool) -> Result<Operand> {
+    fn key(&mut self, map: &Map, field: &Field, has_arguments: bool) -> Result<Operand> {
+        let name = self.unit.slice(field.name);
         if has_arguments {
             return Err(self.failure(format!("{} is not a method but has arguments", lossy(name))));
         }
         let element_type: &'static Type = map.element_type();
-        if let Some(value) = map.get(name) {
+        let found = match &field.key {
+            Some(key) => map.get_key(key),
+            None => map.get(name),
+        };
+        if let Some(value) = found {
             return Ok(Operand::element(value, element_type));
         }
         match self.ctx.set.on_missing_key() {

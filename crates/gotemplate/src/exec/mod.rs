@@ -16,6 +16,7 @@ pub(crate) use operand::Operand;
 
 use crate::error::{Error, ExecError};
 use crate::exec::walk::Exec;
+use crate::fmt::Printer;
 use crate::limits::{Limit, Limits, Meter};
 use crate::node::{Span, Unit};
 use crate::set::{Set, Template};
@@ -168,6 +169,39 @@ impl<'h> Context<'h> {
     /// counted by the engine; a function calls this before it makes something whose size depends on its arguments.
     pub fn allocate(&mut self, bytes: usize) -> Result<(), Limit> {
         self.meter.allocate(bytes)
+    }
+
+    /// Prints values as [`sprint`](crate::sprint) does, within what may still be allocated. A function uses this for
+    /// values from templates: a small list that contains a list twice, and so on, prints without end.
+    pub fn sprint(&mut self, args: &[Value]) -> Result<Str, Limit> {
+        self.print_with(|printer| printer.print(args))
+    }
+
+    /// Formats values as [`sprintf`](crate::sprintf) does, within what may still be allocated.
+    pub fn sprintf(&mut self, format: &[u8], args: &[Value]) -> Result<Str, Limit> {
+        self.print_with(|printer| printer.printf(format, args))
+    }
+
+    fn print_with(&mut self, print: impl FnOnce(&mut Printer)) -> Result<Str, Limit> {
+        let text = self.printed(print)?;
+        let result = Str::new(&text);
+        self.scratch = text;
+        Ok(result)
+    }
+
+    /// Prints to the scratch buffer, which the caller gives back when it has copied the text.
+    fn printed(&mut self, print: impl FnOnce(&mut Printer)) -> Result<Vec<u8>, Limit> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let room = usize::try_from(self.meter.allocation_left()).unwrap_or(usize::MAX);
+        let mut printer = Printer::new(scratch, room);
+        print(&mut printer);
+        let (scratch, failed) = printer.finish();
+        self.meter.allocate(scratch.len())?;
+        match failed {
+            Some(limit) => Err(self.meter.pass(limit)),
+            None => Ok(scratch),
+        }
     }
 
     /// The limits of the context.

@@ -3,9 +3,10 @@
 use crate::exec::with_stack;
 use crate::fmt::quote;
 use crate::lex::{Token, TokenKind};
-use crate::node::{Expr, ExprKind, Literal, NO_SLOT, Run, Span};
+use crate::node::{Expr, ExprKind, Field, Literal, NO_SLOT, Run, Span};
 use crate::parse::{MAX_PAREN_DEPTH, Parser, Result, number, push};
 use crate::print;
+use crate::value::Key;
 
 impl Parser<'_> {
     /// A term and the fields after it. `None` if the next token does not begin an operand.
@@ -42,10 +43,17 @@ impl Parser<'_> {
     fn fields_from(&mut self, first: usize) -> Run {
         while self.peek().kind == TokenKind::Field {
             let token = self.next();
-            self.unit.fields.push(without_dot(token));
+            let field = self.field(token);
+            self.unit.fields.push(field);
         }
         let narrow = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         Run { first: narrow(first), count: narrow(self.unit.fields.len() - first) }
+    }
+
+    /// The field of a token such as `.name`.
+    fn field(&self, token: Token) -> Field {
+        let name = Span { start: token.span.start + 1, len: token.span.len.saturating_sub(1) };
+        Field { name, key: Key::new(self.text_of(token).get(1..).unwrap_or_default()) }
     }
 
     fn term(&mut self) -> Result<Option<Expr>> {
@@ -69,7 +77,10 @@ impl Parser<'_> {
                 ExprKind::Variable { slot, name: token.span, fields: Run::default() }
             }
             TokenKind::Field => {
-                let first = push(&mut self.unit.fields, without_dot(token));
+                let first = {
+                    let field = self.field(token);
+                    push(&mut self.unit.fields, field)
+                };
                 ExprKind::Field(Run { first, count: 1 })
             }
             TokenKind::Bool => ExprKind::Bool(self.text_of(token) == b"true"),
@@ -100,9 +111,4 @@ impl Parser<'_> {
         };
         Ok(Some(Expr { pos: token.span.start, kind }))
     }
-}
-
-/// The name in a field token.
-fn without_dot(token: Token) -> Span {
-    Span { start: token.span.start + 1, len: token.span.len.saturating_sub(1) }
 }

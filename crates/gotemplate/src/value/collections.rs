@@ -6,7 +6,7 @@ use std::fmt;
 use std::mem;
 use std::rc::Rc;
 
-use crate::value::{Str, Type, Value, scope};
+use crate::value::{Key, Str, Type, Value, scope};
 
 /// A Go slice: immutable to templates, shared between clones.
 #[derive(Clone)]
@@ -167,13 +167,21 @@ impl Entries {
     fn get(&self, key: &[u8]) -> Option<&Value> {
         match self {
             Self::Small(entries) if entries.len() <= 8 => {
-                entries.iter().find(|(name, _)| name.is(key)).map(|(_, value)| value)
+                entries.iter().find(|(name, _)| name.as_bytes() == key).map(|(_, value)| value)
             }
             Self::Small(entries) => {
                 let index = entries.binary_search_by(|(name, _)| name.as_bytes().cmp(key)).ok()?;
                 entries.get(index).map(|(_, value)| value)
             }
             Self::Large(entries) => entries.get(key),
+        }
+    }
+
+    #[inline]
+    fn get_key(&self, key: &Key) -> Option<&Value> {
+        match self {
+            Self::Small(entries) => entries.iter().find(|(name, _)| key.is(name)).map(|(_, value)| value),
+            Self::Large(entries) => entries.get(key.as_bytes()),
         }
     }
 
@@ -265,6 +273,12 @@ impl Map {
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Value> {
         self.data.0.borrow().get(key.as_ref()).cloned()
+    }
+
+    /// As [`get`](Map::get), for a key that was made ready.
+    #[inline]
+    pub(crate) fn get_key(&self, key: &Key) -> Option<Value> {
+        self.data.0.borrow().get_key(key).cloned()
     }
 
     /// Whether the key is there.

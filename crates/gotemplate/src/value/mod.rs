@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use collections::{List, Map};
 pub use native::Native;
 pub use scope::Scope;
+pub(crate) use str::Key;
 pub use str::Str;
 pub use types::{Kind, Type};
 

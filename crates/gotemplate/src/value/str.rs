@@ -72,19 +72,6 @@ impl Str {
         }
     }
 
-    /// Whether the bytes are these; faster than comparing slices where most comparisons fail.
-    #[inline]
-    pub(crate) fn is(&self, other: &[u8]) -> bool {
-        match &self.0 {
-            Repr::Inline { len, bytes } => {
-                usize::from(*len) == other.len()
-                    && bytes.get(..other.len()).is_some_and(|bytes| bytes == other)
-            }
-            Repr::Local(bytes) => **bytes == *other,
-            Repr::Shared(bytes) => **bytes == *other,
-        }
-    }
-
     /// The text, if the bytes are UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(self.as_bytes()).ok()
@@ -101,6 +88,32 @@ impl Str {
             Repr::Local(bytes) if Rc::strong_count(bytes) == 1 => bytes.len(),
             _ => 0,
         }
+    }
+}
+
+/// A short text that is known before any value is, made ready to be compared with many keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    len: u8,
+    bytes: [u8; INLINE],
+}
+
+impl Key {
+    /// `None` for a text that is not short.
+    pub(crate) fn new(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; INLINE];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self { len: u8::try_from(text.len()).ok()?, bytes })
+    }
+
+    /// Whether a string is this text. Strings in place are filled up with zeros, so all bytes are compared at once.
+    #[inline]
+    pub(crate) fn is(&self, text: &Str) -> bool {
+        matches!(&text.0, Repr::Inline { len, bytes } if *len == self.len && *bytes == self.bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 
