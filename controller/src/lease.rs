@@ -135,10 +135,13 @@ impl Term {
         leads.send_replace(false);
         // Those who write watch `leads`; the Lease is given back only after they were told.
         leads.closed().await;
-        if self.renewed.is_some_and(|at| at.elapsed() < self.candidate.timing.duration)
-            && let Err(error) = self.give_back().await
-        {
-            tracing::warn!(%error, "the lease could not be given back; it will expire");
+        if self.renewed.is_some_and(|at| at.elapsed() < self.candidate.timing.duration) {
+            // A server that does not answer must not keep a process that has to end.
+            match tokio::time::timeout(self.candidate.timing.retry, self.give_back()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the lease could not be given back; it will expire"),
+                Err(_) => tracing::warn!("the lease could not be given back in time; it will expire"),
+            }
         }
     }
 

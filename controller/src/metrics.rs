@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -10,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tiphys_api::{ApplicationStatus, Phase, Trigger};
+use tiphys_render::Counters;
 
 /// The metrics of one process.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Metrics {
     fetches: Family<ResultLabels, Counter>,
     webhooks: Family<WebhookLabels, Counter>,
     leader: Gauge,
+    /// What the renderer had done when its counters were last taken over.
+    rendered: Mutex<Counters>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -97,6 +101,7 @@ impl Metrics {
             fetches: Family::default(),
             webhooks: Family::default(),
             leader: Gauge::default(),
+            rendered: Mutex::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -195,9 +200,17 @@ impl Metrics {
         self.drift.get_or_create(&labels(key)).inc();
     }
 
-    /// A source was rendered, found in the cache, or failed to render.
-    pub fn rendered(&self, result: &'static str) {
-        self.renders.get_or_create(&ResultLabels { result }).inc();
+    /// What the renderer has done since the start.
+    pub fn rendered(&self, now: Counters) {
+        let mut seen = self.rendered.lock();
+        for (result, now, before) in [
+            ("hit", now.hits, seen.hits),
+            ("rendered", now.misses, seen.misses),
+            ("error", now.failures, seen.failures),
+        ] {
+            self.renders.get_or_create(&ResultLabels { result }).inc_by(now.saturating_sub(before));
+        }
+        *seen = now;
     }
 
     /// A repository was looked at.

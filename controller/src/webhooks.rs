@@ -69,9 +69,15 @@ impl Deliveries {
                 self.tokens.lock().insert(key.clone(), (Instant::now(), token.clone()));
                 Some(token)
             }
+            // What was true a moment ago is better than to lose a push while the API server is away.
             Err(problem) => {
-                tracing::warn!(repository = key.1, namespace = key.0, problem, "a webhook cannot be checked");
-                None
+                tracing::warn!(
+                    repository = key.1,
+                    namespace = key.0,
+                    problem,
+                    "the token of a webhook cannot be read"
+                );
+                self.tokens.lock().get(key).map(|(_, token)| token.clone())
             }
         }
     }
@@ -106,16 +112,17 @@ impl Receiver for Arc<Deliveries> {
         if candidates.is_empty() {
             return Verdict::Unknown;
         }
-        let mut verdict = Verdict::Forged;
+        let mut verdict = None;
         for (key, entry) in candidates {
             let Some(token) = self.token(&key, &entry).await else {
+                verdict.get_or_insert(Verdict::Unchecked);
                 continue;
             };
             if push.proof.holds(&token, &body) {
                 self.act(&key, &entry).await;
-                verdict = Verdict::Accepted;
+                verdict = Some(Verdict::Accepted);
             }
         }
-        verdict
+        verdict.unwrap_or(Verdict::Forged)
     }
 }

@@ -237,23 +237,17 @@ async fn render_candidate(
     let Some(source) = &state.source else {
         return Err(Error::NoSource);
     };
-    let before = ctx.renderer.counters();
     let rendered = render(ctx, application, source, revision).await;
-    let hit = ctx.renderer.counters().hits > before.hits;
+    ctx.metrics.rendered(ctx.renderer.counters());
     let revision = key.revision.clone();
     match rendered {
         Ok(rendering) => {
-            ctx.metrics.rendered(if hit { "hit" } else { "rendered" });
             let digest = rendering.digest.to_string();
             let report = SourceReport::Rendered { digest: digest.clone(), held: false };
             Ok(Rendered { key, candidate: Candidate::Rendered { revision, digest }, report })
         }
-        Err(failure) if failure.is_transient() => {
-            ctx.metrics.rendered("error");
-            Err(Error::Render(Box::new(failure)))
-        }
+        Err(failure) if failure.is_transient() => Err(Error::Render(Box::new(failure))),
         Err(failure) => {
-            ctx.metrics.rendered("error");
             // As it will stand in the record, because that is what tells a known breakage from a new one.
             let message = shorten(&failure.text(), MAX_MESSAGE);
             let report =

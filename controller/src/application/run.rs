@@ -1,6 +1,7 @@
 //! Running one Sync: from what is desired to objects that are applied and wait for health.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -140,12 +141,24 @@ fn claim(
     Err(refused(&refusals, None))
 }
 
+/// An API server that just started forbids everything until it has read its roles, so what it forbids counts only when it
+/// still does after this time.
+const FORBIDDEN_GRACE: Duration = Duration::from_secs(5);
+
+/// Whether the current Sync began so lately that a refusal may be one of a server that just started.
+fn is_young(state: &State) -> bool {
+    state.current.as_ref().is_some_and(|it| it.since.elapsed() < FORBIDDEN_GRACE)
+}
+
 /// Watches every kind that is applied or may be pruned.
 async fn watch(ctx: &Context, state: &State, manifests: &[Manifest]) -> Result<(), Stop> {
     let mut kinds = kinds_of(manifests);
     kinds.extend(state.applied.iter().flat_map(|it| it.inventory.kinds()));
-    ctx.cluster.watch(kinds.iter(), deadline(super::WATCH_TIME)).await?;
-    Ok(())
+    match ctx.cluster.watch(kinds.iter(), deadline(super::WATCH_TIME)).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.class() == Class::Forbidden && is_young(state) => Err(Stop::Again(error.into())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn plan(
@@ -184,7 +197,11 @@ async fn plan(
     };
     look::look(&ctx.cluster, &mut draft, options.deadline).await?;
     let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
-    if let Some(refusal) = plan.refusals.iter().find(|it| it.class == Class::Transient) {
+    let passing = |it: &&Refusal| {
+        it.class == Class::Transient
+            || (it.class == Class::Forbidden && is_young(state) && !record.spec.dry_run)
+    };
+    if let Some(refusal) = plan.refusals.iter().find(passing) {
         return Err(Stop::Again(Error::Check { message: format!("{}: {}", refusal.id, refusal.message) }));
     }
     Ok((draft, plan))

@@ -23,6 +23,8 @@ pub enum Verdict {
     Unknown,
     /// Nothing proves that it is true.
     Forged,
+    /// The secret to check it with cannot be read now.
+    Unchecked,
 }
 
 /// Whoever knows the repositories and their secrets.
@@ -67,6 +69,8 @@ async fn receive<R: Receiver>(
         // The same answer as to a true one: a stranger learns nothing of what we watch.
         Verdict::Unknown => (StatusCode::ACCEPTED, "unknown", "accepted\n"),
         Verdict::Forged => (StatusCode::UNAUTHORIZED, "forged", "the signature or token is wrong\n"),
+        // Forges deliver again what was not taken.
+        Verdict::Unchecked => (StatusCode::SERVICE_UNAVAILABLE, "unchecked", "it cannot be checked now\n"),
     };
     shared.metrics.webhook(provider, word);
     (status, text)

@@ -46,7 +46,8 @@ pub async fn place(kinds: &Kinds, manifests: Vec<Manifest>, namespace: &str) -> 
 
 /// The destination's namespace as an object that only has to exist, when the Application asks for it.
 pub fn namespace_to_ensure(spec: &ApplicationSpec, namespace: &str) -> Option<Manifest> {
-    let object = serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+    let object =
+        serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
     let origin = Origin::new("spec.destination.createNamespace", 0);
     let is_wanted = spec.destination.create_namespace;
     is_wanted.then(|| Manifest::from_value(object, origin).ok()).flatten()
@@ -81,7 +82,9 @@ async fn scope_of(
     }
     Ok(match kinds.resolve(gvk).await? {
         Lookup::Served(kind) => Ok(kind.scope),
-        Lookup::Unknown => Err(format!("the server behind {} does not answer: try again later", gvk.api_version())),
+        Lookup::Unknown => {
+            Err(format!("the server behind {} does not answer: try again later", gvk.api_version()))
+        }
         Lookup::NotServed => Err(format!(
             "the cluster does not know the kind {} in {}: correct apiVersion and kind, or bring its \
              CustomResourceDefinition first or in the same source",

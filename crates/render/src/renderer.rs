@@ -84,7 +84,7 @@ pub struct Renderer {
 }
 
 /// What a renderer has done since it was made, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Requests that were answered from the cache.
     pub hits: u64,

@@ -24,7 +24,7 @@ pub struct Pool {
 }
 
 /// What a pool has done since it was made, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Calls that a worker took up.
     pub calls: u64,

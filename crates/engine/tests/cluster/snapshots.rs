@@ -7,11 +7,18 @@ use tiphys_tests::{Cluster, Fault, FaultProxy, Rule, TestNamespace, Verb};
 
 use crate::support::{connect, soon};
 
+/// A Sync that exists: the garbage collector takes what belongs to one that does not.
 fn kept_for(ns: &TestNamespace<'_>) -> KeptFor {
+    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds");
+    ns.kubectl(&["apply", "--server-side", "-f", crds]);
+    ns.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd/syncs.tiphys.dev"]);
+    let sync =
+        "apiVersion: tiphys.dev/v1alpha1\nkind: Sync\nmetadata: {name: web-1}\nspec: {application: web}\n";
+    ns.apply(sync);
     KeptFor {
         namespace: ns.name().to_owned(),
         sync: "web-1".to_owned(),
-        uid: "0b6ac0c4-0000-4000-8000-000000000000".to_owned(),
+        uid: ns.kubectl(&["get", "sync", "web-1", "-o", "jsonpath={.metadata.uid}"]),
         application: "web".to_owned(),
     }
 }
@@ -25,15 +32,16 @@ async fn full_pages_are_kept_below_the_limit_and_come_back_whole() {
     let ns = TestNamespace::create(Cluster::shared(), "snapshots").await;
     let proxy = FaultProxy::start(Cluster::shared(), 5);
     let store = SnapshotStore::new(connect(&proxy).await.requests);
+    let kept_for = kept_for(&ns);
     let small = pages(1, 10);
     proxy.forget();
-    let name = store.write(&kept_for(&ns), &small, soon(20)).await.unwrap();
+    let name = store.write(&kept_for, &small, soon(20)).await.unwrap();
     assert_eq!(proxy.requests().len(), 1, "one request for the usual one page");
     assert_eq!(store.read(ns.name(), &name, soon(20)).await.unwrap().unwrap(), small);
 
     let full = pages(3, PAGE_BYTES);
-    let name = store.write(&kept_for(&ns), &full, soon(20)).await.unwrap();
-    let again = store.write(&kept_for(&ns), &full, soon(20)).await.unwrap();
+    let name = store.write(&kept_for, &full, soon(20)).await.unwrap();
+    let again = store.write(&kept_for, &full, soon(20)).await.unwrap();
     assert_eq!(name, again);
     let secrets: Value =
         serde_json::from_str(&ns.kubectl(&["get", "secrets", "-o", "json", "--show-managed-fields"]))
@@ -55,18 +63,19 @@ async fn a_write_that_is_cut_short_leaves_nothing_that_looks_whole() {
     let ns = TestNamespace::create(Cluster::shared(), "snapshots").await;
     let proxy = FaultProxy::start(Cluster::shared(), 5);
     let store = SnapshotStore::new(connect(&proxy).await.requests);
+    let kept_for = kept_for(&ns);
     let full = pages(3, 1000);
     let lost = proxy.add(Rule::new(Fault::DropAnswer).verbs(&[Verb::Apply]).times(2));
     let stuck = proxy
         .add(Rule::new(Fault::Status(http::StatusCode::FORBIDDEN)).verbs(&[Verb::Apply]).skip(2).times(1));
-    let error = store.write(&kept_for(&ns), &full, soon(20)).await.unwrap_err();
+    let error = store.write(&kept_for, &full, soon(20)).await.unwrap_err();
     assert_eq!((proxy.hits(lost), proxy.hits(stuck)), (2, 1), "{error}");
     let name = ns.kubectl(&["get", "secrets", "-o", "jsonpath={.items[*].metadata.name}"]);
     let names: Vec<_> = name.split_whitespace().collect();
     assert_eq!(names.len(), 2, "{name}");
     let first = names[0].rsplit_once('-').unwrap().0;
     assert_eq!(store.read(ns.name(), first, soon(20)).await.unwrap(), None);
-    assert_eq!(store.write(&kept_for(&ns), &full, soon(20)).await.unwrap(), first);
+    assert_eq!(store.write(&kept_for, &full, soon(20)).await.unwrap(), first);
     ns.kubectl(&["delete", "secret", &format!("{first}-2")]);
     let error = store.read(ns.name(), first, soon(20)).await.unwrap_err();
     assert!(error.to_string().contains(&format!("{first}-2")), "{error}");
