@@ -42,6 +42,8 @@ const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long after trouble a server may still be starting.
+const AFTER_TROUBLE: Duration = Duration::from_secs(15);
 /// How often a forced apply that met a concurrent writer is tried again.
 const CONFLICT_TRIES: u32 = 5;
 
@@ -111,6 +113,8 @@ struct Shared {
     /// No request starts before this: the server said that it has too much to do.
     resume_at: Mutex<Instant>,
     sent: AtomicU64,
+    /// When the server last could not be reached or could not answer.
+    trouble_at: Mutex<Option<Instant>>,
 }
 
 /// One request, to be sent as often as needed.
@@ -136,6 +140,7 @@ impl Requests {
             slots: Semaphore::new(limits.concurrency.max(1)),
             resume_at: Mutex::new(Instant::now()),
             sent: AtomicU64::new(0),
+            trouble_at: Mutex::default(),
         };
         Self { client, limits, shared: Arc::new(shared) }
     }
@@ -360,11 +365,27 @@ impl Requests {
                 redact::hide(refusal, secret);
             }
             let next_try = Instant::now() + self.pause_after(&failure, &mut pauses);
-            if failure.class() != Class::Transient || next_try >= deadline {
+            if !self.may_pass(&failure) || next_try >= deadline {
                 return Err(failure);
             }
             tracing::debug!(method = %call.method, uri = call.uri, error = %failure, "trying again");
             sleep_until(next_try).await;
+        }
+    }
+
+    /// Whether the same request may succeed soon.
+    ///
+    /// A server that just started forbids everything until it has read its roles, so what is forbidden shortly after the
+    /// server could not be reached may be allowed in a moment.
+    fn may_pass(&self, failure: &Failure) -> bool {
+        let mut trouble = self.shared.trouble_at.lock();
+        match failure.class() {
+            Class::Transient => {
+                *trouble = Some(Instant::now());
+                true
+            }
+            Class::Forbidden => trouble.is_some_and(|at| at.elapsed() < AFTER_TROUBLE),
+            Class::Conflict | Class::Invalid => false,
         }
     }
 
