@@ -305,7 +305,7 @@ impl Requests {
                 body: encode(&options)?,
                 secret: None,
             };
-            self.send(&call, deadline).await
+            self.send_through_conflicts(&call, deadline).await
         };
         match attempt.await {
             Ok(answer) if is_terminating(&answer.body) => Ok(Deleted::Pending),
@@ -344,7 +344,7 @@ impl Requests {
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         for _ in 1..CONFLICT_TRIES {
             match self.send(call, deadline).await {
-                Err(Failure::Refused(refusal)) if refusal.code == 409 => {
+                Err(Failure::Refused(refusal)) if refusal.code == 409 && !refusal.is_other_object() => {
                     tokio::time::sleep(pauses.next()).await;
                 }
                 other => return other,
