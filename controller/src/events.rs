@@ -6,6 +6,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tiphys_api::Application;
 
 use crate::application::report::shorten;
+use crate::records::in_time;
 
 /// Longest note that the API server takes, in bytes.
 const MAX_NOTE: usize = 1024;
@@ -50,7 +51,7 @@ impl Events {
             action: action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &application.object_ref(&())).await {
+        if let Err(error) = in_time(self.recorder.publish(&event, &application.object_ref(&()))).await {
             tracing::warn!(%error, reason, "an event could not be published");
         }
     }

@@ -3,6 +3,8 @@
 //! Everything goes through server-side apply by one field manager, so a field that is no longer said is removed, and a
 //! late request of a replica that lost its Lease changes nothing that the new one does not correct.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt as _};
@@ -15,6 +17,18 @@ use tiphys_api::{
 
 /// Annotation with which a replica that is not the leader, or a person, asks for a look at a Repository.
 pub const REFRESH_ANNOTATION: &str = "tiphys.dev/refresh-requested-at";
+
+/// How long one write may take: a server that does not answer must not keep an Application from its next try.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Waits for the answer to a request, but not for ever.
+pub async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let answered = tokio::time::timeout(TIMEOUT, request).await;
+    answered.unwrap_or_else(|_| {
+        let problem = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
+        Err(kube::Error::Service(problem.into()))
+    })
+}
 
 /// Writes our own custom resources.
 #[derive(Clone)]
@@ -44,7 +58,7 @@ impl Records {
         };
         let params =
             PostParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match self.api::<Sync>(application.namespace()).create(&params, &sync).await {
+        match in_time(self.api::<Sync>(application.namespace()).create(&params, &sync)).await {
             Ok(sync) => Ok(Some(sync)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
             Err(error) => Err(error),
@@ -56,7 +70,7 @@ impl Records {
         let patch = json!({ "metadata": { "ownerReferences": [owner_reference(application)] } });
         let params =
             PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.api::<Sync>(application.namespace()).patch(name, &params, &Patch::Merge(&patch)).await
+        in_time(self.api::<Sync>(application.namespace()).patch(name, &params, &Patch::Merge(&patch))).await
     }
 
     /// Writes the status of a Sync.
@@ -92,7 +106,8 @@ impl Records {
     /// Deletes a Sync, and with it its snapshot.
     pub async fn delete_sync(&self, namespace: &str, name: &str) -> Result<(), kube::Error> {
         let deleted =
-            self.api::<Sync>(Some(namespace.to_owned())).delete(name, &DeleteParams::background()).await;
+            in_time(self.api::<Sync>(Some(namespace.to_owned())).delete(name, &DeleteParams::background()))
+                .await;
         match deleted {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -122,9 +137,8 @@ impl Records {
         let patch = json!({ "metadata": { "annotations": { REFRESH_ANNOTATION: at } } });
         let params =
             PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.api::<Repository>(Some(namespace.to_owned()))
-            .patch(name, &params, &Patch::Merge(&patch))
-            .await?;
+        let repositories = self.api::<Repository>(Some(namespace.to_owned()));
+        in_time(repositories.patch(name, &params, &Patch::Merge(&patch))).await?;
         Ok(())
     }
 
@@ -145,9 +159,8 @@ impl Records {
         let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
         let params =
             PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.api::<Application>(application.namespace())
-            .patch(&application.name_any(), &params, &Patch::Json::<()>(operations))
-            .await
+        let applications = self.api::<Application>(application.namespace());
+        in_time(applications.patch(&application.name_any(), &params, &Patch::Json::<()>(operations))).await
     }
 
     async fn status<K, S>(&self, namespace: &str, name: &str, status: &S) -> Result<K, kube::Error>
@@ -165,7 +178,8 @@ impl Records {
             "status": status,
         });
         let params = PatchParams::apply(STATUS_FIELD_MANAGER).force();
-        self.api::<K>(Some(namespace.to_owned())).patch_status(name, &params, &Patch::Apply(&body)).await
+        in_time(self.api::<K>(Some(namespace.to_owned())).patch_status(name, &params, &Patch::Apply(&body)))
+            .await
     }
 
     fn api<K>(&self, namespace: Option<String>) -> Api<K>

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use tiphys_api::{RepositorySpec, RepositoryStatus};
 use tiphys_source::{Credentials, Remote, RemoteUrl, Secret as SecretText, Submodules, Transport};
 
+use crate::records::in_time;
 use crate::webhook::repository_name;
 
 /// A Repository: namespace and name.
@@ -168,7 +169,7 @@ pub async fn read_key(client: &Client, namespace: &str, name: &str, key: &str) -
 
 async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Secret, String> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    match secrets.get_opt(name).await {
+    match in_time(secrets.get_opt(name)).await {
         Ok(Some(secret)) => Ok(secret),
         Ok(None) => Err(format!("Secret {name} does not exist in namespace {namespace}: create it")),
         Err(error) => Err(format!("Secret {name} cannot be read: {error}")),
