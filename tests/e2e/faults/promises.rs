@@ -158,6 +158,33 @@ async fn killed_anywhere_it_converges() {
     }
 }
 
+/// Promise 4, for a Sync that waits: it goes on as what it is.
+#[tokio::test]
+async fn a_wait_is_taken_up_after_a_kill() {
+    let ground = Ground::prepare().await;
+    let controller = ground.installation.controller(&ground).start().await;
+    let mut stage = ground.stage(Endpoints::of(&controller), "taken-up").await;
+    let commit = stage.push_file("web.yaml", &Deployment::new("web").slow("6s").yaml()).await;
+    stage.create("web", json!({})).await;
+    stage.wait_sync("web-1", "it waits", LONG, |it| (phase(it) == Phase::Waiting).then_some(())).await;
+    controller.kill();
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    stage.succeeded("web-1").await;
+    stage.synced("web", &commit).await;
+    assert_eq!(stage.syncs("web").await.len(), 1);
+    // And one whose health came while nobody looked.
+    let commit = stage.push_file("web.yaml", &Deployment::new("web").slow("1s").yaml()).await;
+    stage.wait_sync("web-2", "it waits", LONG, |it| (phase(it) == Phase::Waiting).then_some(())).await;
+    controller.kill();
+    stage.namespace.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    stage.succeeded("web-2").await;
+    stage.synced("web", &commit).await;
+    drop(controller);
+}
+
 /// Promise 5.
 #[tokio::test]
 async fn unchanged_costs_nothing() {

@@ -344,8 +344,8 @@ async fn credentials_that_are_wrong_and_servers_that_are_gone_are_told_apart() {
     stage.stalls("no-secret", "credentials").await;
     stage.secret("credentials", &[("username", "robot"), ("password", "wrong")]).await;
     stage.namespace.kubectl(&["annotate", "repository", "deploy", "touched=1"]);
-    let message = stage.stalls("no-secret", "401").await;
-    assert!(!message.contains("wrong"), "{message}");
+    let message = stage.stalls("no-secret", "refused the credentials").await;
+    assert!(!message.contains("wrong") && message.contains("secretRef"), "{message}");
     let commit = stage.push_file("config.yaml", &config_map("config", "one")).await;
     // The right ones are found without anybody touching the Repository.
     stage.secret("credentials", &[("username", "robot"), ("password", "right")]).await;
@@ -448,7 +448,7 @@ async fn an_ssh_host_that_is_not_known_is_not_trusted() {
     stage.create("web", json!({ "source": { "repo": "ssh" } })).await;
     stage.stalls("web", "knownHosts").await;
     write(Some(&server.wrong_known_hosts())).await;
-    stage.says("web", "host key").await;
+    stage.says("web", "HOST KEY").await;
     assert_eq!(stage.value("config").await, None);
     write(Some(&server.known_hosts())).await;
     stage.synced("web", &commit).await;
@@ -577,6 +577,25 @@ async fn a_definition_that_is_deleted_under_its_objects_is_said_and_comes_back()
         if found { Ok(()) } else { Err(answer) }
     })
     .await;
+    stage.synced("web", &commit).await;
+    stage.access.kubectl(["delete", "crd", &format!("gizmos.{group}"), "--wait=false"]);
+}
+
+#[tokio::test]
+async fn an_object_whose_definition_comes_later_is_applied_then() {
+    let stage = stage("later").await;
+    let group = format!("{}.example.com", stage.ns());
+    let gizmo =
+        format!("apiVersion: {group}/v1\nkind: Gizmo\nmetadata: {{name: gizmo}}\nspec: {{size: 1}}\n");
+    let commit = stage.push_file("gizmo.yaml", &gizmo).await;
+    stage.create("web", json!({})).await;
+    stage.stalls("web", "CustomResourceDefinition").await;
+    let definition = format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: gizmos.{group}}}\nspec:\n  \
+         group: {group}\n  scope: Namespaced\n  names: {{kind: Gizmo, plural: gizmos}}\n  versions:\n  - {{name: v1, served: true, \
+         storage: true, schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}}}\n"
+    );
+    stage.access.kubectl_with_input(["apply", "-f", "-"], &definition);
     stage.synced("web", &commit).await;
     stage.access.kubectl(["delete", "crd", &format!("gizmos.{group}"), "--wait=false"]);
 }

@@ -374,3 +374,36 @@ async fn a_dry_run_answers_while_another_sync_waits() {
     assert!(answer.snapshot.is_some(), "the plan is kept until it is read");
     assert_eq!(phase(&stage.all_syncs().get("web-1").await.unwrap()), Phase::Waiting);
 }
+
+#[tokio::test]
+async fn metrics_and_events_tell_what_happened() {
+    let stage = stage("told").await;
+    let commit = stage.push_file("config.yaml", &config_map("config", "one")).await;
+    stage.create("web", json!({})).await;
+    stage.synced("web", &commit).await;
+    let labels = format!("namespace=\"{}\",application=\"web\"", stage.ns());
+    let text = stage.endpoints.metrics_text().await;
+    let has = |text: &str, start: &str, part: &str| {
+        text.lines().any(|it| it.starts_with(start) && it.contains(part))
+    };
+    assert!(has(&text, "tiphys_application_ready", &labels), "{labels}");
+    let info = format!("{labels},project=\"default\",sync=\"Synced\",health=\"Healthy\"");
+    assert!(has(&text, "tiphys_application_info", &info), "{info}");
+    let done = format!("{labels},phase=\"Succeeded\"");
+    assert!(has(&text, "tiphys_sync_total", &done) || has(&text, "tiphys_syncs_total", &done), "{done}");
+    assert!(text.ends_with("# EOF\n"), "it is OpenMetrics");
+    stage.push_file("config.yaml", "kind: Nonsense").await;
+    stage.stalls("web", "config.yaml").await;
+    eventually("an event says so", LONG, || async {
+        let reasons = stage.namespace.kubectl(&["get", "events", "-o=jsonpath={.items[*].reason}"]);
+        if reasons.contains("SyncFailed") { Ok(()) } else { Err(reasons) }
+    })
+    .await;
+    // What is gone is not exported for ever.
+    stage.applications().delete("web", &Default::default()).await.unwrap();
+    eventually("its metrics are gone", LONG, || async {
+        let text = stage.endpoints.metrics_text().await;
+        if has(&text, "tiphys_application_info", &labels) { Err("still there") } else { Ok(()) }
+    })
+    .await;
+}

@@ -37,7 +37,9 @@ fn everything(access: &Access, ns: &str) -> BTreeMap<String, (String, Value)> {
         "--show-managed-fields",
         "--ignore-not-found",
     ]);
-    let list: Value = serde_json::from_str(&list).expect("kubectl prints JSON");
+    // Warnings follow.
+    let list = serde_json::Deserializer::from_str(&list).into_iter::<Value>().next();
+    let list = list.expect("kubectl prints something").expect("kubectl prints JSON");
     let mut objects: Vec<Value> = list["items"].as_array().expect("a list").clone();
     let namespace = access.kubectl(["get", "namespace", ns, "-o", "json", "--show-managed-fields"]);
     objects.push(serde_json::from_str(&namespace).expect("kubectl prints JSON"));
@@ -227,6 +229,34 @@ async fn what_holds_data_is_pruned_only_when_that_is_confirmed() {
     stage.request("web", "sure", json!({ "confirm": digest })).await;
     stage.succeeded("sure").await;
     stage.namespace.kubectl(&["wait", "--for=delete", "pvc/data", "--timeout=30s"]);
+}
+
+/// Promise 3, for Applications that deploy into several namespaces.
+#[tokio::test]
+async fn a_namespace_is_pruned_only_when_that_is_confirmed() {
+    let stage = stage("ns-guard").await;
+    let manifests = tiphys_tests::repository_manifests("tiphys", stage.ns(), stage.repo.url());
+    stage.access.kubectl_with_input(["apply", "-f", "-"], &manifests);
+    let doomed = format!("{}-doomed", stage.ns());
+    let namespace = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {doomed}}}\n");
+    stage.push(&[("ns.yaml", Some(&namespace)), ("config.yaml", Some(&config_map("config", "1")))]).await;
+    let name = format!("{}-web", stage.ns());
+    stage.create_in("tiphys", &name, json!({})).await.unwrap();
+    let wait = |condition: &str| {
+        let condition = format!("--for=condition={condition}");
+        stage.access.kubectl(["wait", &condition, "--timeout=60s", "-n", "tiphys", "app", &name]);
+    };
+    wait("Ready");
+    stage.push(&[("ns.yaml", None)]).await;
+    wait("Stalled");
+    let message = ["get", "app", "-n", "tiphys", &name, "-o", "jsonpath={.status.conditions[0].message}"];
+    let message = stage.access.kubectl(message);
+    assert!(message.contains(&doomed) && message.contains("confirm"), "{message}");
+    let phase = stage.access.kubectl(["get", "namespace", &doomed, "-o", "jsonpath={.status.phase}"]);
+    assert_eq!(phase, "Active");
+    stage.access.kubectl(["delete", "app", "-n", "tiphys", &name, "--timeout=60s"]);
+    stage.access.kubectl(["delete", "namespace", &doomed, "--wait=false"]);
+    stage.access.kubectl(["delete", "-n", "tiphys", "repository", stage.ns()]);
 }
 
 /// Promise 6.

@@ -223,16 +223,15 @@ async fn a_project_grants_a_tenant_more() {
     let projects: Api<Project> = Api::namespaced(stage.client(), Installation::NAMESPACE);
     let patch = Patch::Merge(json!({ "spec": { "sources": ["https://git.example.com/*"] } }));
     projects.patch(&project.name, &PatchParams::default(), &patch).await.unwrap();
-    let last = stage.push(&[("more.yaml", None)]).await;
-    // What is live and in Git again needs nobody's permission; anything new does.
-    stage.synced("web", &last).await;
+    stage.push(&[("more.yaml", None)]).await;
+    // What is live and in Git again needs nobody's permission; a Sync does.
+    stage.says("web", "is live").await;
     stage.request("web", "refused", json!({})).await;
     stage.failed("refused", "spec.sources").await;
     let patch = Patch::Merge(json!({ "spec": { "sources": ["*"] } }));
     projects.patch(&project.name, &PatchParams::default(), &patch).await.unwrap();
     stage.request("web", "now", json!({})).await;
     stage.succeeded("now").await;
-    stage.synced("web", &last).await;
     // A Project of others is not for this namespace.
     let patch = Patch::Merge(json!({ "spec": { "namespaces": [other.name()] } }));
     projects.patch(&project.name, &PatchParams::default(), &patch).await.unwrap();
@@ -306,4 +305,53 @@ async fn a_rollback_names_a_sync_of_the_same_application() {
     stage.failed("steal", "there is no Sync first-1 of this Application").await;
     stage.request("second", "nowhere", json!({ "rollbackTo": "second-77" })).await;
     stage.failed("nowhere", "second-77").await;
+}
+
+#[tokio::test]
+async fn a_project_limits_the_applications_of_the_installation() {
+    let stage = stage("limited").await;
+    let other = TestNamespace::create(stage.access, "limited-out").await;
+    let manifests = repository_manifests(Installation::NAMESPACE, stage.ns(), stage.repo.url());
+    stage.access.kubectl_with_input(["apply", "-f", "-"], &manifests);
+    let project = TestProject::create(
+        &stage,
+        json!({ "destinations": [{ "namespace": stage.ns() }], "clusterKinds": [] }),
+    )
+    .await;
+    let application = format!("{}-web", stage.ns());
+    let commit = stage.push_file("config.yaml", &config_map("config", "1")).await;
+    stage.create_in(Installation::NAMESPACE, &application, json!({ "project": project.name })).await.unwrap();
+    let ready = |condition: &str| {
+        let condition = format!("--for=condition={condition}");
+        let timeout = "--timeout=60s";
+        stage.access.kubectl([
+            "wait",
+            &condition,
+            timeout,
+            "-n",
+            Installation::NAMESPACE,
+            "app",
+            &application,
+        ]);
+    };
+    ready("Ready");
+    assert_eq!(stage.value("config").await.as_deref(), Some("1"), "{commit}");
+    for outside in [
+        named("ConfigMap", "v1", "config", Some(other.name()), ""),
+        named("ClusterRole", "rbac.authorization.k8s.io/v1", stage.ns(), None, "rules: []\n"),
+    ] {
+        stage.push_file("outside.yaml", &outside).await;
+        ready("Stalled");
+        stage.push(&[("outside.yaml", None)]).await;
+        ready("Ready");
+    }
+    let (found, answer) = stage.access.try_kubectl(
+        &stage.access.admin_identity(),
+        ["get", "configmap", "config", "-n", other.name()],
+        "",
+    );
+    assert!(!found, "{answer}");
+    let delete = ["delete", "app", "-n", Installation::NAMESPACE, &application, "--timeout=60s"];
+    stage.access.kubectl(delete);
+    stage.access.kubectl(["delete", "repository", "-n", Installation::NAMESPACE, stage.ns()]);
 }
