@@ -106,7 +106,10 @@ impl Error {
             Self::Write { source, .. } | Self::List { source, .. } | Self::Namespace { source, .. } => {
                 is_transient(source)
             }
-            Self::Engine(error) => matches!(error.class(), tiphys_engine::Class::Transient),
+            // A conflict is somebody else's write of the same moment.
+            Self::Engine(error) => {
+                matches!(error.class(), tiphys_engine::Class::Transient | tiphys_engine::Class::Conflict)
+            }
             Self::Mirrors(error) => error.class() == tiphys_source::Class::Transient,
             Self::Render(_) | Self::Check { .. } | Self::NoSource => true,
             Self::WriteFile { .. }

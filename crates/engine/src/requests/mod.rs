@@ -45,7 +45,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long after trouble a server may still be starting.
 const AFTER_TROUBLE: Duration = Duration::from_secs(15);
 /// How often a forced apply that met a concurrent writer is tried again.
-const CONFLICT_TRIES: u32 = 5;
+const CONFLICT_TRIES: u32 = 8;
 
 /// Bounds of the requests to one cluster.
 #[derive(Clone, Copy, Debug)]
