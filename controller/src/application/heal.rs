@@ -42,9 +42,12 @@ pub async fn look(
         .filter(|it| matches!(it.drift, ObjectDrift::Drifted | ObjectDrift::Missing))
         .map(|it| (it.id.clone(), it.resource_version.clone()))
         .collect();
+    // In a fight the object is as it should be for a moment after each correction, and that ends nothing.
+    if state.slowed_until.take_if(|it| *it <= Timestamp::now()).is_some() {
+        state.fight = None;
+    }
     if suspects.is_empty() {
         state.drift = None;
-        state.slowed_until = None;
         return Ok(Drift::None);
     }
     // A plan that failed for want of a kind is made again when there are other kinds.

@@ -133,6 +133,10 @@ async fn a_fight_with_another_controller_is_named_and_slowed_down() {
         }
         rounds += 1;
         assert!(rounds <= 5, "it goes on for ever");
+        // However long the other one waits: here until the controller has looked at the object that is right again.
+        if rounds % 2 == 0 {
+            stage.looked_at("web").await;
+        }
     }
     assert!(rounds >= 2, "an edit or two are no fight: {rounds}");
     let message = stage.says("web", "stubborn-operator").await;
