@@ -66,8 +66,12 @@ async fn a_write_that_is_cut_short_leaves_nothing_that_looks_whole() {
     let kept_for = kept_for(&ns);
     let full = pages(3, 1000);
     let lost = proxy.add(Rule::new(Fault::DropAnswer).verbs(&[Verb::Apply]).times(2));
-    let stuck = proxy
-        .add(Rule::new(Fault::Status(http::StatusCode::FORBIDDEN)).verbs(&[Verb::Apply]).skip(2).times(1));
+    let stuck = proxy.add(
+        Rule::new(Fault::Status(http::StatusCode::UNPROCESSABLE_ENTITY))
+            .verbs(&[Verb::Apply])
+            .skip(2)
+            .times(1),
+    );
     let error = store.write(&kept_for, &full, soon(20)).await.unwrap_err();
     assert_eq!((proxy.hits(lost), proxy.hits(stuck)), (2, 1), "{error}");
     let name = ns.kubectl(&["get", "secrets", "-o", "jsonpath={.items[*].metadata.name}"]);
