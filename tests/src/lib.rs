@@ -42,7 +42,7 @@ pub use crate::installation::{
     Controller, ControllerBuilder, Installation, WEBHOOK_SECRET, repository_manifests,
 };
 pub use crate::namespace::TestNamespace;
-pub use crate::process::{Process, ProcessBuilder, program};
+pub use crate::process::{Process, ProcessBuilder, Usage, program, usage_of};
 pub use crate::proxy::FaultProxy;
 pub use crate::proxy::record::{RecordedRequest, Verb};
 pub use crate::proxy::rule::{After, Fault, Rule, RuleId, WatchEnd};

@@ -243,24 +243,46 @@ impl Process {
 
     /// Resident memory in bytes, of this process without its children; 0 when it has ended.
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let kibibytes =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
-        kibibytes.and_then(|it| it.parse::<u64>().ok()).unwrap_or_default() * 1024
+        usage_of(self.pid()).resident_bytes
     }
 
     /// Processor time used so far, user and system, of this process and of those of its children that have ended.
     pub fn cpu_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        // The second field is the name in parentheses and may hold anything; the times are fields 14 to 17.
-        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: u64 =
-            fields.split_whitespace().skip(11).take(4).filter_map(|it| it.parse::<u64>().ok()).sum();
-        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+        usage_of(self.pid()).cpu_time
     }
 
     fn tail(&self) -> String {
         format!("the log of {} ends with\n{}", self.name, kit::last_lines(&self.log(), TAIL_LINES))
+    }
+}
+
+/// What a process uses of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory in bytes, without children.
+    pub resident_bytes: u64,
+    /// The most resident memory that there ever was, in bytes.
+    pub peak_bytes: u64,
+    /// Processor time so far, user and system, with those children that have ended.
+    pub cpu_time: Duration,
+}
+
+/// What the process of this id uses; nothing when it has ended.
+pub fn usage_of(pid: u32) -> Usage {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kibibytes = |field: &str| {
+        let value = status.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next());
+        value.and_then(|it| it.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The second field is the name in parentheses and may hold anything; the times are fields 14 to 17.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let times = fields.split_whitespace().skip(11).take(4);
+    let ticks: u64 = times.filter_map(|it| it.parse::<u64>().ok()).sum();
+    Usage {
+        resident_bytes: kibibytes("VmRSS:") * 1024,
+        peak_bytes: kibibytes("VmHWM:") * 1024,
+        cpu_time: Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()),
     }
 }
 
