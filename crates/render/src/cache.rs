@@ -29,11 +29,7 @@ pub(crate) struct Key([u8; 32]);
 
 impl Key {
     pub(crate) fn of(request: &Request) -> Self {
-        Self(digest(&(
-            request.path.as_str(),
-            &request.options,
-            &request.release,
-        )))
+        Self(digest(&(request.path.as_str(), &request.options, &request.release)))
     }
 }
 
@@ -79,19 +75,13 @@ struct Entry {
 
 #[derive(Clone)]
 enum Known {
-    Rendering {
-        shared: Weak<Rendering>,
-        stored: Arc<[u8]>,
-    },
+    Rendering { shared: Weak<Rendering>, stored: Arc<[u8]> },
     Failure(ChartError),
 }
 
 impl Cache {
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self {
-            limit_bytes,
-            state: Mutex::default(),
-        }
+        Self { limit_bytes, state: Mutex::default() }
     }
 
     /// What the request gave before, if its inputs are the same in `tree` and it asked nothing else of the cluster.
@@ -106,9 +96,7 @@ impl Cache {
             let state = self.state();
             let entries = state.entries.get(&key).into_iter().flatten();
             let entries = entries.filter(|entry| entry.asked == Asked::Nothing || entry.asked == now);
-            entries
-                .map(|entry| (entry.inputs.clone(), entry.known.clone()))
-                .collect()
+            entries.map(|entry| (entry.inputs.clone(), entry.known.clone())).collect()
         };
         // The tree may have to read objects from disk, so the cache is not locked meanwhile.
         for (inputs, known) in candidates {
@@ -117,10 +105,9 @@ impl Cache {
             }
             let outcome = match known {
                 Known::Failure(error) => Some(Err(error)),
-                Known::Rendering { shared, stored } => shared
-                    .upgrade()
-                    .or_else(|| restore(&stored, inputs.clone()).map(Arc::new))
-                    .map(Ok),
+                Known::Rendering { shared, stored } => {
+                    shared.upgrade().or_else(|| restore(&stored, inputs.clone()).map(Arc::new)).map(Ok)
+                }
             };
             if let Some(Ok(rendering)) = &outcome {
                 self.share(key, &inputs, rendering);
@@ -137,10 +124,7 @@ impl Cache {
         let known = match outcome {
             Err(error) => Known::Failure(error.clone()),
             Ok(rendering) => match store(rendering) {
-                Some(stored) => Known::Rendering {
-                    shared: Arc::downgrade(rendering),
-                    stored,
-                },
+                Some(stored) => Known::Rendering { shared: Arc::downgrade(rendering), stored },
                 None => return,
             },
         };
@@ -157,27 +141,13 @@ impl Cache {
         let last_use = state.uses;
         state.remove_if(key, |entry| entry.inputs == inputs && entry.asked == asked);
         state.bytes += bytes;
-        state.entries.entry(key).or_default().push(Entry {
-            inputs,
-            asked,
-            known,
-            bytes,
-            last_use,
-        });
-        while state
-            .entries
-            .get(&key)
-            .is_some_and(|entries| entries.len() > REVISIONS)
-        {
+        state.entries.entry(key).or_default().push(Entry { inputs, asked, known, bytes, last_use });
+        while state.entries.get(&key).is_some_and(|entries| entries.len() > REVISIONS) {
             state.remove_oldest_of(key);
         }
         while state.bytes > self.limit_bytes {
             let oldest = |entries: &Vec<Entry>| entries.iter().map(|entry| entry.last_use).min();
-            let key = state
-                .entries
-                .iter()
-                .min_by_key(|(_, entries)| oldest(entries))
-                .map(|(key, _)| *key);
+            let key = state.entries.iter().min_by_key(|(_, entries)| oldest(entries)).map(|(key, _)| *key);
             let Some(key) = key else { break };
             state.remove_oldest_of(key);
         }
@@ -244,10 +214,8 @@ struct Stored {
 }
 
 fn store(rendering: &Rendering) -> Option<Arc<[u8]>> {
-    let objects = rendering
-        .manifests
-        .iter()
-        .map(|manifest| (manifest.object().clone(), manifest.origin().clone()));
+    let objects =
+        rendering.manifests.iter().map(|manifest| (manifest.object().clone(), manifest.origin().clone()));
     let stored = Stored {
         objects: objects.collect(),
         digest: rendering.digest,
@@ -261,10 +229,7 @@ fn store(rendering: &Rendering) -> Option<Arc<[u8]>> {
 fn restore(stored: &[u8], inputs: Inputs) -> Option<Rendering> {
     let json = zstd::decode_all(stored).ok()?;
     let stored: Stored = serde_json::from_slice(&json).ok()?;
-    let manifests = stored
-        .objects
-        .into_iter()
-        .map(|(object, origin)| Manifest::new(object, origin));
+    let manifests = stored.objects.into_iter().map(|(object, origin)| Manifest::new(object, origin));
     Some(Rendering {
         manifests: manifests.collect::<Result<_, _>>().ok()?,
         digest: stored.digest,

@@ -17,10 +17,7 @@ pub(crate) enum Detected {
     /// Plain manifests.
     Directory(DirectorySource),
     /// A chart with these templates.
-    Tera {
-        options: TeraSource,
-        templates: Vec<TreePath>,
-    },
+    Tera { options: TeraSource, templates: Vec<TreePath> },
 }
 
 /// Finds out what the directory at `path` is, and whether that is what the options are for.
@@ -41,15 +38,10 @@ pub(crate) fn detect(view: &View, path: &TreePath, options: &Options) -> Result<
         };
     }
     let templates = templates(view, path)?;
-    let go_template = templates
-        .iter()
-        .find(|file| !is_tera(file) && file.name() != Some(NOTES));
+    let go_template = templates.iter().find(|file| !is_tera(file) && file.name() != Some(NOTES));
     match (go_template, options) {
         (Some(_), Options::Tera(_)) => Err(other_options(path, "tera", Kind::Helm)),
-        (Some(file), _) => Err(Error::HelmNotSupported {
-            path: path.clone(),
-            file: file.clone(),
-        }),
+        (Some(file), _) => Err(Error::HelmNotSupported { path: path.clone(), file: file.clone() }),
         (None, Options::Helm(_)) => Err(other_options(path, "helm", Kind::Tera)),
         (None, options) => {
             let options = match options {
@@ -86,9 +78,5 @@ fn is_tera(template: &TreePath) -> bool {
 }
 
 fn other_options(path: &TreePath, options: &'static str, found: Kind) -> Error {
-    Error::OtherOptions {
-        path: path.clone(),
-        options,
-        found,
-    }
+    Error::OtherOptions { path: path.clone(), options, found }
 }

@@ -13,21 +13,14 @@ const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 pub(crate) fn files(view: &View, path: &TreePath, options: &DirectorySource) -> Result<Vec<TreePath>, Error> {
     let include = globs(&options.include)?;
     let exclude = globs(&options.exclude)?;
-    let mut files = if options.recurse {
-        view.walk(path)?
-    } else {
-        list(view, path)?
-    };
+    let mut files = if options.recurse { view.walk(path)? } else { list(view, path)? };
     files.retain(|file| {
         let Some(relative) = file.strip_prefix(path) else {
             return false;
         };
         let relative = relative.as_str();
-        let included = if options.include.is_empty() {
-            has_manifests(file)
-        } else {
-            include.is_match(relative)
-        };
+        let included =
+            if options.include.is_empty() { has_manifests(file) } else { include.is_match(relative) };
         included && !exclude.is_match(relative)
     });
     Ok(files)
@@ -51,10 +44,7 @@ fn list(view: &View, path: &TreePath) -> Result<Vec<TreePath>, Error> {
 
 fn globs(patterns: &[String]) -> Result<GlobSet, Error> {
     let mut set = GlobSetBuilder::new();
-    let error = |pattern: &str, source| Error::Pattern {
-        pattern: pattern.to_owned(),
-        source,
-    };
+    let error = |pattern: &str, source| Error::Pattern { pattern: pattern.to_owned(), source };
     for pattern in patterns {
         let glob = GlobBuilder::new(pattern)
             .literal_separator(true)

@@ -12,9 +12,7 @@ const WIDTH: usize = 120;
 /// When they belong to a document that looks like a Secret, only their keys are shown.
 pub(crate) fn excerpt(text: &str, line: u32) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let index = (line as usize)
-        .saturating_sub(1)
-        .min(lines.len().saturating_sub(1));
+    let index = (line as usize).saturating_sub(1).min(lines.len().saturating_sub(1));
     let first = index.saturating_sub(CONTEXT);
     let last = (index + CONTEXT + 1).min(lines.len());
     let secret = is_secret(&lines, index);
@@ -22,11 +20,7 @@ pub(crate) fn excerpt(text: &str, line: u32) -> String {
     for (offset, line) in lines[first..last].iter().enumerate() {
         let number = first + offset;
         let marker = if number == index { '>' } else { ' ' };
-        let shown = if secret {
-            hidden(line)
-        } else {
-            line.chars().take(WIDTH).collect()
-        };
+        let shown = if secret { hidden(line) } else { line.chars().take(WIDTH).collect() };
         // Writing to a string cannot fail.
         let _ = write!(excerpt, "\n{marker} {:>4} | {shown}", number + 1);
     }
@@ -37,14 +31,9 @@ pub(crate) fn excerpt(text: &str, line: u32) -> String {
 fn is_secret(lines: &[&str], index: usize) -> bool {
     let is_separator = |line: &&str| line.starts_with("---");
     let start = lines[..index].iter().rposition(is_separator).unwrap_or(0);
-    let end = lines[index..]
-        .iter()
-        .skip(1)
-        .position(is_separator)
-        .map_or(lines.len(), |at| index + 1 + at);
+    let end = lines[index..].iter().skip(1).position(is_separator).map_or(lines.len(), |at| index + 1 + at);
     lines[start..end].iter().any(|line| {
-        line.split_once("kind")
-            .is_some_and(|(_, rest)| rest.to_ascii_lowercase().contains("secret"))
+        line.split_once("kind").is_some_and(|(_, rest)| rest.to_ascii_lowercase().contains("secret"))
     })
 }
 

@@ -61,16 +61,8 @@ impl RendererConfig {
                 wall: Duration::from_secs(10),
                 output_bytes: 32 << 20,
             },
-            files: tiphys_tree::Limits {
-                file_bytes: 8 << 20,
-                files: 10_000,
-                total_bytes: 32 << 20,
-            },
-            yaml: yaml::Limits {
-                bytes: 8 << 20,
-                nodes: 500_000,
-                ..yaml::Limits::default()
-            },
+            files: tiphys_tree::Limits { file_bytes: 8 << 20, files: 10_000, total_bytes: 32 << 20 },
+            yaml: yaml::Limits { bytes: 8 << 20, nodes: 500_000, ..yaml::Limits::default() },
             objects: 10_000,
             cache_bytes: 16 << 20,
         }
@@ -132,9 +124,7 @@ impl Renderer {
             failures: AtomicU64::new(0),
             config,
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Starts one worker, so that the first chart finds it warm.
@@ -231,40 +221,17 @@ impl Renderer {
         templates: Vec<TreePath>,
     ) -> Result<Arc<Rendering>, Error> {
         let _turn = self.shared.chart_turns.acquire().await;
-        let (
-            view,
-            Chart {
-                job,
-                crds,
-                asks_for_capabilities,
-            },
-        ) = self
+        let (view, Chart { job, crds, asks_for_capabilities }) = self
             .blocking(request, move |shared, request| {
-                let Request {
-                    path,
-                    release,
-                    capabilities,
-                    ..
-                } = request;
+                let Request { path, release, capabilities, .. } = request;
                 let output_bytes = shared.config.chart.output_bytes;
-                let chart = chart::gather(
-                    &view,
-                    path,
-                    options,
-                    &templates,
-                    release,
-                    capabilities,
-                    output_bytes,
-                )?;
+                let chart =
+                    chart::gather(&view, path, options, &templates, release, capabilities, output_bytes)?;
                 Ok((view, chart))
             })
             .await?;
-        let evaluated: Result<Output, ChartError> = self
-            .shared
-            .pool
-            .call(&job)
-            .await
-            .map_err(|error| Error::of_worker(&request.path, error))?;
+        let evaluated: Result<Output, ChartError> =
+            self.shared.pool.call(&job).await.map_err(|error| Error::of_worker(&request.path, error))?;
         drop(job);
         self.blocking(request, move |shared, request| {
             let asked = if asks_for_capabilities {
@@ -328,11 +295,7 @@ struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     fn new(config: &'a RendererConfig, request: &'a Request) -> Self {
-        Self {
-            config,
-            request,
-            manifests: Vec::new(),
-        }
+        Self { config, request, manifests: Vec::new() }
     }
 
     fn add_file(&mut self, file: &str, bytes: &[u8]) -> Result<(), Error> {
@@ -349,10 +312,7 @@ impl<'a> Collector<'a> {
         self.manifests.extend(manifests);
         let limit = self.config.objects;
         if self.manifests.len() > limit {
-            return Err(Error::TooManyObjects {
-                path: self.request.path.clone(),
-                limit,
-            });
+            return Err(Error::TooManyObjects { path: self.request.path.clone(), limit });
         }
         Ok(())
     }
@@ -389,11 +349,7 @@ fn unreadable(file: &str, bytes: &[u8], text: Text, error: tiphys_manifest::Erro
             excerpt: excerpt(source.line()),
         },
         tiphys_manifest::Error::Object { origin, problem } => Error::Object {
-            place: if text == Text::Output {
-                "in the output of "
-            } else {
-                ""
-            },
+            place: if text == Text::Output { "in the output of " } else { "" },
             problem: format!("{origin}: {problem}"),
             excerpt: excerpt(origin.line),
         },

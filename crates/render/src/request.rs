@@ -58,10 +58,7 @@ pub struct Capabilities {
 impl Default for Capabilities {
     /// What is assumed without a cluster: the Kubernetes version that Tiphys is built for, and no API versions.
     fn default() -> Self {
-        Self {
-            kube_version: "v1.36.0".to_owned(),
-            api_versions: BTreeSet::new(),
-        }
+        Self { kube_version: "v1.36.0".to_owned(), api_versions: BTreeSet::new() }
     }
 }
 

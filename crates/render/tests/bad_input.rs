@@ -55,11 +55,7 @@ async fn templates_without_end_are_stopped_and_named() {
         let error = error_of(&renderer, chart(template)).await;
         assert!(error.contains(expected), "{template}: {error}");
         assert!(error.contains("chart/templates/main.yaml.tera"), "{error}");
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "{template}: {:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "{template}: {:?}", start.elapsed());
         renderer.render(request(chart(GOOD))).await.unwrap();
     }
 }
@@ -77,10 +73,7 @@ async fn others_go_on_beside_an_endless_template() {
     for number in 0..20 {
         let template = format!("{GOOD}data: {{number: '{number}'}}\n");
         renderer.render(request(chart(&template))).await.unwrap();
-        renderer
-            .render(request(tree(&[("chart/a.yaml", &template)])))
-            .await
-            .unwrap();
+        renderer.render(request(tree(&[("chart/a.yaml", &template)]))).await.unwrap();
     }
     assert!(!stuck.is_finished());
     stuck.abort();
@@ -91,10 +84,7 @@ async fn an_endless_pattern_of_a_schema_is_stopped() {
     let tree = tree(&[
         ("chart/Chart.yaml", "name: demo\nversion: 1.0.0\n"),
         ("chart/values.yaml", &format!("a: {}!\n", "a".repeat(2000))),
-        (
-            "chart/values.schema.json",
-            r#"{"properties": {"a": {"pattern": "^(?=((a+)+)+$)(a*)*\\3b$"}}}"#,
-        ),
+        ("chart/values.schema.json", r#"{"properties": {"a": {"pattern": "^(?=((a+)+)+$)(a*)*\\3b$"}}}"#),
         ("chart/templates/main.yaml.tera", GOOD),
     ]);
     let start = Instant::now();
@@ -128,10 +118,7 @@ impl Tree for GitLike {
 async fn large_files_are_refused_at_once() {
     let line = "  key: 0123456789012345678901234567890123456789\n";
     let large = format!("{GOOD}data:\n{}", line.repeat(100_000_000 / line.len()));
-    let expected = format!(
-        "chart/large.yaml has {} bytes, more than the limit of 8388608",
-        large.len()
-    );
+    let expected = format!("chart/large.yaml has {} bytes, more than the limit of 8388608", large.len());
     let tree = MemoryTree::from_files([("chart/large.yaml", large)]).unwrap();
     let start = Instant::now();
     let error = error_of(&renderer(), Arc::new(GitLike(tree))).await;
@@ -143,18 +130,11 @@ async fn large_files_are_refused_at_once() {
 async fn more_objects_than_allowed_are_refused() {
     let mut objects = String::new();
     for number in 0..10_001 {
-        writeln!(
-            objects,
-            "---\napiVersion: v1\nkind: A\nmetadata: {{name: a{number}}}"
-        )
-        .unwrap();
+        writeln!(objects, "---\napiVersion: v1\nkind: A\nmetadata: {{name: a{number}}}").unwrap();
     }
     let half = objects.len() / 2;
     let split = objects[half..].find("---").unwrap() + half;
-    let tree = tree(&[
-        ("chart/a.yaml", &objects[..split]),
-        ("chart/b.yaml", &objects[split..]),
-    ]);
+    let tree = tree(&[("chart/a.yaml", &objects[..split]), ("chart/b.yaml", &objects[split..])]);
     let error = error_of(&renderer(), tree).await;
     assert!(error.contains("more than 10000 objects"), "{error}");
 }
@@ -192,15 +172,12 @@ async fn links_out_of_the_tree_are_refused() {
     for target in ["../../../etc/passwd", "/etc/passwd"] {
         let mut tree =
             MemoryTree::from_files([("chart/Chart.yaml", "name: demo\nversion: 1.0.0\n")]).unwrap();
-        tree.insert_symlink(&path("chart/templates/main.yaml.tera"), target)
-            .unwrap();
+        tree.insert_symlink(&path("chart/templates/main.yaml.tera"), target).unwrap();
         let error = error_of(&renderer(), Arc::new(tree)).await;
         assert!(error.contains("outside the repository"), "{error}");
     }
     let mut linked = MemoryTree::from_files([("shared/main.yaml", GOOD), ("chart/other.txt", "")]).unwrap();
-    linked
-        .insert_symlink(&path("chart/main.yaml"), "../shared/main.yaml")
-        .unwrap();
+    linked.insert_symlink(&path("chart/main.yaml"), "../shared/main.yaml").unwrap();
     let rendering = renderer().render(request(Arc::new(linked))).await.unwrap();
     assert_eq!(rendering.manifests.len(), 1);
 }
@@ -209,9 +186,6 @@ async fn links_out_of_the_tree_are_refused() {
 async fn a_worker_that_cannot_start_is_no_fault_of_the_chart() {
     let mut config = config();
     config.program = "/nowhere".into();
-    let error = Renderer::new(config)
-        .render(request(chart(GOOD)))
-        .await
-        .unwrap_err();
+    let error = Renderer::new(config).render(request(chart(GOOD))).await.unwrap_err();
     assert_eq!(error.class(), Class::Transient);
 }

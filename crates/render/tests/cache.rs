@@ -53,10 +53,7 @@ async fn files_count_when_a_template_asks_for_them() {
     let renderer = renderer();
     let template = format!("{CONFIG_MAP}data: {{{{ files | as_config | to_json }}}}\n");
     for (text, calls) in [("one", 1), ("one", 1), ("two", 2)] {
-        let rendering = renderer
-            .render(chart_with(&template, &[("chart/config.txt", text)]))
-            .await
-            .unwrap();
+        let rendering = renderer.render(chart_with(&template, &[("chart/config.txt", text)])).await.unwrap();
         assert_eq!(rendering.manifests[0].object()["data"]["config.txt"], text);
         assert_eq!(renderer.counters().workers.calls, calls);
     }
@@ -103,16 +100,8 @@ async fn what_nobody_holds_comes_back_equal() {
 #[tokio::test]
 async fn a_chart_that_failed_fails_again_without_a_worker() {
     let renderer = renderer();
-    let first = renderer
-        .render(request(chart("{{ missing }}")))
-        .await
-        .unwrap_err()
-        .to_string();
-    let again = renderer
-        .render(request(chart("{{ missing }}")))
-        .await
-        .unwrap_err()
-        .to_string();
+    let first = renderer.render(request(chart("{{ missing }}"))).await.unwrap_err().to_string();
+    let again = renderer.render(request(chart("{{ missing }}"))).await.unwrap_err().to_string();
     assert_eq!(first, again);
     assert_eq!(renderer.counters().workers.calls, 1);
     assert_eq!(renderer.counters().failures, 2);

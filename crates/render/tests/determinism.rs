@@ -82,18 +82,8 @@ async fn the_digest_is_of_the_manifests_not_of_their_place() {
     let other = manifest.replace("a: b", "a: c");
     let renderer = renderer();
     let mut digests = Vec::new();
-    for (file, text) in [
-        ("chart/a.yaml", manifest),
-        ("chart/z.yaml", reordered),
-        ("chart/a.yaml", &other),
-    ] {
-        digests.push(
-            renderer
-                .render(request(tree(&[(file, text)])))
-                .await
-                .unwrap()
-                .digest,
-        );
+    for (file, text) in [("chart/a.yaml", manifest), ("chart/z.yaml", reordered), ("chart/a.yaml", &other)] {
+        digests.push(renderer.render(request(tree(&[(file, text)]))).await.unwrap().digest);
     }
     assert_eq!(digests[0], digests[1]);
     assert_ne!(digests[0], digests[2]);

@@ -51,11 +51,7 @@ async fn a_small_chart_takes_a_warm_worker_little_time() {
     let directory = DirectoryTree::open(&repository().join("charts-example/web")).unwrap();
     let view = tiphys_tree::View::new(
         Arc::new(directory),
-        tiphys_tree::Limits {
-            file_bytes: 1 << 20,
-            files: 100,
-            total_bytes: 1 << 20,
-        },
+        tiphys_tree::Limits { file_bytes: 1 << 20, files: 100, total_bytes: 1 << 20 },
     );
     for file in view.walk(&TreePath::root()).unwrap() {
         files.push((format!("chart/{}", file.as_str()), view.read(&file).unwrap()));

@@ -30,20 +30,12 @@ impl Digest {
     pub fn git_sha1(kind: EntryKind, id: [u8; 20]) -> Self {
         let mut bytes = [0; 32];
         bytes[..20].copy_from_slice(&id);
-        Self {
-            kind,
-            scheme: Scheme::GitSha1,
-            bytes,
-        }
+        Self { kind, scheme: Scheme::GitSha1, bytes }
     }
 
     /// The digest of content that was hashed with SHA-256.
     pub fn sha256(kind: EntryKind, bytes: [u8; 32]) -> Self {
-        Self {
-            kind,
-            scheme: Scheme::Sha256,
-            bytes,
-        }
+        Self { kind, scheme: Scheme::Sha256, bytes }
     }
 
     /// The kind of the entry that this is the digest of.
@@ -91,9 +83,7 @@ impl fmt::Display for Digest {
             Scheme::GitSha1 => "git:",
             Scheme::Sha256 => "sha256:",
         })?;
-        self.as_bytes()
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -50,9 +50,7 @@ impl Tree for DirectoryTree {
             return Ok(None);
         };
         Ok(Some(match kind_of(&metadata) {
-            Some(EntryKind::Symlink) => Entry::Symlink {
-                target: link_target(&place, path)?,
-            },
+            Some(EntryKind::Symlink) => Entry::Symlink { target: link_target(&place, path)? },
             Some(EntryKind::Directory) => Entry::Directory,
             Some(_) => Entry::File { size: metadata.len() },
             None => return Err(Error::NotRegular { path: path.clone() }),
@@ -69,21 +67,16 @@ impl Tree for DirectoryTree {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&place).map_err(|source| Error::storage(path, source))? {
             let entry = entry.map_err(|source| Error::storage(path, source))?;
-            let name = entry
-                .file_name()
-                .into_string()
-                .map_err(|name| Error::NameNotUtf8 {
-                    directory: path.clone(),
-                    name: name.to_string_lossy().into_owned(),
-                })?;
+            let name = entry.file_name().into_string().map_err(|name| Error::NameNotUtf8 {
+                directory: path.clone(),
+                name: name.to_string_lossy().into_owned(),
+            })?;
             if name == ".git" {
                 continue;
             }
             let metadata = entry.metadata().map_err(|source| Error::storage(path, source))?;
             let Some(kind) = kind_of(&metadata) else {
-                return Err(Error::NotRegular {
-                    path: path.child(&name)?,
-                });
+                return Err(Error::NotRegular { path: path.child(&name)? });
             };
             entries.push(DirEntry { name, kind });
         }
@@ -98,11 +91,7 @@ impl Tree for DirectoryTree {
         if !metadata.is_file() {
             return Err(Error::NotAFile { path: path.clone() });
         }
-        let too_large = |size| Error::FileTooLarge {
-            path: path.clone(),
-            size,
-            limit,
-        };
+        let too_large = |size| Error::FileTooLarge { path: path.clone(), size, limit };
         if metadata.len() > limit {
             return Err(too_large(metadata.len()));
         }
@@ -130,9 +119,7 @@ impl Tree for DirectoryTree {
                 let mut hasher = Sha256::new();
                 let mut buffer = vec![0; 64 * 1024];
                 loop {
-                    let count = file
-                        .read(&mut buffer)
-                        .map_err(|source| Error::storage(path, source))?;
+                    let count = file.read(&mut buffer).map_err(|source| Error::storage(path, source))?;
                     if count == 0 {
                         break;
                     }
@@ -148,12 +135,7 @@ impl Tree for DirectoryTree {
 fn metadata(place: &Path, path: &TreePath) -> Result<Option<Metadata>> {
     match fs::symlink_metadata(place) {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
         Err(source) => Err(Error::storage(path, source)),
@@ -176,13 +158,10 @@ fn kind_of(metadata: &Metadata) -> Option<EntryKind> {
 
 fn link_target(place: &Path, path: &TreePath) -> Result<String> {
     let target = fs::read_link(place).map_err(|source| Error::storage(path, source))?;
-    target
-        .into_os_string()
-        .into_string()
-        .map_err(|target| Error::NameNotUtf8 {
-            directory: path.clone(),
-            name: target.to_string_lossy().into_owned(),
-        })
+    target.into_os_string().into_string().map_err(|target| Error::NameNotUtf8 {
+        directory: path.clone(),
+        name: target.to_string_lossy().into_owned(),
+    })
 }
 
 fn with_place(source: &io::Error, place: &Path) -> io::Error {

@@ -157,10 +157,7 @@ pub enum Class {
 impl Error {
     /// Wraps an error of the storage.
     pub fn storage(path: &TreePath, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Storage {
-            path: path.clone(),
-            source: source.into(),
-        }
+        Self::Storage { path: path.clone(), source: source.into() }
     }
 
     /// Whether trying again can help.

@@ -51,10 +51,7 @@ impl Inputs {
     /// The paths that were consulted, sorted, each once. A walked directory stands for everything below it.
     pub fn paths(&self) -> impl Iterator<Item = &TreePath> {
         let mut previous = None;
-        self.answers
-            .keys()
-            .map(|(path, _)| path)
-            .filter(move |path| previous.replace(*path) != Some(*path))
+        self.answers.keys().map(|(path, _)| path).filter(move |path| previous.replace(*path) != Some(*path))
     }
 
     /// Adds the answer to a question, unless a recorded directory already stands for it.
@@ -70,11 +67,7 @@ impl Inputs {
 
     fn covers(&self, path: &TreePath, question: Question) -> bool {
         let stands_for = |directory: TreePath| {
-            let answer = self
-                .answers
-                .get(&(directory, Question::Content))
-                .copied()
-                .flatten();
+            let answer = self.answers.get(&(directory, Question::Content)).copied().flatten();
             answer.is_some_and(|digest| digest.kind() == EntryKind::Directory)
         };
         (question != Question::Content && stands_for(path.clone())) || path.ancestors().any(stands_for)
@@ -91,11 +84,8 @@ fn ask(tree: &dyn Tree, path: &TreePath, question: Question) -> Result<Option<Di
     if question == Question::IsDirectory {
         return Ok(Some(Digest::of(EntryKind::Directory, b"")));
     }
-    let names: Vec<_> = tree
-        .list(path)?
-        .into_iter()
-        .map(|entry| (entry.name, Some(Digest::of(entry.kind, b""))))
-        .collect();
+    let names: Vec<_> =
+        tree.list(path)?.into_iter().map(|entry| (entry.name, Some(Digest::of(entry.kind, b"")))).collect();
     let names = names.iter().map(|(name, kind)| (name.as_str(), *kind));
     Ok(Some(Digest::of_children(EntryKind::Directory, names)))
 }

@@ -58,10 +58,7 @@ impl MemoryTree {
         if path.is_root() || self.has_children(path) {
             return Err(Error::NotAFile { path: path.clone() });
         }
-        if let Some(path) = path
-            .ancestors()
-            .find(|ancestor| self.nodes.contains_key(ancestor))
-        {
+        if let Some(path) = path.ancestors().find(|ancestor| self.nodes.contains_key(ancestor)) {
             return Err(Error::NotADirectory { path });
         }
         self.nodes.insert(path.clone(), node);
@@ -96,12 +93,8 @@ impl Node {
 impl Tree for MemoryTree {
     fn entry(&self, path: &TreePath) -> Result<Option<Entry>> {
         Ok(match self.nodes.get(path) {
-            Some(Node::File(content)) => Some(Entry::File {
-                size: content.len() as u64,
-            }),
-            Some(Node::Symlink(target)) => Some(Entry::Symlink {
-                target: target.clone(),
-            }),
+            Some(Node::File(content)) => Some(Entry::File { size: content.len() as u64 }),
+            Some(Node::Symlink(target)) => Some(Entry::Symlink { target: target.clone() }),
             Some(Node::Submodule) => Some(Entry::Submodule),
             None => (path.is_root() || self.has_children(path)).then_some(Entry::Directory),
         })
@@ -119,25 +112,17 @@ impl Tree for MemoryTree {
             let (Some(name), deeper) = (components.next(), components.next().is_some()) else {
                 continue;
             };
-            entries.insert(
-                name.to_owned(),
-                if deeper { EntryKind::Directory } else { node.kind() },
-            );
+            entries.insert(name.to_owned(), if deeper { EntryKind::Directory } else { node.kind() });
         }
-        Ok(entries
-            .into_iter()
-            .map(|(name, kind)| DirEntry { name, kind })
-            .collect())
+        Ok(entries.into_iter().map(|(name, kind)| DirEntry { name, kind }).collect())
     }
 
     fn read(&self, path: &TreePath, limit: u64) -> Result<Vec<u8>> {
         match self.nodes.get(path) {
             Some(Node::File(content)) if content.len() as u64 <= limit => Ok(content.to_vec()),
-            Some(Node::File(content)) => Err(Error::FileTooLarge {
-                path: path.clone(),
-                size: content.len() as u64,
-                limit,
-            }),
+            Some(Node::File(content)) => {
+                Err(Error::FileTooLarge { path: path.clone(), size: content.len() as u64, limit })
+            }
             Some(_) => Err(Error::NotAFile { path: path.clone() }),
             None if path.is_root() || self.has_children(path) => Err(Error::NotAFile { path: path.clone() }),
             None => Err(Error::NotFound { path: path.clone() }),

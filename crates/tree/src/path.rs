@@ -56,9 +56,7 @@ impl TreePath {
     /// This path followed by `relative`, under the same rules as [`TreePath::parse`].
     pub fn join(&self, relative: &str) -> std::result::Result<Self, PathError> {
         if relative.split('/').any(|component| component == "..") {
-            return Err(PathError::Leaves {
-                path: relative.to_owned(),
-            });
+            return Err(PathError::Leaves { path: relative.to_owned() });
         }
         self.resolve(relative)
     }
@@ -67,14 +65,10 @@ impl TreePath {
     /// Climbing above the root of the tree is an error.
     pub fn resolve(&self, relative: &str) -> std::result::Result<Self, PathError> {
         if relative.starts_with('/') {
-            return Err(PathError::Absolute {
-                path: relative.to_owned(),
-            });
+            return Err(PathError::Absolute { path: relative.to_owned() });
         }
         if relative.contains('\0') {
-            return Err(PathError::Nul {
-                path: relative.to_owned(),
-            });
+            return Err(PathError::Nul { path: relative.to_owned() });
         }
         let mut components: Vec<&str> = self.components().collect();
         for component in relative.split('/') {
@@ -82,9 +76,7 @@ impl TreePath {
                 "" | "." => {}
                 ".." => {
                     if components.pop().is_none() {
-                        return Err(PathError::Leaves {
-                            path: relative.to_owned(),
-                        });
+                        return Err(PathError::Leaves { path: relative.to_owned() });
                     }
                 }
                 name => components.push(name),
@@ -96,15 +88,9 @@ impl TreePath {
     /// The path of the entry `name` of this directory. The name must be a single, ordinary component.
     pub fn child(&self, name: &str) -> std::result::Result<Self, PathError> {
         if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) {
-            return Err(PathError::Name {
-                name: name.to_owned(),
-            });
+            return Err(PathError::Name { name: name.to_owned() });
         }
-        Ok(if self.is_root() {
-            Self(name.into())
-        } else {
-            Self(format!("{}/{name}", self.0).into())
-        })
+        Ok(if self.is_root() { Self(name.into()) } else { Self(format!("{}/{name}", self.0).into()) })
     }
 
     /// The path as text; empty for the root.

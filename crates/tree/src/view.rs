@@ -70,11 +70,7 @@ struct Found {
 impl View {
     /// A view of `tree` within `limits`, with nothing consulted yet.
     pub fn new(tree: Arc<dyn Tree>, limits: Limits) -> Self {
-        Self {
-            tree,
-            limits,
-            state: Mutex::default(),
-        }
+        Self { tree, limits, state: Mutex::default() }
     }
 
     /// The limits of this view.
@@ -85,11 +81,7 @@ impl View {
     /// What lies at `path`, or `None` when nothing does. A link that points nowhere is an error.
     pub fn kind(&self, path: &TreePath) -> Result<Option<Kind>> {
         let found = self.find(path)?;
-        if let Some(Found {
-            path,
-            kind: Kind::File { .. },
-        }) = &found
-        {
+        if let Some(Found { path, kind: Kind::File { .. } }) = &found {
             self.record(path, Question::Content)?;
         }
         Ok(found.map(|found| found.kind))
@@ -97,8 +89,7 @@ impl View {
 
     /// The content of the file at `path`.
     pub fn read(&self, path: &TreePath) -> Result<Vec<u8>> {
-        self.read_optional(path)?
-            .ok_or_else(|| Error::NotFound { path: path.clone() })
+        self.read_optional(path)?.ok_or_else(|| Error::NotFound { path: path.clone() })
     }
 
     /// The content of the file at `path`, or `None` when nothing lies there.
@@ -129,10 +120,7 @@ impl View {
             let place = directory.child(&entry.name)?;
             entry.kind = match entry.kind {
                 EntryKind::Symlink => match self.find(&place)? {
-                    Some(Found {
-                        kind: Kind::Directory,
-                        ..
-                    }) => EntryKind::Directory,
+                    Some(Found { kind: Kind::Directory, .. }) => EntryKind::Directory,
                     Some(_) => EntryKind::File,
                     None => return Err(Error::NotFound { path: place }),
                 },
@@ -149,12 +137,7 @@ impl View {
     pub fn walk(&self, path: &TreePath) -> Result<Vec<TreePath>> {
         let directory = self.find_directory(path)?;
         self.record(&directory, Question::Content)?;
-        let mut walk = Walk {
-            view: self,
-            top: path,
-            visited: 0,
-            files: Vec::new(),
-        };
+        let mut walk = Walk { view: self, top: path, visited: 0, files: Vec::new() };
         walk.visit(path, &mut vec![directory])?;
         walk.files.sort();
         Ok(walk.files)
@@ -167,15 +150,11 @@ impl View {
             .literal_separator(true)
             .empty_alternates(true)
             .build()
-            .map_err(|source| Error::Pattern {
-                pattern: pattern.to_owned(),
-                source,
-            })?
+            .map_err(|source| Error::Pattern { pattern: pattern.to_owned(), source })?
             .compile_matcher();
         let mut files = self.walk(path)?;
         files.retain(|file| {
-            file.strip_prefix(path)
-                .is_some_and(|relative| matcher.is_match(relative.as_str()))
+            file.strip_prefix(path).is_some_and(|relative| matcher.is_match(relative.as_str()))
         });
         Ok(files)
     }
@@ -196,28 +175,18 @@ impl View {
 
     fn charge(&self, asked: &TreePath, real: &TreePath, size: u64) -> Result<()> {
         if size > self.limits.file_bytes {
-            return Err(Error::FileTooLarge {
-                path: asked.clone(),
-                size,
-                limit: self.limits.file_bytes,
-            });
+            return Err(Error::FileTooLarge { path: asked.clone(), size, limit: self.limits.file_bytes });
         }
         let mut state = self.state();
         if state.read.contains_key(real) {
             return Ok(());
         }
         if state.read.len() >= self.limits.files {
-            return Err(Error::TooManyFiles {
-                path: asked.clone(),
-                limit: self.limits.files,
-            });
+            return Err(Error::TooManyFiles { path: asked.clone(), limit: self.limits.files });
         }
         let total = state.read_bytes.saturating_add(size);
         if total > self.limits.total_bytes {
-            return Err(Error::TotalTooLarge {
-                path: asked.clone(),
-                limit: self.limits.total_bytes,
-            });
+            return Err(Error::TotalTooLarge { path: asked.clone(), limit: self.limits.total_bytes });
         }
         state.read_bytes = total;
         state.read.insert(real.clone(), size);
@@ -226,10 +195,7 @@ impl View {
 
     fn find_directory(&self, path: &TreePath) -> Result<TreePath> {
         match self.find(path)? {
-            Some(Found {
-                path,
-                kind: Kind::Directory,
-            }) => Ok(path),
+            Some(Found { path, kind: Kind::Directory }) => Ok(path),
             Some(_) => Err(Error::NotADirectory { path: path.clone() }),
             None => Err(Error::NotFound { path: path.clone() }),
         }
@@ -269,16 +235,10 @@ impl View {
                 here = match (here.parent(), last_link.as_ref()) {
                     (Some(parent), _) => parent,
                     (None, Some((link, target))) => {
-                        return Err(Error::LinkLeaves {
-                            link: link.clone(),
-                            target: target.clone(),
-                        });
+                        return Err(Error::LinkLeaves { link: link.clone(), target: target.clone() });
                     }
                     (None, None) => {
-                        return Err(PathError::Leaves {
-                            path: path.as_str().to_owned(),
-                        }
-                        .into());
+                        return Err(PathError::Leaves { path: path.as_str().to_owned() }.into());
                     }
                 };
                 continue;
@@ -287,10 +247,7 @@ impl View {
             match self.tree.entry(&next)? {
                 Some(Entry::Directory) => here = next,
                 Some(Entry::File { size }) if pending.is_empty() => {
-                    return Ok(Some(Found {
-                        path: next,
-                        kind: Kind::File { size },
-                    }));
+                    return Ok(Some(Found { path: next, kind: Kind::File { size } }));
                 }
                 Some(Entry::File { .. }) | None => {
                     self.record(&next, Question::Content)?;
@@ -312,18 +269,13 @@ impl View {
                 }
             }
         }
-        Ok(Some(Found {
-            path: here,
-            kind: Kind::Directory,
-        }))
+        Ok(Some(Found { path: here, kind: Kind::Directory }))
     }
 }
 
 impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("View")
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("View").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
@@ -343,19 +295,13 @@ impl Walk<'_> {
             return Ok(());
         };
         if open.len() > MAX_DEPTH {
-            return Err(Error::TooDeep {
-                path: shown.clone(),
-                limit: MAX_DEPTH,
-            });
+            return Err(Error::TooDeep { path: shown.clone(), limit: MAX_DEPTH });
         }
         for entry in self.view.tree.list(&directory)? {
             self.visited += 1;
             let limit = self.view.limits.files;
             if self.visited > limit {
-                return Err(Error::TooManyFiles {
-                    path: self.top.clone(),
-                    limit,
-                });
+                return Err(Error::TooManyFiles { path: self.top.clone(), limit });
             }
             let shown = shown.child(&entry.name)?;
             let real = directory.child(&entry.name)?;

@@ -24,25 +24,13 @@ fn parse_normalises_or_refuses() {
             "{text:?}"
         );
     }
-    let leaves = |path: &str| PathError::Leaves {
-        path: path.to_owned(),
-    };
+    let leaves = |path: &str| PathError::Leaves { path: path.to_owned() };
     let bad = [
-        (
-            "/etc/passwd",
-            PathError::Absolute {
-                path: "/etc/passwd".to_owned(),
-            },
-        ),
+        ("/etc/passwd", PathError::Absolute { path: "/etc/passwd".to_owned() }),
         ("..", leaves("..")),
         ("a/../b", leaves("a/../b")),
         ("a/..", leaves("a/..")),
-        (
-            "a\0b",
-            PathError::Nul {
-                path: "a\0b".to_owned(),
-            },
-        ),
+        ("a\0b", PathError::Nul { path: "a\0b".to_owned() }),
     ];
     for (text, expected) in bad {
         assert_eq!(TreePath::parse(text), Err(expected), "{text:?}");
@@ -79,25 +67,13 @@ fn relations() {
     assert_eq!(path.name(), Some("c"));
     let ancestors: Vec<_> = path.ancestors().map(|path| path.as_str().to_owned()).collect();
     assert_eq!(ancestors, ["a/b", "a", ""]);
-    for (directory, rest) in [
-        ("", Some("a/b/c")),
-        ("a", Some("b/c")),
-        ("a/b/c", Some("")),
-        ("a/b/c/d", None),
-        ("a/", Some("b/c")),
-    ] {
+    for (directory, rest) in
+        [("", Some("a/b/c")), ("a", Some("b/c")), ("a/b/c", Some("")), ("a/b/c/d", None), ("a/", Some("b/c"))]
+    {
         let directory = TreePath::parse(directory).unwrap();
-        assert_eq!(
-            path.strip_prefix(&directory).as_ref().map(TreePath::as_str),
-            rest,
-            "{directory}"
-        );
+        assert_eq!(path.strip_prefix(&directory).as_ref().map(TreePath::as_str), rest, "{directory}");
     }
-    assert!(
-        !TreePath::parse("ab")
-            .unwrap()
-            .starts_with(&TreePath::parse("a").unwrap())
-    );
+    assert!(!TreePath::parse("ab").unwrap().starts_with(&TreePath::parse("a").unwrap()));
 }
 
 #[test]

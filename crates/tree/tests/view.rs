@@ -7,11 +7,7 @@ use std::sync::Arc;
 
 use tiphys_tree::{Class, DirectoryTree, EntryKind, Error, Kind, Limits, MemoryTree, Tree, TreePath, View};
 
-const LIMITS: Limits = Limits {
-    file_bytes: 1000,
-    files: 50,
-    total_bytes: 5000,
-};
+const LIMITS: Limits = Limits { file_bytes: 1000, files: 50, total_bytes: 5000 };
 const LFS: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
 
 fn path(text: &str) -> TreePath {
@@ -78,23 +74,12 @@ fn reads_lists_walks_and_globs() {
         assert!(matches!(view.read(&path("a")), Err(Error::NotAFile { .. })));
         assert!(matches!(view.read(&path("c")), Err(Error::NotFound { .. })));
         assert!(matches!(view.walk(&path("ab")), Err(Error::NotADirectory { .. })));
-        let root: Vec<_> = view
-            .list(&TreePath::root())
-            .unwrap()
-            .into_iter()
-            .map(|e| (e.name, e.kind))
-            .collect();
-        let expected = [
-            ("a", EntryKind::Directory),
-            ("a-b", EntryKind::File),
-            ("ab", EntryKind::File),
-        ];
+        let root: Vec<_> =
+            view.list(&TreePath::root()).unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
+        let expected = [("a", EntryKind::Directory), ("a-b", EntryKind::File), ("ab", EntryKind::File)];
         assert_eq!(root, expected.map(|(name, kind)| (name.to_owned(), kind)));
         let all = view.walk(&TreePath::root()).unwrap();
-        assert_eq!(
-            names(&all),
-            ["a-b", "a/deep/y.yml", "a/x.yaml", "a/ü z.txt", "ab"]
-        );
+        assert_eq!(names(&all), ["a-b", "a/deep/y.yml", "a/x.yaml", "a/ü z.txt", "ab"]);
         for (pattern, expected) in [
             ("*.yaml", &["a/x.yaml"][..]),
             ("**/*.y{a,}ml", &["a/deep/y.yml", "a/x.yaml"]),
@@ -102,11 +87,7 @@ fn reads_lists_walks_and_globs() {
             ("deep/?.yml", &["a/deep/y.yml"]),
             ("nothing", &[]),
         ] {
-            assert_eq!(
-                names(&view.glob(&path("a"), pattern).unwrap()),
-                expected,
-                "{pattern}"
-            );
+            assert_eq!(names(&view.glob(&path("a"), pattern).unwrap()), expected, "{pattern}");
         }
         assert!(matches!(view.glob(&path("a"), "{a"), Err(Error::Pattern { .. })));
     });
@@ -126,10 +107,7 @@ fn links_inside_are_followed() {
         assert_eq!(view.read(&path("apps/web/values.yaml")).unwrap(), b"v");
         assert_eq!(view.read(&path("apps/web/common/sub/x")).unwrap(), b"x");
         assert_eq!(view.read(&path("apps/web/back")).unwrap(), b"v");
-        assert_eq!(
-            view.kind(&path("apps/web/common")).unwrap(),
-            Some(Kind::Directory)
-        );
+        assert_eq!(view.kind(&path("apps/web/common")).unwrap(), Some(Kind::Directory));
         let files = view.walk(&path("apps/web")).unwrap();
         let expected = ["back", "common/sub/x", "common/values.yaml", "own", "values.yaml"];
         assert_eq!(names(&files), expected.map(|name| format!("apps/web/{name}")));
@@ -196,42 +174,18 @@ fn limits_hold() {
     let halves: Vec<_> = (0..6).map(|n| format!("h{n}={}", "x".repeat(999))).collect();
     let many: Vec<_> = (0..51).map(|n| format!("many/{n}=")).collect();
     let deep = format!("{}/x=", vec!["n"; 120].join("/"));
-    let lines: Vec<_> = [&big, &deep]
-        .into_iter()
-        .chain(&halves)
-        .chain(&many)
-        .map(String::as_str)
-        .collect();
+    let lines: Vec<_> = [&big, &deep].into_iter().chain(&halves).chain(&many).map(String::as_str).collect();
     let view = view(&lines);
-    assert!(matches!(
-        view.read(&path("big")),
-        Err(Error::FileTooLarge {
-            size: 1001,
-            limit: 1000,
-            ..
-        })
-    ));
+    assert!(matches!(view.read(&path("big")), Err(Error::FileTooLarge { size: 1001, limit: 1000, .. })));
     for _ in 0..20 {
         view.read(&path("h0")).unwrap();
     }
     for n in 1..5 {
         view.read(&path(&format!("h{n}"))).unwrap();
     }
-    assert!(matches!(
-        view.read(&path("h5")),
-        Err(Error::TotalTooLarge { limit: 5000, .. })
-    ));
-    assert!(matches!(
-        view.walk(&path("many")),
-        Err(Error::TooManyFiles { limit: 50, .. })
-    ));
-    let wide = View::new(
-        Arc::new(memory(&lines)),
-        Limits {
-            files: 1000,
-            ..LIMITS
-        },
-    );
+    assert!(matches!(view.read(&path("h5")), Err(Error::TotalTooLarge { limit: 5000, .. })));
+    assert!(matches!(view.walk(&path("many")), Err(Error::TooManyFiles { limit: 50, .. })));
+    let wide = View::new(Arc::new(memory(&lines)), Limits { files: 1000, ..LIMITS });
     assert!(matches!(wide.walk(&path("n")), Err(Error::TooDeep { .. })));
     let read: Result<Vec<_>, _> = (0..51).map(|n| view.read(&path(&format!("many/{n}")))).collect();
     assert!(matches!(read, Err(Error::TooManyFiles { .. })));
@@ -243,17 +197,11 @@ fn submodules_and_lfs_pointers_say_what_to_do() {
     let view = view(&[&lfs, "vendor/lib!submodule", "link->vendor/lib/x"]);
     let errors = [
         view.read(&path("logo.png")).unwrap_err().to_string(),
-        view.read(&path("vendor/lib/values.yaml"))
-            .unwrap_err()
-            .to_string(),
+        view.read(&path("vendor/lib/values.yaml")).unwrap_err().to_string(),
         view.walk(&TreePath::root()).unwrap_err().to_string(),
         view.read(&path("link")).unwrap_err().to_string(),
     ];
-    assert!(
-        errors[0].contains("logo.png is a Git LFS pointer"),
-        "{}",
-        errors[0]
-    );
+    assert!(errors[0].contains("logo.png is a Git LFS pointer"), "{}", errors[0]);
     for error in &errors[1..] {
         assert!(error.contains("vendor/lib is a Git submodule"), "{error}");
     }
@@ -314,10 +262,7 @@ fn inputs_change_when_an_answer_changes_and_only_then() {
             .collect();
         lines.push(change);
         let other = memory(&lines);
-        assert!(
-            view.inputs().unchanged_in(&memory(&base)).unwrap(),
-            "{change}: base"
-        );
+        assert!(view.inputs().unchanged_in(&memory(&base)).unwrap(), "{change}: base");
         assert_eq!(view.inputs().unchanged_in(&other).unwrap(), same, "{change}");
         let fresh = View::new(Arc::new(other), LIMITS);
         if same {
@@ -330,14 +275,8 @@ fn inputs_change_when_an_answer_changes_and_only_then() {
 
 #[test]
 fn a_walked_directory_is_one_input_and_links_out_of_it_are_others() {
-    let view = view(&[
-        "app/a=1",
-        "app/l->../shared/f",
-        "app/d->../dir",
-        "shared/f=1",
-        "shared/g=1",
-        "dir/x=1",
-    ]);
+    let view =
+        view(&["app/a=1", "app/l->../shared/f", "app/d->../dir", "shared/f=1", "shared/g=1", "dir/x=1"]);
     for file in view.walk(&path("app")).unwrap() {
         view.read(&file).unwrap();
     }
@@ -361,19 +300,10 @@ fn equal_content_has_equal_digests_in_memory_and_on_disk() {
     let (_directory, disk) = on_disk(&lines);
     let memory = memory(&lines);
     for name in ["", "a", "a/x", "a/y", "b", "nope"] {
-        assert_eq!(
-            disk.digest(&path(name)).unwrap(),
-            memory.digest(&path(name)).unwrap(),
-            "{name}"
-        );
+        assert_eq!(disk.digest(&path(name)).unwrap(), memory.digest(&path(name)).unwrap(), "{name}");
     }
     let one = memory.digest(&TreePath::root()).unwrap();
-    assert_ne!(
-        one,
-        self::memory(&["a/x=1", "a/y=x", "b=2"])
-            .digest(&TreePath::root())
-            .unwrap()
-    );
+    assert_ne!(one, self::memory(&["a/x=1", "a/y=x", "b=2"]).digest(&TreePath::root()).unwrap());
 }
 
 #[test]
@@ -387,48 +317,22 @@ fn a_local_directory_never_leaves_its_root() {
     assert!(tree.read(&path("out/secret"), 10).is_err());
     assert!(tree.read(&path("out"), 10).is_err());
     assert_eq!(tree.entry(&path(".git/config")).unwrap(), None);
-    let root: Vec<_> = tree
-        .list(&TreePath::root())
-        .unwrap()
-        .into_iter()
-        .map(|entry| entry.name)
-        .collect();
+    let root: Vec<_> = tree.list(&TreePath::root()).unwrap().into_iter().map(|entry| entry.name).collect();
     assert_eq!(root, ["a", "out"]);
     assert!(matches!(tree.list(&path("a")), Err(Error::NotRegular { .. })));
-    assert!(matches!(
-        tree.read(&path("a/socket"), 10),
-        Err(Error::NotAFile { .. })
-    ));
-    assert!(matches!(
-        tree.read(&path("a/x"), 0),
-        Err(Error::FileTooLarge {
-            size: 1,
-            limit: 0,
-            ..
-        })
-    ));
+    assert!(matches!(tree.read(&path("a/socket"), 10), Err(Error::NotAFile { .. })));
+    assert!(matches!(tree.read(&path("a/x"), 0), Err(Error::FileTooLarge { size: 1, limit: 0, .. })));
     assert!(DirectoryTree::open(&directory.path().join("a/x")).is_err());
     let missing = DirectoryTree::open(Path::new("/nonexistent")).unwrap_err();
     assert_eq!(missing.class(), Class::Transient);
-    assert!(
-        std::error::Error::source(&missing)
-            .unwrap()
-            .to_string()
-            .contains("/nonexistent")
-    );
+    assert!(std::error::Error::source(&missing).unwrap().to_string().contains("/nonexistent"));
 }
 
 #[test]
 fn a_memory_tree_refuses_what_no_file_system_can_hold() {
     let mut tree = memory(&["a/b=1"]);
-    assert!(matches!(
-        tree.insert(&path("a"), *b"x"),
-        Err(Error::NotAFile { .. })
-    ));
-    assert!(matches!(
-        tree.insert(&path("a/b/c"), *b"x"),
-        Err(Error::NotADirectory { .. })
-    ));
+    assert!(matches!(tree.insert(&path("a"), *b"x"), Err(Error::NotAFile { .. })));
+    assert!(matches!(tree.insert(&path("a/b/c"), *b"x"), Err(Error::NotADirectory { .. })));
     assert!(tree.insert(&TreePath::root(), *b"x").is_err());
     tree.insert(&path("a/b"), *b"new").unwrap();
     assert_eq!(tree.read(&path("a/b"), 10).unwrap(), b"new");

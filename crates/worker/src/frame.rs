@@ -72,11 +72,7 @@ pub(crate) async fn receive(pipe: &mut (impl AsyncRead + Unpin), limit: u64) -> 
     // The buffer grows with what really arrives, not with what the worker announced.
     let mut payload = Vec::new();
     let received = pipe.take(length).read_to_end(&mut payload).await?;
-    if received as u64 == length {
-        Ok(Received::Frame(payload))
-    } else {
-        Ok(Received::Ended)
-    }
+    if received as u64 == length { Ok(Received::Frame(payload)) } else { Ok(Received::Ended) }
 }
 
 pub(crate) fn write(pipe: &mut impl Write, payload: &[u8]) -> io::Result<()> {
@@ -100,9 +96,6 @@ pub(crate) fn read(pipe: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
 
 fn header(payload: &[u8]) -> io::Result<[u8; 4]> {
     u32::try_from(payload.len()).map(u32::to_be_bytes).map_err(|_| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a frame of 4 GiB or more cannot be sent to a worker",
-        )
+        io::Error::new(io::ErrorKind::InvalidInput, "a frame of 4 GiB or more cannot be sent to a worker")
     })
 }

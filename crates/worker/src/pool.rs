@@ -61,10 +61,7 @@ enum Reaper {
 impl Pool {
     /// Makes a pool; no worker is started yet.
     pub fn new(config: PoolConfig) -> Self {
-        let idle = Idle {
-            workers: VecDeque::new(),
-            reaper: Reaper::None,
-        };
+        let idle = Idle { workers: VecDeque::new(), reaper: Reaper::None };
         let turns = Semaphore::new(config.size.get());
         let shared = Shared {
             config,
@@ -74,9 +71,7 @@ impl Pool {
             started: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Starts one worker if none is waiting, so that the first call finds it warm.

@@ -66,22 +66,14 @@ impl Process {
             return Err(spawn_error("a pipe is missing", io::ErrorKind::BrokenPipe.into()));
         };
         let last_words = tokio::spawn(collect_last_words(config.role, stderr));
-        let mut process = Self {
-            child,
-            stdin,
-            stdout,
-            last_words,
-        };
+        let mut process = Self { child, stdin, stdout, last_words };
         match timeout(START_LIMIT, process.set_up(config)).await {
             Ok(Ok(())) => Ok(process),
             Ok(Err(source)) => {
                 let (_, words) = process.end().await;
                 Err(spawn_error(&words, source))
             }
-            Err(_) => Err(spawn_error(
-                "it did not get ready in time",
-                io::ErrorKind::TimedOut.into(),
-            )),
+            Err(_) => Err(spawn_error("it did not get ready in time", io::ErrorKind::TimedOut.into())),
         }
     }
 
@@ -127,10 +119,7 @@ impl Process {
             }
             Ok(Err(error)) => {
                 let (_, words) = self.end().await;
-                Err(Error::Crashed {
-                    role: config.role,
-                    detail: format!("{error}; {words}"),
-                })
+                Err(Error::Crashed { role: config.role, detail: format!("{error}; {words}") })
             }
         }
     }
@@ -194,27 +183,17 @@ impl Process {
 fn explain(config: &PoolConfig, status: Option<ExitStatus>, words: &str, during: Option<String>) -> Error {
     let role = config.role;
     match status.and_then(|status| status.signal()) {
-        Some(libc::SIGXCPU) => Error::CpuTimeExceeded {
-            limit: config.limits.cpu,
-            during,
-        },
-        Some(libc::SIGABRT) if words.contains(OUT_OF_MEMORY_WORDS) => Error::OutOfMemory {
-            limit_bytes: config.limits.memory_bytes,
-            during,
-        },
+        Some(libc::SIGXCPU) => Error::CpuTimeExceeded { limit: config.limits.cpu, during },
+        Some(libc::SIGABRT) if words.contains(OUT_OF_MEMORY_WORDS) => {
+            Error::OutOfMemory { limit_bytes: config.limits.memory_bytes, during }
+        }
         Some(libc::SIGABRT) if words.contains(STACK_EXHAUSTED_WORDS) => Error::StackExhausted { during },
         Some(signal) if words.is_empty() => Error::Killed { role, signal },
-        Some(signal) => Error::Crashed {
-            role,
-            detail: format!("signal {signal}: {words}"),
-        },
+        Some(signal) => Error::Crashed { role, detail: format!("signal {signal}: {words}") },
         None => {
             let code = status.and_then(|status| status.code());
             let code = code.map_or_else(|| "unknown".to_owned(), |code| code.to_string());
-            Error::Crashed {
-                role,
-                detail: format!("exit code {code}: {words}"),
-            }
+            Error::Crashed { role, detail: format!("exit code {code}: {words}") }
         }
     }
 }
@@ -235,10 +214,6 @@ async fn collect_last_words(role: &'static str, mut stderr: impl AsyncRead + Unp
 fn warn_of_gaps(role: &'static str, gaps: &[String]) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     if !gaps.is_empty() && !WARNED.swap(true, Ordering::Relaxed) {
-        tracing::warn!(
-            role,
-            gaps = gaps.join("; "),
-            "workers are not fully sealed on this kernel"
-        );
+        tracing::warn!(role, gaps = gaps.join("; "), "workers are not fully sealed on this kernel");
     }
 }

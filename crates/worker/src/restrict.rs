@@ -46,24 +46,12 @@ pub(crate) fn renew_cpu_limit(cpu: Duration) -> io::Result<()> {
     let used = u64::try_from(used.tv_sec).unwrap_or_default();
     // Two seconds for the two fractions that are cut off: nobody gets less than the limit says.
     let whole = used + cpu.as_secs() + u64::from(cpu.subsec_nanos() > 0) + 1;
-    setrlimit(
-        Resource::Cpu,
-        Rlimit {
-            current: Some(whole),
-            maximum: None,
-        },
-    )?;
+    setrlimit(Resource::Cpu, Rlimit { current: Some(whole), maximum: None })?;
     Ok(())
 }
 
 fn limit(resource: Resource, value: u64) -> io::Result<()> {
-    Ok(setrlimit(
-        resource,
-        Rlimit {
-            current: Some(value),
-            maximum: Some(value),
-        },
-    )?)
+    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
 }
 
 /// Ends this process as soon as the owner closes its end of stdin, and so also when the owner was killed.
@@ -71,22 +59,16 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
 /// The parent-death signal of Linux would not do: it fires when the *thread* that started the worker ends.
 fn end_with_owner() -> io::Result<()> {
     let (started, is_started) = mpsc::sync_channel(1);
-    thread::Builder::new()
-        .name("owner".to_owned())
-        .stack_size(64 << 10)
-        .spawn(move || {
-            // It fails only when the other thread, and so the process, is gone.
-            let _ = started.send(());
-            let stdin = io::stdin();
-            // Without an event asked for, poll returns only for the end of the pipe.
-            let mut pipe = [PollFd::new(&stdin, PollFlags::empty())];
-            while !matches!(poll(&mut pipe, None), Ok(count) if count > 0) {}
-            #[expect(
-                clippy::exit,
-                reason = "the owner is gone and a template may still be running"
-            )]
-            std::process::exit(0);
-        })?;
+    thread::Builder::new().name("owner".to_owned()).stack_size(64 << 10).spawn(move || {
+        // It fails only when the other thread, and so the process, is gone.
+        let _ = started.send(());
+        let stdin = io::stdin();
+        // Without an event asked for, poll returns only for the end of the pipe.
+        let mut pipe = [PollFd::new(&stdin, PollFlags::empty())];
+        while !matches!(poll(&mut pipe, None), Ok(count) if count > 0) {}
+        #[expect(clippy::exit, reason = "the owner is gone and a template may still be running")]
+        std::process::exit(0);
+    })?;
     // The start of a thread needs system calls that the filter is about to forbid.
     is_started.recv().map_err(|_| io::ErrorKind::Other.into())
 }
@@ -138,10 +120,7 @@ fn sealed_rules() -> Result<Rules, seccompiler::Error> {
     let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
     let not_executable = SeccompCmpOp::MaskedEq(executable);
     rules.insert(libc::SYS_read, vec![when(0, SeccompCmpOp::Eq, 0)?]);
-    rules.insert(
-        libc::SYS_write,
-        vec![when(0, SeccompCmpOp::Eq, 1)?, when(0, SeccompCmpOp::Eq, 2)?],
-    );
+    rules.insert(libc::SYS_write, vec![when(0, SeccompCmpOp::Eq, 1)?, when(0, SeccompCmpOp::Eq, 2)?]);
     rules.insert(libc::SYS_writev, vec![when(0, SeccompCmpOp::Eq, 2)?]);
     rules.insert(libc::SYS_mmap, vec![when(2, not_executable.clone(), 0)?]);
     rules.insert(libc::SYS_mprotect, vec![when(2, not_executable, 0)?]);

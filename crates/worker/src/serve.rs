@@ -61,10 +61,7 @@ where
     };
     let setup: Setup = serde_json::from_slice(&setup).map_err(ServeError::Decode)?;
     if setup.sandbox != sandbox {
-        return Err(ServeError::OtherSandbox {
-            expected: setup.sandbox,
-            actual: sandbox,
-        });
+        return Err(ServeError::OtherSandbox { expected: setup.sandbox, actual: sandbox });
     }
     let gaps = restrict::restrict(&setup).map_err(ServeError::Restrict)?;
     let ready = serde_json::to_vec(&Ready { gaps }).map_err(ServeError::Encode)?;
@@ -130,10 +127,7 @@ pub struct CappedBuffer {
 impl CappedBuffer {
     /// An empty buffer for at most `limit` bytes.
     pub fn new(limit: u64) -> Self {
-        Self {
-            bytes: Vec::new(),
-            limit: usize::try_from(limit).unwrap_or(usize::MAX),
-        }
+        Self { bytes: Vec::new(), limit: usize::try_from(limit).unwrap_or(usize::MAX) }
     }
 
     /// What was written.

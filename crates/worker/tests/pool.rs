@@ -63,18 +63,8 @@ async fn every_limit_has_its_own_error_and_the_next_call_works() {
     let pool = Pool::new(config(1));
     let wall = Duration::from_secs(20);
     let cases = [
-        (
-            "loop",
-            wall,
-            "stopped after 1.0 s of CPU time (limit of CPU time)",
-            Class::Limit,
-        ),
-        (
-            "sleep",
-            Duration::from_millis(50),
-            "stopped after 0.1 s (limit of running time)",
-            Class::Limit,
-        ),
+        ("loop", wall, "stopped after 1.0 s of CPU time (limit of CPU time)", Class::Limit),
+        ("sleep", Duration::from_millis(50), "stopped after 0.1 s (limit of running time)", Class::Limit),
         (
             "note templates/a.tera",
             Duration::from_millis(50),
@@ -87,18 +77,8 @@ async fn every_limit_has_its_own_error_and_the_next_call_works() {
             "stopped because of something that is nested without end (limit of the stack)",
             Class::Limit,
         ),
-        (
-            "allocate",
-            wall,
-            "stopped at 64 MiB of memory (limit of memory)",
-            Class::Limit,
-        ),
-        (
-            "print 2000000",
-            wall,
-            "stopped at 1024 KiB of output (limit of output)",
-            Class::Limit,
-        ),
+        ("allocate", wall, "stopped at 64 MiB of memory (limit of memory)", Class::Limit),
+        ("print 2000000", wall, "stopped at 1024 KiB of output (limit of output)", Class::Limit),
     ];
     for (request, wall, expected, class) in cases {
         let before = pid(&pool).await;
@@ -115,10 +95,7 @@ async fn every_limit_has_its_own_error_and_the_next_call_works() {
 async fn a_crash_is_told_from_a_limit() {
     let pool = Pool::new(config(1));
     match ask(&pool, "divide").await.unwrap_err() {
-        Error::Crashed {
-            role: "probe",
-            detail,
-        } => assert!(detail.contains("divide by zero"), "{detail}"),
+        Error::Crashed { role: "probe", detail } => assert!(detail.contains("divide by zero"), "{detail}"),
         other => panic!("{other:?}"),
     }
     let error = ask(&pool, "abort").await.unwrap_err();
@@ -152,21 +129,13 @@ async fn a_sealed_worker_reaches_nothing() {
         "thread".to_owned(),
     ];
     for request in requests {
-        assert_eq!(
-            ask(&pool, &request).await.unwrap(),
-            "PermissionDenied",
-            "{request}"
-        );
+        assert_eq!(ask(&pool, &request).await.unwrap(), "PermissionDenied", "{request}");
     }
 }
 
 #[tokio::test]
 async fn a_network_worker_reaches_all_but_programs() {
-    let pool = Pool::new(PoolConfig {
-        role: "network-probe",
-        sandbox: Sandbox::Network,
-        ..config(1)
-    });
+    let pool = Pool::new(PoolConfig { role: "network-probe", sandbox: Sandbox::Network, ..config(1) });
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let cases = [
@@ -185,11 +154,7 @@ async fn dropping_a_call_kills_its_worker_and_frees_its_turn() {
     let pool = Pool::new(config(1));
     let before = pid(&pool).await;
     let call = ask(&pool, "sleep");
-    assert!(
-        tokio::time::timeout(Duration::from_millis(50), call)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(50), call).await.is_err());
     assert_ne!(pid(&pool).await, before);
     assert_ends(before).await;
 }
@@ -210,9 +175,7 @@ async fn a_busy_worker_ends_when_its_owner_is_killed() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    std::io::BufReader::new(owner.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    std::io::BufReader::new(owner.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let worker: u32 = line.trim().parse().unwrap();
     assert!(Path::new(&format!("/proc/{worker}/exe")).read_link().is_ok());
     owner.kill().unwrap();
@@ -247,10 +210,7 @@ async fn others_go_on_beside_a_call_that_never_ends() {
 
 #[tokio::test]
 async fn idle_workers_are_ended_but_one() {
-    let pool = Pool::new(PoolConfig {
-        idle: Duration::from_millis(100),
-        ..config(3)
-    });
+    let pool = Pool::new(PoolConfig { idle: Duration::from_millis(100), ..config(3) });
     let calls = (0..3).map(|_| {
         let pool = pool.clone();
         tokio::spawn(async move { ask(&pool, "spin 200").await })
@@ -270,10 +230,7 @@ async fn idle_workers_are_ended_but_one() {
 
 #[tokio::test]
 async fn memory_is_given_back_after_a_heavy_request() {
-    let limits = Limits {
-        memory_bytes: 512 * MIB,
-        ..config(1).limits
-    };
+    let limits = Limits { memory_bytes: 512 * MIB, ..config(1).limits };
     let pool = Pool::new(PoolConfig { limits, ..config(1) });
     assert_eq!(ask(&pool, "hold 300").await.unwrap(), (300 * MIB).to_string());
     let worker = pid(&pool).await;
@@ -285,27 +242,9 @@ async fn memory_is_given_back_after_a_heavy_request() {
 #[tokio::test]
 async fn a_wrong_program_or_role_is_a_spawn_error_with_its_words() {
     let cases = [
-        (
-            PoolConfig {
-                program: PathBuf::from("/nowhere"),
-                ..config(1)
-            },
-            "could not be run",
-        ),
-        (
-            PoolConfig {
-                role: "other",
-                ..config(1)
-            },
-            "there is no worker role",
-        ),
-        (
-            PoolConfig {
-                sandbox: Sandbox::Network,
-                ..config(1)
-            },
-            "expects the sandbox Network",
-        ),
+        (PoolConfig { program: PathBuf::from("/nowhere"), ..config(1) }, "could not be run"),
+        (PoolConfig { role: "other", ..config(1) }, "there is no worker role"),
+        (PoolConfig { sandbox: Sandbox::Network, ..config(1) }, "expects the sandbox Network"),
     ];
     for (config, words) in cases {
         match Pool::new(config).warm().await {

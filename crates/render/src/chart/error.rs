@@ -117,27 +117,19 @@ impl fmt::Display for TemplateError {
         if !self.excerpt.is_empty() {
             write!(f, "\n{}", self.excerpt)?;
         }
-        self.callers
-            .iter()
-            .try_for_each(|caller| write!(f, "\n  called from {caller}"))
+        self.callers.iter().try_for_each(|caller| write!(f, "\n  called from {caller}"))
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pointer = if self.pointer.is_empty() {
-            "(the values)"
-        } else {
-            &self.pointer
-        };
+        let pointer = if self.pointer.is_empty() { "(the values)" } else { &self.pointer };
         write!(f, "{pointer}: {}", self.message)
     }
 }
 
 fn lines(violations: &[Violation]) -> String {
-    violations.iter().fold(String::new(), |lines, violation| {
-        lines + "\n  " + &violation.to_string()
-    })
+    violations.iter().fold(String::new(), |lines, violation| lines + "\n  " + &violation.to_string())
 }
 
 fn paragraphs(errors: &[TemplateError]) -> String {

@@ -34,19 +34,13 @@ pub(crate) fn gather(
 ) -> Result<Chart, Error> {
     let rendered = templates.iter().filter(|template| is_rendered(template));
     let rendered = rendered.map(|template| template.as_str().to_owned()).collect();
-    let templates: Vec<TextFile> = templates
-        .iter()
-        .map(|template| read(view, template))
-        .collect::<Result<_, _>>()?;
+    let templates: Vec<TextFile> =
+        templates.iter().map(|template| read(view, template)).collect::<Result<_, _>>()?;
     let chart = read(view, &child(path, "Chart.yaml")?)?;
     // Whoever names neither cannot use them, so a new kind in the cluster or a new README renders nothing again.
     let mentions = |name: &str| templates.iter().any(|template| template.text.contains(name));
     let asks_for_capabilities = mentions("capabilities") || chart.text.contains("kubeVersion");
-    let files = if mentions("files") {
-        files(view, path)?
-    } else {
-        BTreeMap::new()
-    };
+    let files = if mentions("files") { files(view, path)? } else { BTreeMap::new() };
     let release = Release {
         name: options.release_name.unwrap_or_else(|| release.name.clone()),
         namespace: release.namespace.clone(),
@@ -66,11 +60,7 @@ pub(crate) fn gather(
         capabilities: capabilities.clone(),
         output_bytes,
     };
-    Ok(Chart {
-        job,
-        crds: crds(view, path)?,
-        asks_for_capabilities,
-    })
+    Ok(Chart { job, crds: crds(view, path)?, asks_for_capabilities })
 }
 
 /// The text of a file that must be there.
@@ -79,29 +69,19 @@ pub(crate) fn read(view: &View, path: &TreePath) -> Result<TextFile, Error> {
 }
 
 fn read_optional(view: &View, path: &TreePath) -> Result<Option<TextFile>, Error> {
-    view.read_optional(path)?
-        .map(|bytes| text(path, bytes))
-        .transpose()
+    view.read_optional(path)?.map(|bytes| text(path, bytes)).transpose()
 }
 
 fn text(path: &TreePath, bytes: Vec<u8>) -> Result<TextFile, Error> {
     let text = String::from_utf8(bytes).map_err(|_| Error::NotUtf8 { path: path.clone() })?;
-    Ok(TextFile {
-        path: path.as_str().to_owned(),
-        text,
-    })
+    Ok(TextFile { path: path.as_str().to_owned(), text })
 }
 
 fn value_files(view: &View, path: &TreePath, names: &[String]) -> Result<Vec<TextFile>, Error> {
     let read = |name: &String| {
-        let file = path.resolve(name).map_err(|source| Error::ValueFilePath {
-            name: name.clone(),
-            source,
-        })?;
-        read_optional(view, &file)?.ok_or_else(|| Error::ValueFileNotFound {
-            name: name.clone(),
-            path: file,
-        })
+        let file =
+            path.resolve(name).map_err(|source| Error::ValueFilePath { name: name.clone(), source })?;
+        read_optional(view, &file)?.ok_or_else(|| Error::ValueFileNotFound { name: name.clone(), path: file })
     };
     names.iter().map(read).collect()
 }
@@ -112,11 +92,7 @@ fn crds(view: &View, path: &TreePath) -> Result<Vec<TextFile>, Error> {
         return Ok(Vec::new());
     }
     let files = view.walk(&directory)?;
-    files
-        .iter()
-        .filter(|file| has_manifests(file))
-        .map(|file| read(view, file))
-        .collect()
+    files.iter().filter(|file| has_manifests(file)).map(|file| read(view, file)).collect()
 }
 
 /// All files of the chart but those that Tiphys itself reads.

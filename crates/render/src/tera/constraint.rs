@@ -74,9 +74,7 @@ impl FromStr for Constraint {
     fn from_str(text: &str) -> Result<Self, String> {
         let error = || format!("{text:?} is not a version constraint such as >=1.30-0 <2");
         let alternatives = text.split("||").map(|part| conditions(part).ok_or_else(error));
-        Ok(Self {
-            alternatives: alternatives.collect::<Result<_, _>>()?,
-        })
+        Ok(Self { alternatives: alternatives.collect::<Result<_, _>>()? })
     }
 }
 
@@ -91,16 +89,10 @@ fn conditions(text: &str) -> Option<Vec<Condition>> {
     let mut conditions = Vec::new();
     let mut words = text.split([' ', ',', '\t']).filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
-        let known = OPERATORS
-            .iter()
-            .find_map(|(sign, operator)| Some((*operator, word.strip_prefix(sign)?)));
+        let known = OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, word.strip_prefix(sign)?)));
         let (operator, version) = known.unwrap_or((Operator::Equal, word));
         // There may be space between the operator and the version.
-        let version = if version.is_empty() {
-            words.next()?
-        } else {
-            version
-        };
+        let version = if version.is_empty() { words.next()? } else { version };
         conditions.push(condition(operator, version)?);
     }
     (!conditions.is_empty()).then_some(conditions)
@@ -108,19 +100,13 @@ fn conditions(text: &str) -> Option<Vec<Condition>> {
 
 fn condition(operator: Operator, text: &str) -> Option<Condition> {
     let (version, parts) = partial(text)?;
-    Some(Condition {
-        operator,
-        version,
-        parts,
-    })
+    Some(Condition { operator, version, parts })
 }
 
 /// A version of which parts may be missing, and how many there are.
 fn partial(text: &str) -> Option<(Version, usize)> {
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
-    let (text, build) = text
-        .split_once('+')
-        .map_or((text, ""), |(text, build)| (text, build));
+    let (text, build) = text.split_once('+').map_or((text, ""), |(text, build)| (text, build));
     let (core, pre) = text.split_once('-').map_or((text, ""), |(core, pre)| (core, pre));
     let mut numbers = [0; 3];
     let mut parts = 0;
@@ -176,10 +162,7 @@ impl Condition {
     /// The parts up to the first that is not zero.
     fn caret_parts(&self) -> usize {
         let numbers = [self.version.major, self.version.minor, self.version.patch];
-        let first = numbers
-            .iter()
-            .position(|number| *number > 0)
-            .map_or(3, |at| at + 1);
+        let first = numbers.iter().position(|number| *number > 0).map_or(3, |at| at + 1);
         first.min(self.parts)
     }
 }

@@ -37,27 +37,16 @@ pub(super) fn simple(template: &TextFile, word: &str, message: String) -> ChartE
     let line = before.matches('\n').count();
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
     let position = u32::try_from(line + 1).ok().zip(u32::try_from(column + 1).ok());
-    let place = Some(Place {
-        template: template.path.clone(),
-        position,
-    });
+    let place = Some(Place { template: template.path.clone(), position });
     ChartError::Templates {
-        errors: vec![TemplateError {
-            message,
-            place,
-            excerpt: String::new(),
-            callers: Vec::new(),
-        }],
+        errors: vec![TemplateError { message, place, excerpt: String::new(), callers: Vec::new() }],
     }
 }
 
 fn of(job: &Job, template: &str, error: &Error) -> ChartError {
     let at = |template: &str, message: String| TemplateError {
         message,
-        place: Some(Place {
-            template: template.to_owned(),
-            position: None,
-        }),
+        place: Some(Place { template: template.to_owned(), position: None }),
         excerpt: String::new(),
         callers: Vec::new(),
     };
@@ -77,16 +66,11 @@ fn of(job: &Job, template: &str, error: &Error) -> ChartError {
         error.message = without_value(&error.message);
         if error.message.starts_with("Found `.`") && GO_SYNTAX.iter().any(|sign| error.excerpt.contains(sign))
         {
-            error
-                .message
-                .push_str(". This looks like a Go template; Tera writes {{ values.name }}");
+            error.message.push_str(". This looks like a Go template; Tera writes {{ values.name }}");
         }
     }
     if job.values.is_none() {
-        for error in errors
-            .iter_mut()
-            .filter(|error| error.message.contains("is not defined"))
-        {
+        for error in errors.iter_mut().filter(|error| error.message.contains("is not defined")) {
             error.message.push_str(" The chart has no values.yaml.");
         }
     }
@@ -112,45 +96,21 @@ fn of_report(report: &ReportError, text: &str) -> TemplateError {
 /// The errors of compilation come as one text: reports with an empty line between them.
 fn of_message(text: &str) -> Option<Vec<TemplateError>> {
     let reports = text.strip_prefix("error: ")?.split("\n\nerror: ");
-    reports
-        .map(|report| {
-            report
-                .split_once('\n')
-                .map(|(message, tail)| parse(message, tail))
-        })
-        .collect()
+    reports.map(|report| report.split_once('\n').map(|(message, tail)| parse(message, tail))).collect()
 }
 
 /// Takes the place, the excerpt and the callers out of what follows the message.
 fn parse(message: &str, tail: &str) -> TemplateError {
-    let mut lines = tail
-        .lines()
-        .skip_while(|line| !line.trim_start().starts_with(ARROW));
-    let place = lines
-        .next()
-        .and_then(|line| parse_place(line.trim_start().strip_prefix(ARROW)?));
-    let excerpt: Vec<&str> = lines
-        .by_ref()
-        .take_while(|line| !line.is_empty())
-        .skip(1)
-        .collect();
-    let callers = lines
-        .filter_map(|line| parse_place(line.strip_prefix(CALLER)?))
-        .collect();
-    TemplateError {
-        message: message.to_owned(),
-        place,
-        excerpt: excerpt.join("\n"),
-        callers,
-    }
+    let mut lines = tail.lines().skip_while(|line| !line.trim_start().starts_with(ARROW));
+    let place = lines.next().and_then(|line| parse_place(line.trim_start().strip_prefix(ARROW)?));
+    let excerpt: Vec<&str> = lines.by_ref().take_while(|line| !line.is_empty()).skip(1).collect();
+    let callers = lines.filter_map(|line| parse_place(line.strip_prefix(CALLER)?)).collect();
+    TemplateError { message: message.to_owned(), place, excerpt: excerpt.join("\n"), callers }
 }
 
 fn parse_place(text: &str) -> Option<Place> {
     let mut parts = text.rsplitn(3, ':');
     let column = parts.next()?.parse().ok()?;
     let line = parts.next()?.parse().ok()?;
-    Some(Place {
-        template: parts.next()?.to_owned(),
-        position: Some((line, column)),
-    })
+    Some(Place { template: parts.next()?.to_owned(), position: Some((line, column)) })
 }

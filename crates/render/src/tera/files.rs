@@ -39,12 +39,8 @@ fn glob(files: &Map, arguments: Kwargs, _: &State<'_>) -> TeraResult<Map> {
         .build()
         .map_err(|error| Error::message(error.to_string()))?
         .compile_matcher();
-    let matching = files
-        .iter()
-        .filter(|(path, _)| path.as_str().is_some_and(|path| matcher.is_match(path)));
-    Ok(matching
-        .map(|(path, content)| (path.clone(), content.clone()))
-        .collect())
+    let matching = files.iter().filter(|(path, _)| path.as_str().is_some_and(|path| matcher.is_match(path)));
+    Ok(matching.map(|(path, content)| (path.clone(), content.clone())).collect())
 }
 
 /// `files["hosts.txt"] | lines`: the lines of a text.
@@ -57,9 +53,7 @@ fn as_config(files: &Map, _: Kwargs, _: &State<'_>) -> TeraResult<Map> {
     by_name(files, |path, content| {
         let text = content.as_str().map(Value::from);
         text.ok_or_else(|| {
-            Error::message(format!(
-                "{path} is not text; use as_secrets, or b64encode and binaryData"
-            ))
+            Error::message(format!("{path} is not text; use as_secrets, or b64encode and binaryData"))
         })
     })
 }
@@ -78,13 +72,8 @@ fn by_name(files: &Map, convert: impl Fn(&str, &Value) -> TeraResult<Value>) -> 
     for (path, content) in files {
         let path = path.as_value().to_string();
         let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        if named
-            .insert(name.clone().into(), convert(&path, content)?)
-            .is_some()
-        {
-            return Err(Error::message(format!(
-                "two of the files are called {name}; choose with glob"
-            )));
+        if named.insert(name.clone().into(), convert(&path, content)?).is_some() {
+            return Err(Error::message(format!("two of the files are called {name}; choose with glob")));
         }
     }
     Ok(named)

@@ -105,9 +105,7 @@ fn b64encode(value: &Value, _: Kwargs, _: &State<'_>) -> TeraResult<String> {
 
 fn b64decode(encoded: &str, _: Kwargs, _: &State<'_>) -> TeraResult<Value> {
     // The decoder's message would show a part of what may be a secret.
-    let bytes = BASE64_STANDARD
-        .decode(encoded.trim())
-        .map_err(|_| Error::message("this is not base64"))?;
+    let bytes = BASE64_STANDARD.decode(encoded.trim()).map_err(|_| Error::message("this is not base64"))?;
     Ok(match String::from_utf8(bytes) {
         Ok(text) => Value::from(text),
         Err(error) => Value::bytes(error.into_bytes()),
@@ -129,11 +127,7 @@ fn required(value: Value, arguments: Kwargs, _: &State<'_>) -> TeraResult<Value>
     if !missing {
         return Ok(value);
     }
-    Err(Error::message(
-        arguments
-            .get::<&str>("message")?
-            .unwrap_or("a required value is missing"),
-    ))
+    Err(Error::message(arguments.get::<&str>("message")?.unwrap_or("a required value is missing")))
 }
 
 /// The value, or another when it is not defined or null; with `boolean=true` also when it is empty, zero or false.
@@ -162,20 +156,14 @@ fn group_by(items: &[Value], arguments: Kwargs, _: &State<'_>) -> TeraResult<Map
         }
         groups[place].1.push(item.clone());
     }
-    Ok(groups
-        .into_iter()
-        .map(|(key, members)| (key, Value::from(members)))
-        .collect())
+    Ok(groups.into_iter().map(|(key, members)| (key, Value::from(members))).collect())
 }
 
 fn key_of(value: &Value) -> TeraResult<Key<'static>> {
     if let Some(text) = value.as_str() {
         return Ok(Key::from(text.to_owned()));
     }
-    let number = value
-        .as_i128()
-        .map(Key::from)
-        .or_else(|| value.as_bool().map(Key::Bool));
+    let number = value.as_i128().map(Key::from).or_else(|| value.as_bool().map(Key::Bool));
     number.ok_or_else(|| Error::message(format!("a {} cannot be a key", value.name())))
 }
 
@@ -199,10 +187,7 @@ fn merged(base: &Map, over: &Map) -> Map {
 
 /// `version | semver_matches(constraint=">=1.30-0")`.
 fn semver_matches(version: &str, arguments: Kwargs, _: &State<'_>) -> TeraResult<bool> {
-    let constraint: Constraint = arguments
-        .must_get::<&str>("constraint")?
-        .parse()
-        .map_err(Error::message)?;
+    let constraint: Constraint = arguments.must_get::<&str>("constraint")?.parse().map_err(Error::message)?;
     Ok(constraint.matches(&lenient_version(version).map_err(Error::message)?))
 }
 
@@ -233,9 +218,7 @@ fn text(value: &Value) -> TeraResult<String> {
         return Err(Error::message("the value is not defined"));
     }
     if value.is_bytes() {
-        return Err(Error::message(
-            "the value is bytes, not text; use the filter b64encode first",
-        ));
+        return Err(Error::message("the value is bytes, not text; use the filter b64encode first"));
     }
     Ok(value.to_string())
 }

@@ -5,15 +5,9 @@
 mod constraint;
 mod convert;
 mod failure;
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "Tera calls filters with their arguments by value"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "Tera calls filters with their arguments by value")]
 mod files;
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "Tera calls filters with their arguments by value"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "Tera calls filters with their arguments by value")]
 mod filters;
 mod schema;
 mod set;
@@ -47,30 +41,22 @@ pub(crate) fn evaluate(job: &Job) -> Result<Output, ChartError> {
     for template in &job.rendered {
         tiphys_worker::note(template);
         let mut output = CappedBuffer::new(budget);
-        tera.render_to(template, &context, &mut output)
-            .map_err(|error| match error.kind() {
-                ErrorKind::Io(io::ErrorKind::FileTooLarge) => ChartError::OutputTooLarge {
-                    template: template.clone(),
-                    limit_bytes: job.output_bytes,
-                },
-                _ => failure::of_template(job, template, &error),
-            })?;
+        tera.render_to(template, &context, &mut output).map_err(|error| match error.kind() {
+            ErrorKind::Io(io::ErrorKind::FileTooLarge) => {
+                ChartError::OutputTooLarge { template: template.clone(), limit_bytes: job.output_bytes }
+            }
+            _ => failure::of_template(job, template, &error),
+        })?;
         // Tera prints nothing but UTF-8, except for bytes that it was given as such.
         let text = String::from_utf8_lossy(&output.into_bytes()).into_owned();
         budget = budget.saturating_sub(text.len() as u64);
-        texts.push(Printed {
-            template: template.clone(),
-            text,
-        });
+        texts.push(Printed { template: template.clone(), text });
     }
     Ok(Output { texts, warnings })
 }
 
 fn read_chart(job: &Job) -> Result<Map<String, Value>, ChartError> {
-    let error = |problem: String| ChartError::Chart {
-        file: job.chart.path.clone(),
-        problem,
-    };
+    let error = |problem: String| ChartError::Chart { file: job.chart.path.clone(), problem };
     let chart = values::read(&job.chart, &mut Vec::new()).map_err(error)?;
     for field in ["name", "version"] {
         match chart.get(field) {
@@ -91,13 +77,9 @@ fn check_kube_version(job: &Job, chart: &Map<String, Value>) -> Result<(), Chart
     let Some(Value::String(wanted)) = chart.get("kubeVersion") else {
         return Ok(());
     };
-    let error = |problem: String| ChartError::Chart {
-        file: job.chart.path.clone(),
-        problem,
-    };
-    let constraint: Constraint = wanted
-        .parse()
-        .map_err(|problem| error(format!("kubeVersion: {problem}")))?;
+    let error = |problem: String| ChartError::Chart { file: job.chart.path.clone(), problem };
+    let constraint: Constraint =
+        wanted.parse().map_err(|problem| error(format!("kubeVersion: {problem}")))?;
     let actual = &job.capabilities.kube_version;
     let mut version =
         lenient_version(actual).map_err(|problem| error(format!("the cluster's version: {problem}")))?;
@@ -106,9 +88,7 @@ fn check_kube_version(job: &Job, chart: &Map<String, Value>) -> Result<(), Chart
     if constraint.matches(&version) {
         Ok(())
     } else {
-        Err(error(format!(
-            "the chart is for Kubernetes {wanted}, but the cluster has {actual}"
-        )))
+        Err(error(format!("the chart is for Kubernetes {wanted}, but the cluster has {actual}")))
     }
 }
 
@@ -116,24 +96,15 @@ fn compile(job: &Job) -> Result<Tera, ChartError> {
     let mut tera = Tera::new();
     tera.autoescape_on(Vec::<&str>::new());
     let prefix = format!("{}/", job.templates_directory);
-    tera.set_fallback_prefixes([prefix])
-        .map_err(|error| failure::of_templates(job, &error))?;
+    tera.set_fallback_prefixes([prefix]).map_err(|error| failure::of_templates(job, &error))?;
     filters::register(&mut tera);
     files::register(&mut tera);
-    if let Some(template) = job
-        .templates
-        .iter()
-        .find(|template| template.text.contains(DUMP_OF_CONTEXT))
-    {
+    if let Some(template) = job.templates.iter().find(|template| template.text.contains(DUMP_OF_CONTEXT)) {
         let message = format!("{DUMP_OF_CONTEXT} is not available; name the variables that you need");
         return Err(failure::simple(template, DUMP_OF_CONTEXT, message));
     }
-    let templates = job
-        .templates
-        .iter()
-        .map(|template| (template.path.as_str(), template.text.as_str()));
-    tera.add_raw_templates(templates)
-        .map_err(|error| failure::of_templates(job, &error))?;
+    let templates = job.templates.iter().map(|template| (template.path.as_str(), template.text.as_str()));
+    tera.add_raw_templates(templates).map_err(|error| failure::of_templates(job, &error))?;
     Ok(tera)
 }
 

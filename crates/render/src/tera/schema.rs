@@ -9,10 +9,7 @@ const MAX_VIOLATIONS: usize = 10;
 
 /// Refuses values that do not fit the schema. References to other files and to the network are never followed.
 pub(super) fn enforce(file: &TextFile, values: &Map<String, Value>) -> Result<(), ChartError> {
-    let unusable = |problem: String| ChartError::Schema {
-        file: file.path.clone(),
-        problem,
-    };
+    let unusable = |problem: String| ChartError::Schema { file: file.path.clone(), problem };
     tiphys_worker::note(&file.path);
     let schema: Value =
         serde_json::from_str(&file.text).map_err(|error| unusable(format!("it is not JSON: {error}")))?;
@@ -32,9 +29,6 @@ pub(super) fn enforce(file: &TextFile, values: &Map<String, Value>) -> Result<()
     if violations.is_empty() {
         Ok(())
     } else {
-        Err(ChartError::Violations {
-            file: file.path.clone(),
-            violations,
-        })
+        Err(ChartError::Violations { file: file.path.clone(), violations })
     }
 }

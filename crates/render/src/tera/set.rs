@@ -15,16 +15,11 @@ const MAX_INDEX: usize = 65_536;
 /// A backslash takes the meaning of the next character. `true`, `false`, `null` and integers that do not start with
 /// 0 have a type, everything else is a string.
 pub(super) fn apply(values: &mut Map<String, Value>, expression: &str) -> Result<(), String> {
-    let mut parser = Parser {
-        rest: expression.chars().peekable(),
-        expression,
-    };
+    let mut parser = Parser { rest: expression.chars().peekable(), expression };
     while parser.rest.peek().is_some() {
         let path = parser.path()?;
         let value = parser.value()?;
-        let (first, steps) = path
-            .split_first()
-            .ok_or_else(|| parser.error("there is no key"))?;
+        let (first, steps) = path.split_first().ok_or_else(|| parser.error("there is no key"))?;
         let Step::Key(key) = first else {
             return Err(parser.error("an index needs a key before it"));
         };
@@ -88,10 +83,7 @@ impl Parser<'_> {
     fn indices(&mut self, steps: &mut Vec<Step>) -> Result<(), String> {
         loop {
             let (text, end) = self.text(&[']']);
-            let index = text
-                .parse()
-                .ok()
-                .filter(|index| end.is_some() && *index <= MAX_INDEX);
+            let index = text.parse().ok().filter(|index| end.is_some() && *index <= MAX_INDEX);
             let index =
                 index.ok_or_else(|| self.error(&format!("an index is a number up to {MAX_INDEX} in []")))?;
             steps.push(Step::Index(index));
@@ -254,10 +246,7 @@ mod tests {
         ];
         for (expression, expected) in cases {
             let error = set(expression).unwrap_err();
-            assert!(
-                error.contains(expected) && !error.contains("secret"),
-                "{expression}: {error}"
-            );
+            assert!(error.contains(expected) && !error.contains("secret"), "{expression}: {error}");
         }
     }
 }

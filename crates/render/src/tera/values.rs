@@ -10,12 +10,7 @@ use crate::chart::{ChartError, Job, TextFile};
 const MAX_DEPTH: usize = 100;
 
 /// What one file of values may be. Far more than anyone writes by hand, far less than the memory of a worker.
-const LIMITS: Limits = Limits {
-    bytes: 4 << 20,
-    depth: MAX_DEPTH,
-    nodes: 200_000,
-    documents: 100,
-};
+const LIMITS: Limits = Limits { bytes: 4 << 20, depth: MAX_DEPTH, nodes: 200_000, documents: 100 };
 
 /// The values that the templates see.
 ///
@@ -52,10 +47,7 @@ pub(super) fn read(file: &TextFile, warnings: &mut Vec<String>) -> Result<Map<St
     let mut documents = documents.into_iter();
     let document = documents.next();
     if let Some(second) = documents.find(|document| !document.value.is_null()) {
-        return Err(format!(
-            "line {}: there is a second document; remove it",
-            second.line
-        ));
+        return Err(format!("line {}: there is a second document; remove it", second.line));
     }
     let Some(document) = document else {
         return Ok(Map::new());
@@ -65,18 +57,12 @@ pub(super) fn read(file: &TextFile, warnings: &mut Vec<String>) -> Result<Map<St
     match document.value {
         Value::Object(values) => Ok(values),
         Value::Null => Ok(Map::new()),
-        _ => Err(format!(
-            "line {}: there must be a mapping, as in `key: value`",
-            document.line
-        )),
+        _ => Err(format!("line {}: there must be a mapping, as in `key: value`", document.line)),
     }
 }
 
 fn of_file(file: &TextFile, problem: String) -> ChartError {
-    ChartError::Values {
-        file: file.path.clone(),
-        problem,
-    }
+    ChartError::Values { file: file.path.clone(), problem }
 }
 
 /// Lays `over` on `base`: mappings are merged, everything else is replaced. Nulls stay, they still have to act.

@@ -30,10 +30,7 @@ pub fn request(tree: Arc<dyn Tree>) -> Request {
         tree,
         path: TreePath::parse("chart").unwrap(),
         options: Options::Detect,
-        release: Release {
-            name: "demo".to_owned(),
-            namespace: "demo-ns".to_owned(),
-        },
+        release: Release { name: "demo".to_owned(), namespace: "demo-ns".to_owned() },
         capabilities: Capabilities::default(),
     }
 }

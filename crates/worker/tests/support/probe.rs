@@ -14,9 +14,7 @@ fn main() -> ExitCode {
     let served = match tiphys_worker::worker_role(std::env::args_os()).as_deref() {
         Some("probe") => tiphys_worker::serve(Sandbox::Sealed, |request: String| answer(&request)),
         Some("network-probe") => tiphys_worker::serve(Sandbox::Network, |request: String| answer(&request)),
-        other => Err(ServeError::UnknownRole {
-            role: format!("{other:?}"),
-        }),
+        other => Err(ServeError::UnknownRole { role: format!("{other:?}") }),
     };
     tiphys_worker::exit_code(served)
 }
@@ -31,12 +29,7 @@ fn own_a_busy_worker() -> ExitCode {
         role: "probe",
         program: std::env::current_exe().unwrap_or_default(),
         size: NonZeroUsize::MIN,
-        limits: Limits {
-            memory_bytes: 64 << 20,
-            cpu: minute,
-            wall: minute,
-            output_bytes: 1 << 20,
-        },
+        limits: Limits { memory_bytes: 64 << 20, cpu: minute, wall: minute, output_bytes: 1 << 20 },
         idle: minute,
         sandbox: Sandbox::Sealed,
     });
@@ -45,11 +38,7 @@ fn own_a_busy_worker() -> ExitCode {
         println!("{pid}");
         pool.call("loop").await
     });
-    if busy.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if busy.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Does what the request says and tells how it went.
@@ -116,9 +105,5 @@ fn outcome<T>(result: std::io::Result<T>) -> String {
 
 fn deep(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
-    if depth == u64::MAX {
-        0
-    } else {
-        deep(depth + 1) + frame[7]
-    }
+    if depth == u64::MAX { 0 } else { deep(depth + 1) + frame[7] }
 }
