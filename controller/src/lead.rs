@@ -1,6 +1,5 @@
 //! What the leader does: everything is listed, then Applications are brought where they should be, one queue for all.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -102,8 +101,7 @@ async fn gather(
     let program = std::env::current_exe().map_err(Error::OwnProgram)?;
     let mirrors =
         Mirrors::open(tiphys_source::Config::new(arguments.data_dir.join("mirrors"), program.clone()))?;
-    let workers = NonZeroUsize::MIN.saturating_add(1);
-    let renderer = Renderer::new(RendererConfig { workers, ..RendererConfig::new(program) });
+    let renderer = Renderer::new(RendererConfig::new(program));
 
     let syncs = Arc::new(SyncIndex::default());
     let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), queue.clone(), tasks);
