@@ -7,9 +7,11 @@
 //! - A holder that ends in good order gives the Lease back, and a follower takes it within [`Timing::retry`].
 //!
 //! # Caveats
-//! A Lease does not fence: a request of the old holder that is still under way may arrive late. What protects then
-//! is server-side apply by one field manager and the resource version of the Lease itself.
+//! A Lease does not fence. [`Fence`] lets no write begin after [`Timing::give_up`], but a request of the old holder that
+//! is still under way may arrive late. What protects then is server-side apply by one field manager and the resource
+//! version of the Lease itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -19,6 +21,8 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::fence::Fence;
 
 /// The periods of an election.
 #[derive(Clone, Copy, Debug)]
@@ -78,21 +82,23 @@ fn decide(spec: Option<&LeaseSpec>, identity: &str, unchanged_for: Duration, dur
 }
 
 /// Stands for election until `stop`. The receiver says whether we hold the Lease; the task ends when the Lease was
-/// held and lost, or after `stop`, having given it back.
+/// held and lost, or after `stop`, having given it back. Each renewal opens the `fence` for as long as we may write.
 pub fn stand(
     client: Client,
     candidate: Candidate,
+    fence: Arc<Fence>,
     stop: CancellationToken,
 ) -> (watch::Receiver<bool>, tokio::task::JoinHandle<()>) {
     let (leads, receiver) = watch::channel(false);
     let api = Api::namespaced(client, &candidate.namespace);
-    let term = Term { api, candidate, seen: None, renewed: None };
+    let term = Term { api, candidate, fence, seen: None, renewed: None };
     (receiver, tokio::spawn(term.run(leads, stop)))
 }
 
 struct Term {
     api: Api<Lease>,
     candidate: Candidate,
+    fence: Arc<Fence>,
     /// The last version that was seen of somebody else's Lease, and when it was first seen.
     seen: Option<(String, Instant)>,
     /// When we last renewed.
@@ -166,6 +172,7 @@ impl Term {
             Ok(_) => {
                 // Counted from before the request, so that we are never later than the server thinks.
                 self.renewed = Some(asked);
+                self.fence.open_until(asked + self.candidate.timing.give_up);
                 Ok(true)
             }
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Ok(false),

@@ -10,6 +10,7 @@ mod context;
 mod crds;
 mod error;
 mod events;
+mod fence;
 mod lead;
 mod lease;
 mod logging;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::report;
 use crate::context::Settings;
+use crate::fence::Fence;
 use crate::lease::{self, Candidate, Timing};
 use crate::metrics::Metrics;
 use crate::repositories::Repositories;
@@ -77,7 +78,10 @@ async fn lead_in_turn(
     });
     // The election outlives the work: the Lease is given back after the last write.
     let election_over = CancellationToken::new();
-    let (mut leads, election) = lease::stand(parts.client.clone(), candidate, election_over.clone());
+    let fence = Arc::new(Fence::default());
+    let standing = lease::stand(parts.client.clone(), candidate, Arc::clone(&fence), election_over.clone());
+    let (mut leads, election) = standing;
+    let parts = lead::Parts { client: fence.client(parts.client.clone()), ..parts };
     tokio::select! {
         () = stop.cancelled() => {}
         elected = leads.wait_for(|it| *it) => drop(elected),
