@@ -13,7 +13,7 @@ use crate::support::manifests::config_map;
 /// Time until a Lease that nobody renews is taken, and some more for a busy machine.
 const TAKEOVER: Duration = Duration::from_secs(30);
 
-async fn holder(ground: &Ground) -> String {
+fn holder(ground: &Ground) -> String {
     let arguments = [
         "get",
         "lease",
@@ -29,7 +29,7 @@ async fn holder(ground: &Ground) -> String {
 
 async fn is_held_by(ground: &Ground, name: &str, within: Duration) {
     eventually(&format!("{name} leads"), within, || async {
-        match holder(ground).await {
+        match holder(ground) {
             it if it == name => Ok(()),
             other => Err(other),
         }
@@ -141,7 +141,7 @@ async fn a_leader_that_is_cut_off_stops_before_its_lease_is_over() {
     first.proxy.add(rule);
     let status = first.controller.wait(TAKEOVER);
     assert!(!status.success(), "{status:?}");
-    assert_eq!(holder(&ground).await, "first", "it ended while the Lease was its own");
+    assert_eq!(holder(&ground), "first", "it ended while the Lease was its own");
     is_held_by(&ground, "second", TAKEOVER).await;
     drop(second);
 }
@@ -159,6 +159,6 @@ async fn a_follower_passes_webhooks_on() {
     // The webhook goes to the follower.
     let commit = stage.push_file("config.yaml", &config_map("config", "two")).await;
     stage.synced("web", &commit).await;
-    assert_eq!(holder(&ground).await, "first");
+    assert_eq!(holder(&ground), "first");
     drop(first);
 }

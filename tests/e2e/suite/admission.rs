@@ -26,6 +26,7 @@ async fn create(stage: &Stage<'_>, who: &Identity, object: &Value) -> (bool, Str
     stage.access.try_kubectl(who, ["-n", stage.ns(), "create", "-f", "-"], &object.to_string())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "json! is written at the place of the call")]
 fn sync(name: &str, spec: Value) -> Value {
     json!({ "apiVersion": "tiphys.dev/v1alpha1", "kind": "Sync", "metadata": { "name": name }, "spec": spec })
 }

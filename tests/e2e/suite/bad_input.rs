@@ -378,7 +378,7 @@ async fn a_git_server_that_hangs_trickles_or_breaks_holds_nobody_up() {
     stage.synced("web", &commit).await;
     let faults = [
         ("hangs", GitFault::Hang),
-        ("trickles", GitFault::Trickle(Duration::from_millis(1000))),
+        ("trickles", GitFault::Trickle(Duration::from_secs(1))),
         ("is broken", GitFault::Status(500)),
         ("cuts", GitFault::CutAfter(40)),
         ("never ends", GitFault::Endless),
@@ -645,10 +645,13 @@ async fn an_object_that_is_being_deleted_by_others_does_not_confuse() {
     stage.synced("web", &commit).await;
     let config_maps = stage.namespace.api::<ConfigMap>();
     let finalizers = |list: &[&str]| kube::api::Patch::Merge(json!({ "metadata": { "finalizers": list } }));
-    config_maps.patch("config", &Default::default(), &finalizers(&["example.com/wait"])).await.unwrap();
+    config_maps
+        .patch("config", &kube::api::PatchParams::default(), &finalizers(&["example.com/wait"]))
+        .await
+        .unwrap();
     config_maps.delete("config", &DeleteParams::default()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    config_maps.patch("config", &Default::default(), &finalizers(&[])).await.unwrap();
+    config_maps.patch("config", &kube::api::PatchParams::default(), &finalizers(&[])).await.unwrap();
     eventually("it is made anew", LONG, || async {
         match config_maps.get_opt("config").await.unwrap() {
             Some(it) if it.metadata.deletion_timestamp.is_none() => Ok(()),

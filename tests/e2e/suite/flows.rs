@@ -254,7 +254,8 @@ async fn old_syncs_go_with_their_snapshots_and_those_in_use_stay() {
     })
     .await;
     eventually("the snapshots of the others are gone", LONG, || async {
-        let secrets = stage.namespace.api::<Secret>().list(&Default::default()).await.unwrap().items;
+        let secrets =
+            stage.namespace.api::<Secret>().list(&kube::api::ListParams::default()).await.unwrap().items;
         let count = secrets.iter().filter(|it| it.type_.as_deref() == Some(SNAPSHOT_TYPE)).count();
         if count == 2 { Ok(()) } else { Err(format!("{count} snapshots")) }
     })
@@ -400,7 +401,7 @@ async fn metrics_and_events_tell_what_happened() {
     })
     .await;
     // What is gone is not exported for ever.
-    stage.applications().delete("web", &Default::default()).await.unwrap();
+    stage.applications().delete("web", &kube::api::DeleteParams::default()).await.unwrap();
     eventually("its metrics are gone", LONG, || async {
         let text = stage.endpoints.metrics_text().await;
         if has(&text, "tiphys_application_info", &labels) { Err("still there") } else { Ok(()) }

@@ -173,7 +173,7 @@ async fn nothing_is_pruned_that_we_did_not_apply() {
     let mut left: Vec<_> = stage
         .namespace
         .api::<ConfigMap>()
-        .list(&Default::default())
+        .list(&kube::api::ListParams::default())
         .await
         .unwrap()
         .items
@@ -367,7 +367,7 @@ async fn no_object_of_ours_is_larger_than_512_kib() {
     }
     let id = commit.finish();
     stage.create("large", json!({ "sync": { "timeout": "10m" } })).await;
-    let synced = stage.wait("large", "2,000 objects are live", Duration::from_secs(300), |application| {
+    let synced = stage.wait("large", "2,000 objects are live", Duration::from_mins(5), |application| {
         let status = application.status.as_ref()?;
         let live = status.revision.as_ref().is_some_and(|it| it.ends_with(&id));
         (live && crate::support::is_ready(application)).then(|| application.clone())
@@ -390,7 +390,8 @@ async fn no_object_of_ours_is_larger_than_512_kib() {
     }
     assert!(pages > 1, "the snapshot was too small to need pages");
     // The pages are a whole: what they hold can be gone back to.
-    let secrets = stage.namespace.api::<Secret>().list(&Default::default()).await.unwrap().items.len();
+    let secrets =
+        stage.namespace.api::<Secret>().list(&kube::api::ListParams::default()).await.unwrap().items.len();
     assert!(secrets >= pages);
     stage.request("large", "back", json!({ "rollbackTo": "large-1", "dryRun": true })).await;
     let plan = stage.succeeded("back").await.status.unwrap().plan.unwrap();

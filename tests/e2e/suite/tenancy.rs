@@ -43,6 +43,7 @@ fn named(kind: &str, api_version: &str, name: &str, namespace: Option<&str>, res
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "most of it is a table")]
 async fn a_tenant_cannot_leave_its_namespace() {
     let stage = stage("tenant").await;
     let victim = TestNamespace::create(stage.access, "victim").await;

@@ -190,9 +190,8 @@ async fn what_is_no_webhook_is_refused_in_bounded_memory() {
     }
     // Longer than any forge sends. The server may hang up before it has read everything.
     let large = vec![b' '; 30 << 20];
-    match http_post(url, &github, large).await {
-        Ok(answer) => assert_eq!(answer.status, 413),
-        Err(_) => {}
+    if let Ok(answer) = http_post(url, &github, large).await {
+        assert_eq!(answer.status, 413);
     }
     let health = stage.endpoints.metrics.replace("/metrics", "/healthz");
     assert_eq!(tiphys_tests::http_get(&health).await.unwrap().status, 200);

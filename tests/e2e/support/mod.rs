@@ -11,7 +11,7 @@ use std::time::Duration;
 use tiphys_api::{Application, Condition, ConditionStatus, Phase, READY, STALLED, Sync};
 
 /// Longer than anything that goes well takes, on a machine that does much else.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_mins(1);
 
 /// Merges `patch` into `value` as a JSON merge patch does.
 pub fn merge(value: &mut serde_json::Value, patch: serde_json::Value) {
