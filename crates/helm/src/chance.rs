@@ -1,0 +1,1 @@
+//! Where chance and time come from when templates ask for them.

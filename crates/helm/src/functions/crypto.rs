@@ -1,0 +1,8 @@
+//! Keys, certificates, password hashes and encryption.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

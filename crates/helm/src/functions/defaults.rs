@@ -1,0 +1,8 @@
+//! What stands in for nothing: `default`, `coalesce`, `ternary` and their kin.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

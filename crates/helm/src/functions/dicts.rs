@@ -1,0 +1,8 @@
+//! Maps: made, read, changed in place and merged.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

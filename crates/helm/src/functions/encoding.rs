@@ -1,0 +1,8 @@
+//! Base64, base32, and digests.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

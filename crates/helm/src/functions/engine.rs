@@ -1,0 +1,8 @@
+//! What needs the engine: `include`, `tpl`, `required`, `fail`, `lookup`.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

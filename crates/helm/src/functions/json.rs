@@ -1,0 +1,8 @@
+//! JSON as Go writes and reads it.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

@@ -1,0 +1,8 @@
+//! Arithmetic on integers, and on decimal fractions.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

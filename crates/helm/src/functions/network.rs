@@ -1,0 +1,8 @@
+//! Names and addresses of hosts.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

@@ -1,0 +1,8 @@
+//! Regular expressions in Go's RE2 syntax.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

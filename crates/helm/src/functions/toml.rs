@@ -1,0 +1,8 @@
+//! TOML as BurntSushi's library writes and reads it.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}

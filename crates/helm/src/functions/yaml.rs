@@ -1,0 +1,8 @@
+//! YAML as Helm writes and reads it.
+
+use gotemplate::Functions;
+
+/// Adds the functions of this group.
+pub(super) fn add(functions: &mut Functions) {
+    let _ = functions;
+}
