@@ -8,3 +8,4 @@
 pub mod chance;
 pub mod functions;
 mod host;
+pub mod value;

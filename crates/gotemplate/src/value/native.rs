@@ -86,6 +86,12 @@ pub trait Native: fmt::Debug {
         None
     }
 
+    /// What Go's `encoding/json` writes for the value, if its type has a method that says so (`MarshalJSON`,
+    /// `MarshalText`). The engine does not need it; functions such as `toJson` do.
+    fn to_json(&self) -> Option<Value> {
+        None
+    }
+
     /// Whether the value equals another one by Go's `==`. `None` if values of the type cannot be compared.
     fn equals(&self, other: &dyn Native) -> Option<bool> {
         let _ = other;
