@@ -6,6 +6,21 @@
 //! The template language itself is the crate `gotemplate`; [`functions`] adds what Helm gives its templates.
 
 pub mod chance;
+mod chart;
+mod engine;
+mod error;
+mod failure;
 pub mod functions;
 mod host;
+mod lookup;
+mod objects;
+mod render;
+mod tree;
 pub mod value;
+mod values;
+
+pub use chart::{Chart, Dependency, File, Maintainer, Metadata};
+pub use error::{Error, Place};
+pub use lookup::Lookup;
+pub use objects::capabilities::{Capabilities, KubeVersion};
+pub use render::{Options, Release, render_templates};

@@ -15,11 +15,12 @@ mod paths;
 mod random;
 mod reflection;
 mod regex;
-mod semver;
+pub(crate) mod semver;
 mod strings;
 mod toml;
 mod yaml;
 
+pub(crate) use engine::{SET_NAME, remove_no_value};
 use gotemplate::Functions;
 
 /// All functions, to be shared by every chart.

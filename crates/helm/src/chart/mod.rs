@@ -1,0 +1,77 @@
+//! A chart as it was loaded.
+
+mod decode;
+mod load;
+mod metadata;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub use metadata::{Dependency, Maintainer, Metadata};
+
+/// A file of a chart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// The path in the chart, with `/` between its parts.
+    pub path: Arc<str>,
+    /// What is in it.
+    pub data: Arc<[u8]>,
+}
+
+impl File {
+    /// A file with its path in the chart.
+    pub fn new(path: impl Into<Arc<str>>, data: impl Into<Arc<[u8]>>) -> Self {
+        Self { path: path.into(), data: data.into() }
+    }
+}
+
+/// A chart with its subcharts.
+///
+/// Clones are cheap and share everything, also between threads.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    data: Arc<Data>,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    metadata: Metadata,
+    values: Map<String, Value>,
+    schema: Option<Arc<[u8]>>,
+    templates: Vec<File>,
+    files: Vec<File>,
+    dependencies: Vec<Chart>,
+}
+
+impl Chart {
+    /// What the chart says of itself.
+    pub fn metadata(&self) -> &Metadata {
+        &self.data.metadata
+    }
+
+    /// The default values, from `values.yaml`.
+    pub fn values(&self) -> &Map<String, Value> {
+        &self.data.values
+    }
+
+    /// The text of `values.schema.json`.
+    pub fn schema(&self) -> Option<&Arc<[u8]>> {
+        self.data.schema.as_ref()
+    }
+
+    /// The files below `templates/`.
+    pub fn templates(&self) -> &[File] {
+        &self.data.templates
+    }
+
+    /// The files that have no other meaning, which templates see as `.Files`.
+    pub fn files(&self) -> &[File] {
+        &self.data.files
+    }
+
+    /// The charts in `charts/`, sorted by the names of their folders and archives.
+    pub fn dependencies(&self) -> &[Chart] {
+        &self.data.dependencies
+    }
+}
