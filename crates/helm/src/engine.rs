@@ -13,6 +13,7 @@ use crate::functions::{self, SET_NAME, remove_no_value};
 use crate::host::Host;
 use crate::objects::{VALUES, files::Files};
 use crate::tree::Node;
+use crate::values::table;
 
 /// The functions of all charts.
 static FUNCTIONS: LazyLock<Arc<Functions>> = LazyLock::new(|| Arc::new(functions::functions()));
@@ -133,18 +134,6 @@ fn collect<'a>(
         });
     }
     data
-}
-
-/// The map at a path of keys with points between them.
-fn table(values: &Map, path: &str) -> Option<Map> {
-    let mut current = values.clone();
-    for key in path.split('.') {
-        current = match current.get(key)? {
-            Value::Map(map) => map,
-            _ => return None,
-        };
-    }
-    Some(current)
 }
 
 /// A path below a folder, as Go's `path.Join` writes it.

@@ -35,8 +35,36 @@ pub enum Error {
     /// The values of the chart and the given ones do not fit together.
     #[error("{message}")]
     Values {
+        /// The file that is wrong, if it is one.
+        place: Option<Place>,
         /// What is wrong.
         message: String,
+    },
+    /// The chart cannot be installed here: a library, or a dependency that is missing.
+    #[error("{message}")]
+    Chart {
+        /// What is wrong.
+        message: String,
+    },
+    /// The chart does not fit the version of Kubernetes.
+    #[error("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {version}")]
+    KubeVersion {
+        /// The versions that the chart fits.
+        wanted: String,
+        /// The version of Kubernetes.
+        version: String,
+    },
+    /// The values are not what `values.schema.json` of a chart says.
+    #[error("{message}")]
+    Schema {
+        /// What is wrong, by chart.
+        message: String,
+    },
+    /// Nothing comes from the files that `--show-only` asks for.
+    #[error("could not find template {pattern} in chart")]
+    Show {
+        /// The pattern for the files.
+        pattern: String,
     },
     /// A file is not a template.
     #[error("{message}")]
@@ -44,6 +72,14 @@ pub enum Error {
         /// Where.
         place: Place,
         /// What is wrong, with the place.
+        message: String,
+    },
+    /// What a template printed is not a Kubernetes object.
+    #[error("{message}")]
+    Document {
+        /// The template file, and the line in its output.
+        place: Place,
+        /// What is wrong, with the file.
         message: String,
     },
     /// A template could not be executed to its end.
@@ -62,9 +98,19 @@ impl Error {
     /// Where the error is, if it is in a file of the chart.
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::Load { place, .. } => place.as_ref(),
-            Self::Values { .. } => None,
-            Self::Parse { place, .. } | Self::Execute { place, .. } => Some(place),
+            Self::Load { place, .. } | Self::Values { place, .. } => place.as_ref(),
+            Self::Chart { .. } | Self::KubeVersion { .. } | Self::Schema { .. } | Self::Show { .. } => None,
+            Self::Parse { place, .. } | Self::Execute { place, .. } | Self::Document { place, .. } => {
+                Some(place)
+            }
         }
+    }
+
+    /// Whether Helm had begun with the templates; its program gives a hint then.
+    pub fn is_of_templates(&self) -> bool {
+        matches!(
+            self,
+            Self::Parse { .. } | Self::Document { .. } | Self::Execute { .. } | Self::KubeVersion { .. }
+        )
     }
 }

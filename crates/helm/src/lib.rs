@@ -5,22 +5,29 @@
 //!
 //! The template language itself is the crate `gotemplate`; [`functions`] adds what Helm gives its templates.
 
+mod assembly;
 pub mod chance;
 mod chart;
 mod engine;
 mod error;
 mod failure;
 pub mod functions;
+mod glob;
 mod host;
+mod limits;
 mod lookup;
 mod objects;
+pub mod output;
 mod render;
 mod tree;
 pub mod value;
 mod values;
 
+pub use assembly::{DeletePolicy, Event, HelmVersion, Hook, Manifest, OutputLogPolicy};
 pub use chart::{Chart, Dependency, File, Maintainer, Metadata};
 pub use error::{Error, Place};
+pub use limits::Limits;
 pub use lookup::Lookup;
 pub use objects::capabilities::{Capabilities, KubeVersion};
-pub use render::{Options, Release, render_templates};
+pub use render::{Options, Release, Rendering, render, render_templates};
+pub use values::{ReadFile, ValueFile, ValueSources};

@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use gotemplate::{Map, Scope, Value};
-use serde_json::Value as Json;
 
-use crate::chart::Chart;
-use crate::engine::{self, Objects};
+use crate::assembly::{self, HelmVersion, Hook, Manifest};
+use crate::chart::{Chart, File};
+use crate::engine::{self, Objects, Output};
 use crate::error::Error;
 use crate::host::Host;
+use crate::limits::Limits;
 use crate::lookup::Lookup;
 use crate::objects::capabilities::{self, Capabilities};
 use crate::tree::Node;
-use crate::value::map_from_json;
 use crate::values::coalesce::{Nulls, coalesce};
+use crate::values::{ValueSources, deep_copy};
 
 /// The release that templates see as `.Release`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,24 +39,33 @@ pub struct Options {
     /// The cluster.
     pub capabilities: Capabilities,
     /// Values that stand above those of the chart.
-    pub values: serde_json::Map<String, Json>,
+    pub values: ValueSources,
+    /// Which Helm to follow.
+    pub version: HelmVersion,
+    /// Whether the notes of subcharts are part of the notes.
+    pub subchart_notes: bool,
+    /// Whether values may differ from what `values.schema.json` says.
+    pub skip_schema: bool,
     /// Where the function `lookup` looks.
     pub lookup: Option<Arc<dyn Lookup>>,
-    /// What the templates may use.
-    pub limits: gotemplate::Limits,
+    /// What the rendering may cost.
+    pub limits: Limits,
 }
 
 impl Options {
-    /// A first installation without values of its own.
+    /// A first installation as `helm template` sees it, without values of its own.
     pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> Self {
         let release =
             Release { name: name.into(), namespace: namespace.into(), is_upgrade: false, revision: 1 };
         Self {
             release,
             capabilities: Capabilities::default(),
-            values: serde_json::Map::new(),
+            values: ValueSources::default(),
+            version: HelmVersion::default(),
+            subchart_notes: false,
+            skip_schema: false,
             lookup: None,
-            limits: gotemplate::Limits::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -65,12 +76,42 @@ impl fmt::Debug for Options {
     }
 }
 
+/// What a chart gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rendering {
+    /// The objects, in the order in which Helm installs them.
+    pub manifests: Vec<Manifest>,
+    /// The hooks, in the same order.
+    pub hooks: Vec<Hook>,
+    /// The files in `crds/` of the chart and then of its subcharts, with the names of the charts before their paths.
+    /// They are no templates.
+    pub crds: Vec<File>,
+    /// What `NOTES.txt` prints.
+    pub notes: String,
+}
+
+/// Renders a chart.
+pub fn render(chart: &Chart, options: &Options) -> Result<Rendering, Error> {
+    // Maps that templates made to contain themselves are freed here.
+    let _scope = Scope::enter();
+    let (root, mut outputs) = execute(chart, options)?;
+    let notes = take_notes(&mut outputs, root.name(), options.subchart_notes);
+    let (manifests, hooks) = assembly::assemble(outputs, options.version)?;
+    Ok(Rendering { manifests, hooks, crds: root.crds(), notes })
+}
+
 /// What each template file prints, by its path such as `web/templates/service.yaml`, in the order of execution.
 pub fn render_templates(chart: &Chart, options: &Options) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let _scope = Scope::enter();
-    let root = Node::root(chart);
-    let values = map_from_json(&options.values);
-    coalesce(&root, &values, "", Nulls::Delete)?;
+    let (_, outputs) = execute(chart, options)?;
+    Ok(outputs.into_iter().map(|output| (output.path, output.text)).collect())
+}
+
+fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>), Error> {
+    let given = options.values.merged(&options.limits.values)?;
+    let root = Node::root(chart, &given, options.version)?;
+    let values = deep_copy(&given);
+    coalesce(&root, &values, Nulls::Delete(options.version))?;
     let Release { name, namespace, is_upgrade, revision } = &options.release;
     let release = Map::from([
         ("IsInstall", Value::Bool(!is_upgrade)),
@@ -87,6 +128,25 @@ pub fn render_templates(chart: &Chart, options: &Options) -> Result<Vec<(String,
     };
     let mut host = Host::default();
     host.lookup.clone_from(&options.lookup);
-    let outputs = engine::execute(&root, &objects, &mut host, options.limits)?;
-    Ok(outputs.into_iter().map(|output| (output.path, output.text)).collect())
+    let mut limits = options.limits.templates;
+    let end = options.limits.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    limits.deadline = limits.deadline.into_iter().chain(end).min();
+    let outputs = engine::execute(&root, &objects, &mut host, limits)?;
+    Ok((root, outputs))
+}
+
+/// Takes the notes out of the outputs.
+fn take_notes(outputs: &mut Vec<Output>, chart: &str, of_subcharts: bool) -> String {
+    const NOTES: &str = "NOTES.txt";
+    let own = format!("{chart}/templates/{NOTES}");
+    let mut notes = String::new();
+    for output in outputs.extract_if(.., |output| output.path.ends_with(NOTES)) {
+        if of_subcharts || output.path == own {
+            if !notes.is_empty() {
+                notes.push('\n');
+            }
+            notes.push_str(&String::from_utf8_lossy(&output.text));
+        }
+    }
+    notes
 }

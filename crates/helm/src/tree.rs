@@ -2,24 +2,34 @@
 
 use gotemplate::{Map, Str, Value};
 
-use crate::chart::Chart;
+use crate::assembly::HelmVersion;
+use crate::chart::{Chart, Dependency, File};
+use crate::error::Error;
 use crate::value::from_json;
+use crate::values::{deep_copy, dependencies};
 
 /// A chart in its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
     chart: Chart,
     name: String,
     /// The names of the charts from the root on, as in `web/charts/db`.
     path: String,
-    dependencies: Vec<Node>,
+    /// What the chart declares, under the names that the dependencies have here. `None` is no list at all.
+    pub(crate) declared: Option<Vec<Dependency>>,
+    pub(crate) dependencies: Vec<Node>,
+    /// The default values, if they are no longer those of the file.
+    pub(crate) defaults: Option<Map>,
 }
 
 impl Node {
-    /// A chart as the root, with all its subcharts.
-    pub(crate) fn root(chart: &Chart) -> Self {
+    /// A chart as the root, with its subcharts as the given values enable them.
+    pub(crate) fn root(chart: &Chart, values: &Map, version: HelmVersion) -> Result<Self, Error> {
+        check_installable(chart)?;
         let name = chart.metadata().name.clone();
-        Self::new(chart, name.clone(), name)
+        let mut root = Self::new(chart, name.clone(), name);
+        dependencies::process(&mut root, values, version)?;
+        Ok(root)
     }
 
     fn new(chart: &Chart, name: String, path: String) -> Self {
@@ -32,7 +42,14 @@ impl Node {
                 Self::new(dependency, name, path)
             })
             .collect();
-        Self { chart: chart.clone(), name, path, dependencies }
+        let declared = chart.metadata().dependencies.clone();
+        Self { chart: chart.clone(), name, path, declared, dependencies, defaults: None }
+    }
+
+    /// The same chart under another name.
+    fn renamed(&self, name: &str) -> Self {
+        let folder = self.path.strip_suffix(&self.name).unwrap_or_default();
+        Self::new(&self.chart, name.to_owned(), format!("{folder}{name}"))
     }
 
     pub(crate) fn chart(&self) -> &Chart {
@@ -51,21 +68,111 @@ impl Node {
         &self.dependencies
     }
 
-    /// `.Chart`, without `IsRoot`.
-    pub(crate) fn about(&self) -> Map {
-        let about = self.chart.metadata().to_template();
-        about.insert("Name", self.name.as_str());
-        about
-    }
-
     pub(crate) fn has_dependency(&self, name: &[u8]) -> bool {
         self.dependencies.iter().any(|dependency| dependency.name.as_bytes() == name)
     }
 
+    /// Puts the declared dependencies in place of the charts that were found: each under its alias, in the order in
+    /// which they are declared, after those that nobody declared or whose version does not fit.
+    pub(crate) fn resolve_declared(&mut self) {
+        let Some(declared) = &mut self.declared else { return };
+        let fits = |found: &Node, wanted: &Dependency| {
+            found.chart.metadata().name == wanted.name
+                && is_compatible(&wanted.version, &found.chart.metadata().version)
+        };
+        let mut resolved: Vec<Node> = self
+            .dependencies
+            .iter()
+            .filter(|found| !declared.iter().any(|wanted| fits(found, wanted)))
+            .cloned()
+            .collect();
+        for wanted in declared {
+            if let Some(found) = self.dependencies.iter().find(|found| fits(found, wanted)) {
+                resolved.push(if wanted.alias.is_empty() {
+                    found.clone()
+                } else {
+                    found.renamed(&wanted.alias)
+                });
+            }
+            if !wanted.alias.is_empty() {
+                wanted.name.clone_from(&wanted.alias);
+            }
+        }
+        self.dependencies = resolved;
+    }
+
+    /// `.Chart`, without `IsRoot`.
+    pub(crate) fn about(&self) -> Map {
+        let metadata = self.chart.metadata();
+        let about = metadata.to_template();
+        about.insert("Name", self.name.as_str());
+        let declared: Vec<Value> = self.declared.iter().flatten().map(Dependency::to_template).collect();
+        about.insert("Dependencies", declared);
+        about
+    }
+
     /// Gives every default value of the chart itself, as a copy.
     pub(crate) fn for_each_default(&self, mut visit: impl FnMut(&Str, Value)) {
-        for (key, value) in self.chart.values() {
-            visit(&Str::from(key.as_str()), from_json(value));
+        match &self.defaults {
+            Some(defaults) => {
+                for (key, value) in deep_copy(defaults).entries() {
+                    visit(&key, value);
+                }
+            }
+            None => {
+                for (key, value) in self.chart.values() {
+                    visit(&Str::from(key.as_str()), from_json(value));
+                }
+            }
         }
     }
+
+    /// The files in `crds/` of the chart and then of its subcharts.
+    pub(crate) fn crds(&self) -> Vec<File> {
+        let is_crd = |file: &&File| {
+            let extension = file.path.rsplit('.').next().unwrap_or_default();
+            file.path.starts_with("crds/")
+                && file.path.contains('.')
+                && ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+        };
+        let mut crds: Vec<File> = self
+            .chart
+            .files()
+            .iter()
+            .filter(is_crd)
+            .map(|file| File { path: format!("{}/{}", self.path, file.path).into(), data: file.data.clone() })
+            .collect();
+        crds.extend(self.dependencies.iter().flat_map(Node::crds));
+        crds
+    }
+}
+
+/// Libraries and charts without what they depend on cannot be rendered.
+fn check_installable(chart: &Chart) -> Result<(), Error> {
+    let metadata = chart.metadata();
+    if !matches!(metadata.kind.as_str(), "" | "application") {
+        return Err(Error::Chart { message: format!("{} charts are not installable", metadata.kind) });
+    }
+    let is_there = |name: &str| chart.dependencies().iter().any(|found| found.metadata().name == name);
+    let missing: Vec<&str> = metadata
+        .dependencies
+        .iter()
+        .flatten()
+        .map(|dependency| dependency.name.as_str())
+        .filter(|name| !is_there(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Chart {
+        message: format!(
+            "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to \
+             fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: {}",
+            missing.join(", ")
+        ),
+    })
+}
+
+fn is_compatible(_range: &str, _version: &str) -> bool {
+    true
 }

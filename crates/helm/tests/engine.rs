@@ -1,13 +1,13 @@
 //! The functions that need the engine, and the words of errors. The expected texts are those of Helm 4.3.1.
 
-use tiphys_helm::{Chart, File, Options, render_templates};
+use tiphys_helm::{Chart, File, Limits, Options, render_templates};
 
 fn render(templates: &[(&str, &str)]) -> Result<String, String> {
     let chart = "apiVersion: v2\nname: t\nversion: 0.1.0\n";
     let mut files = vec![File::new("Chart.yaml", chart.as_bytes())];
     files
         .extend(templates.iter().map(|(path, text)| File::new(format!("templates/{path}"), text.as_bytes())));
-    let chart = Chart::from_files(files).map_err(|error| error.to_string())?;
+    let chart = Chart::from_files(files, &Limits::default()).map_err(|error| error.to_string())?;
     let outputs =
         render_templates(&chart, &Options::new("demo", "demo-ns")).map_err(|error| error.to_string())?;
     let main = outputs.into_iter().find(|(path, _)| path == "t/templates/t");

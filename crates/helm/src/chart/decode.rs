@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 /// The fields of a mapping that stands for a Go struct.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     entries: &'a Map<String, Value>,
     /// The type for messages, such as `v2.Metadata`.
     name: &'static str,
@@ -14,7 +14,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// `None` for null.
-    pub(super) fn of(
+    pub(crate) fn of(
         value: &'a Value,
         name: &'static str,
         outer: &'static str,
@@ -33,7 +33,16 @@ impl<'a> Fields<'a> {
         fitting.max_by(|(left, _), (right, _)| left.cmp(right)).map(|(_, value)| value)
     }
 
-    pub(super) fn string(&self, name: &str, target: &mut String) -> Result<(), String> {
+    /// The fields of a struct in this one; `None` if it is not there or null.
+    pub(crate) fn inner(&self, name: &'static str, typ: &str) -> Result<Option<Self>, String> {
+        match self.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(entries)) => Ok(Some(Self { entries, name: self.name, outer: name })),
+            Some(other) => Err(self.mismatch(name, other, typ)),
+        }
+    }
+
+    pub(crate) fn string(&self, name: &str, target: &mut String) -> Result<(), String> {
         match self.get(name) {
             None | Some(Value::Null) => {}
             Some(value) => *target = as_text(value).ok_or_else(|| self.mismatch(name, value, "string"))?,
@@ -79,7 +88,7 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    pub(super) fn string_map(
+    pub(crate) fn string_map(
         &self,
         name: &str,
         target: &mut Option<Vec<(String, String)>>,

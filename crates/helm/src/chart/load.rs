@@ -6,21 +6,62 @@ use std::sync::Arc;
 use serde_json::Value;
 use tiphys_manifest::yaml;
 
-use super::{Chart, Data, File};
+use super::budget::Budget;
+use super::ignore::Rules;
+use super::{Chart, Data, File, archive};
 use crate::error::{Error, Place};
+use crate::limits::Limits;
 use crate::values;
 
 impl Chart {
-    /// A chart from its files, in the order in which a directory lists them. Paths are relative to the chart.
-    pub fn from_files(files: impl IntoIterator<Item = File>) -> Result<Self, Error> {
-        let files: Vec<File> = files.into_iter().collect();
-        let mut loading = Loading::default();
-        loading.read_metadata(&files)?;
-        for file in files {
-            loading.add(file)?;
+    /// A chart from the files of a directory, with paths relative to it. What its `.helmignore` names is left out.
+    pub fn from_files(files: impl IntoIterator<Item = File>, limits: &Limits) -> Result<Self, Error> {
+        let mut files: Vec<File> = files.into_iter().collect();
+        let rules = files.iter().find(|file| &*file.path == ".helmignore").map(|file| &*file.data);
+        let mut rules = Rules::parse(rules.unwrap_or_default()).map_err(|message| bad_ignore(&message))?;
+        files.retain(|file| !rules.ignore_file(&file.path));
+        for file in &mut files {
+            if file.data.starts_with(BYTE_ORDER_MARK) {
+                file.data = without_mark(&file.data).into();
+            }
         }
-        loading.finish()
+        // As a walk through the directory finds them.
+        files.sort_by(|left, right| left.path.split('/').cmp(right.path.split('/')));
+        let mut budget = Budget::new(limits, None);
+        for file in &files {
+            budget.take(file.data.len())?;
+        }
+        Self::assemble(files, &mut budget, limits)
     }
+
+    /// A chart from the files that take part.
+    pub(super) fn assemble(files: Vec<File>, budget: &mut Budget, limits: &Limits) -> Result<Self, Error> {
+        load(files, budget, limits, 0)
+    }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+pub(super) fn without_mark(data: &[u8]) -> &[u8] {
+    data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data)
+}
+
+pub(super) fn bad_ignore(message: &str) -> Error {
+    let place = Some(Place { file: ".helmignore".to_owned(), line: 0 });
+    Error::Load { place, message: message.to_owned() }
+}
+
+fn load(files: Vec<File>, budget: &mut Budget, limits: &Limits, depth: usize) -> Result<Chart, Error> {
+    if depth > limits.chart_depth {
+        let message = format!("more than {} charts inside one another", limits.chart_depth);
+        return Err(Error::Load { place: None, message });
+    }
+    let mut loading = Loading::default();
+    loading.read_metadata(&files)?;
+    for file in files {
+        loading.add(file, limits)?;
+    }
+    loading.finish(budget, limits, depth)
 }
 
 /// A chart of which not all files have been seen.
@@ -49,12 +90,12 @@ impl Loading {
         self.data.metadata.read(&document).map_err(|message| cannot_load(&file.path, 0, message))
     }
 
-    fn add(&mut self, file: File) -> Result<(), Error> {
+    fn add(&mut self, file: File, limits: &Limits) -> Result<(), Error> {
         let path = Arc::clone(&file.path);
         match &*path {
             "Chart.yaml" => {}
             "values.yaml" => {
-                self.data.values = values::read(&file.data)
+                self.data.values = values::read(&file.data, &limits.values)
                     .map_err(|(line, message)| cannot_load("values.yaml", line, message))?;
             }
             "values.schema.json" => self.data.schema = Some(file.data),
@@ -87,7 +128,7 @@ impl Loading {
         }
     }
 
-    fn finish(mut self) -> Result<Chart, Error> {
+    fn finish(mut self, budget: &mut Budget, limits: &Limits, depth: usize) -> Result<Chart, Error> {
         if !self.has_metadata {
             let message = "Chart.yaml file is missing".to_owned();
             return Err(Error::Load { place: None, message });
@@ -100,7 +141,7 @@ impl Loading {
             if name.starts_with(['_', '.']) {
                 continue;
             }
-            let chart = load_subchart(files).map_err(|error| {
+            let chart = self.load_subchart(&name, files, budget, limits, depth + 1).map_err(|error| {
                 let message =
                     format!("error unpacking subchart {name} in {}: {error}", self.data.metadata.name);
                 let place = error
@@ -112,14 +153,31 @@ impl Loading {
         }
         Ok(Chart { data: Arc::new(self.data) })
     }
-}
 
-fn load_subchart(files: Vec<File>) -> Result<Chart, Error> {
-    // What lies in charts/ beside the charts is not looked at.
-    Chart::from_files(files.into_iter().filter_map(|file| {
-        let (_, path) = file.path.split_once('/')?;
-        Some(File { path: path.into(), data: file.data })
-    }))
+    fn load_subchart(
+        &self,
+        name: &str,
+        files: Vec<File>,
+        budget: &mut Budget,
+        limits: &Limits,
+        depth: usize,
+    ) -> Result<Chart, Error> {
+        if extension(name) != ".tgz" {
+            // What lies in charts/ beside the charts is not looked at.
+            let inner = files.into_iter().filter_map(|file| {
+                let (_, path) = file.path.split_once('/')?;
+                Some(File { path: path.into(), data: file.data })
+            });
+            return load(inner.collect(), budget, limits, depth);
+        }
+        let Some(file) = files.into_iter().next().filter(|file| &*file.path == name) else {
+            let chart = &self.data.metadata.name;
+            let message = format!("error unpacking subchart tar in {chart}: expected {name}");
+            return Err(Error::Load { place: None, message });
+        };
+        let files = archive::read(&file.data, budget)?;
+        load(files, budget, limits, depth)
+    }
 }
 
 /// The last part of a path from its last dot on, as Go's `filepath.Ext`.

@@ -154,7 +154,7 @@ impl Metadata {
         Ok(())
     }
 
-    /// `.Chart`, without `IsRoot`.
+    /// `.Chart`, without `Dependencies` and `IsRoot`.
     pub(crate) fn to_template(&self) -> Map {
         let strings =
             |texts: &[String]| Template::from(texts.iter().map(|item| text(item)).collect::<Vec<_>>());
@@ -169,14 +169,11 @@ impl Metadata {
             }
         };
         let maintainers: Vec<Template> = self.maintainers.iter().map(Maintainer::to_template).collect();
-        let dependencies: Vec<Template> =
-            self.dependencies.iter().flatten().map(Dependency::to_template).collect();
         Map::from([
             ("APIVersion", text(&self.api_version)),
             ("Annotations", annotations),
             ("AppVersion", text(&self.app_version)),
             ("Condition", text(&self.condition)),
-            ("Dependencies", dependencies.into()),
             ("Deprecated", self.deprecated.into()),
             ("Description", text(&self.description)),
             ("Home", text(&self.home)),
@@ -255,7 +252,7 @@ impl Dependency {
         Ok(())
     }
 
-    fn to_template(&self) -> Template {
+    pub(crate) fn to_template(&self) -> Template {
         let tags: Vec<Template> = self.tags.iter().map(|tag| text(tag)).collect();
         let imports: Vec<Template> = self.import_values.iter().map(import_to_template).collect();
         Template::from([

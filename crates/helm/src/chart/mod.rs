@@ -1,11 +1,16 @@
 //! A chart as it was loaded.
 
+mod archive;
+mod budget;
 mod decode;
+mod directory;
+mod ignore;
 mod load;
 mod metadata;
 
 use std::sync::Arc;
 
+pub(crate) use decode::Fields;
 use serde_json::{Map, Value};
 
 pub use metadata::{Dependency, Maintainer, Metadata};

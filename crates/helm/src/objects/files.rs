@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use gotemplate::{Args, Context, FunctionError, List, Map, Native, Signature, Str, Type, Value};
 use tiphys_manifest::yaml::{self, Node};
 
-use super::glob::Glob;
 use crate::chart::File;
+use crate::glob::Glob;
 
 /// Files by their path.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 pub(crate) mod capabilities;
 pub(crate) mod files;
-mod glob;
 
 use gotemplate::{List, Map, Type, Value};
 use serde_json::Value as Json;

@@ -5,24 +5,36 @@
 
 use gotemplate::{Map, Str, Value};
 
+use crate::assembly::HelmVersion;
 use crate::error::Error;
 use crate::tree::Node;
 
 /// What happens to nulls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nulls {
-    /// They delete what they stand over, and those of the charts are dropped.
-    Delete,
+    /// They delete what they stand over. Helms differ in the rest.
+    Delete(HelmVersion),
     /// They stay, for a later pass.
     Keep,
+}
+
+impl Nulls {
+    /// Whether those of the charts are dropped: since Helm 4.2.
+    fn drops_defaults(self) -> bool {
+        matches!(self, Self::Delete(version) if version >= HelmVersion::V4_2_0)
+    }
+
+    /// Whether a null deletes its key even where it stands over nothing or over null: in Helm 3.
+    fn delete_themselves(self) -> bool {
+        self == Self::Delete(HelmVersion::V3)
+    }
 }
 
 const GLOBAL: &str = "global";
 
 /// Merges values with those of a chart and its subcharts. The given values win.
-pub(crate) fn coalesce(chart: &Node, values: &Map, prefix: &str, nulls: Nulls) -> Result<(), Error> {
+pub(crate) fn coalesce(chart: &Node, values: &Map, nulls: Nulls) -> Result<(), Error> {
     with_chart(chart, values, nulls);
-    let prefix = join(prefix, chart.name());
     for dependency in chart.dependencies() {
         let own = match values.get(dependency.name()) {
             None => {
@@ -35,17 +47,13 @@ pub(crate) fn coalesce(chart: &Node, values: &Map, prefix: &str, nulls: Nulls) -
                 let found = gotemplate::sprintf(b"%t", &[other]);
                 let found = String::from_utf8_lossy(&found);
                 let message = format!("type mismatch on {}: {found}", dependency.name());
-                return Err(Error::Values { message });
+                return Err(Error::Values { place: None, message });
             }
         };
         share_globals(&own, values);
-        coalesce(dependency, &own, &prefix, nulls)?;
+        coalesce(dependency, &own, nulls)?;
     }
     Ok(())
-}
-
-fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
 /// Merges the `global` of a parent into that of a subchart. The parent wins, nulls stay.
@@ -81,24 +89,24 @@ fn share_globals(own: &Map, parent: &Map) {
 /// Merges values with the defaults of one chart.
 fn with_chart(chart: &Node, values: &Map, nulls: Nulls) {
     chart.for_each_default(|key, default| match values.get(key) {
-        None => match (nulls, default) {
-            (Nulls::Delete, Value::Nil) => {}
-            (Nulls::Delete, Value::Map(map)) => {
+        None => match default {
+            Value::Nil if nulls.drops_defaults() => {}
+            Value::Map(map) if nulls.drops_defaults() => {
                 remove_nulls(&map);
                 values.insert(key.clone(), map);
             }
-            (_, default) => {
+            default => {
                 values.insert(key.clone(), default);
             }
         },
-        Some(Value::Nil) if nulls == Nulls::Delete => {
+        Some(Value::Nil) if nulls != Nulls::Keep => {
             values.remove(key);
         }
         Some(Value::Map(above)) => {
             if let Value::Map(below) = default {
                 // The pass over the subchart must still see what is null.
                 let nulls = if chart.has_dependency(key) { Nulls::Keep } else { nulls };
-                if nulls == Nulls::Delete {
+                if nulls.drops_defaults() {
                     remove_nulls(&below);
                 }
                 merge_tables(&above, &below, nulls);
@@ -115,7 +123,8 @@ pub(crate) fn merge_tables(above: &Map, below: &Map, nulls: Nulls) {
         if value.is_nil() {
             // Helm also notes the null below, which shows when that map is used again.
             let old = below.insert(key.clone(), Value::Nil);
-            if nulls == Nulls::Delete && old.is_some_and(|old| !old.is_nil()) {
+            let stood_over_something = old.is_some_and(|old| !old.is_nil());
+            if nulls != Nulls::Keep && (stood_over_something || nulls.delete_themselves()) {
                 removed.push(key);
             }
         }

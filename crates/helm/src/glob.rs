@@ -1,4 +1,4 @@
-//! The patterns of `.Files.Glob`.
+//! Patterns for paths: those of `.Files.Glob`, and those of `--show-only`.
 
 use regex::Regex;
 
@@ -88,4 +88,92 @@ fn push_class(regex: &mut String, characters: &mut std::iter::Peekable<std::str:
     }
     regex.push(']');
     Some(())
+}
+
+/// A pattern by the rules of Go's `path/filepath.Match`; `None` if it is malformed, and so fits nothing.
+pub(crate) fn path_pattern(pattern: &str) -> Option<Regex> {
+    if pattern.len() > MAX_LENGTH {
+        return None;
+    }
+    let mut regex = String::from("^(?s:");
+    let mut characters = pattern.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '*' => regex.push_str("[^/]*"),
+            '?' => regex.push_str("[^/]"),
+            '\\' => push_literal(&mut regex, characters.next()?),
+            '[' => push_ranges(&mut regex, &mut characters)?,
+            other => push_literal(&mut regex, other),
+        }
+    }
+    regex.push_str(")$");
+    Regex::new(&regex).ok()
+}
+
+/// Ranges and single characters of `[...]`, up to `]`.
+fn push_ranges(regex: &mut String, characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<()> {
+    let negated = characters.next_if_eq(&'^').is_some();
+    regex.push_str(if negated { "[^" } else { "[" });
+    let mut ranges = 0;
+    while ranges == 0 || characters.next_if_eq(&']').is_none() {
+        let low = class_member(characters)?;
+        let high = if characters.next_if_eq(&'-').is_some() { class_member(characters)? } else { low };
+        if low <= high {
+            push_literal(regex, low);
+            regex.push('-');
+            push_literal(regex, high);
+        }
+        ranges += 1;
+    }
+    regex.push(']');
+    Some(())
+}
+
+fn class_member(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
+    match characters.next()? {
+        '\\' => characters.next(),
+        '-' | ']' => None,
+        other => Some(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_files() {
+        let cases = [
+            ("*.conf", "a.conf", true),
+            ("*.conf", "a/b.conf", false),
+            ("**.conf", "a/b.conf", true),
+            ("conf/{a,b}.*", "conf/b.x", true),
+            ("conf/{a,b}.*", "conf/c.x", false),
+            ("f[a-c].x", "fb.x", true),
+            ("f[!a-c].x", "fb.x", false),
+            ("f[xyz].x", "fy.x", true),
+            (r"a\*", "a*", true),
+            (r"a\*", "ab", false),
+            ("{", "anything/at/all", true),
+            ("?", "/", false),
+        ];
+        for (pattern, path, expected) in cases {
+            assert_eq!(Glob::new(&pattern.replace(r"\\", r"\")).is_match(path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_templates() {
+        let cases = [
+            ("templates/*.yaml", "templates/a.yaml", true),
+            ("templates/*.yaml", "templates/a/b.yaml", false),
+            ("templates/[a-bd].yaml", "templates/d.yaml", true),
+            ("templates/[^a].yaml", "templates/a.yaml", false),
+        ];
+        for (pattern, path, expected) in cases {
+            assert_eq!(path_pattern(pattern).unwrap().is_match(path), expected, "{pattern} {path}");
+        }
+        assert!(path_pattern("a[").is_none());
+        assert!(path_pattern("a\\").is_none());
+    }
 }

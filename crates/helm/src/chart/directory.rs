@@ -1,0 +1,107 @@
+//! A chart from a directory on disk.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::budget::Budget;
+use super::ignore::Rules;
+use super::{Chart, File};
+use crate::error::{Error, Place};
+use crate::limits::Limits;
+
+/// Directories inside one another; links can lead in circles.
+const MAX_DEPTH: usize = 64;
+
+impl Chart {
+    /// Loads a chart from a directory, without what its `.helmignore` names. Links are followed, also out of it.
+    pub fn from_directory(directory: &Path, limits: &Limits) -> Result<Self, Error> {
+        let rules = match fs::read(directory.join(".helmignore")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(cannot_read(".helmignore", &error)),
+        };
+        let rules = Rules::parse(&rules).map_err(|message| super::load::bad_ignore(&message))?;
+        let mut walk = Walk { rules, budget: Budget::new(limits, None), files: Vec::new() };
+        walk.directory(directory, "", 0)?;
+        Self::assemble(walk.files, &mut walk.budget, limits)
+    }
+
+    /// Loads a chart from a directory or an archive, whichever is there.
+    pub fn from_path(path: &Path, limits: &Limits) -> Result<Self, Error> {
+        let shown = path.display().to_string();
+        let metadata = fs::metadata(path).map_err(|error| cannot_read(&shown, &error))?;
+        if metadata.is_dir() {
+            return Self::from_directory(path, limits);
+        }
+        if metadata.len() > limits.chart_bytes {
+            let message = format!("{shown} is larger than the maximum size {}", limits.chart_bytes);
+            return Err(Error::Load { place: None, message });
+        }
+        let data = fs::read(path).map_err(|error| cannot_read(&shown, &error))?;
+        if !data.starts_with(&[0x1F, 0x8B]) {
+            let yaml = [".yaml", ".yml"].iter().any(|extension| shown.ends_with(extension));
+            let message = if yaml {
+                format!("file '{shown}' seems to be a YAML file, but expected a gzipped archive")
+            } else {
+                format!("file '{shown}' does not appear to be a gzipped archive")
+            };
+            return Err(Error::Load { place: None, message });
+        }
+        Self::from_archive(&data, limits)
+    }
+}
+
+struct Walk {
+    rules: Rules,
+    budget: Budget,
+    files: Vec<File>,
+}
+
+impl Walk {
+    fn directory(&mut self, directory: &Path, path: &str, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            let message = format!("{path}: more than {MAX_DEPTH} directories inside one another");
+            return Err(Error::Load { place: None, message });
+        }
+        let failed = |error: io::Error| cannot_read(path, &error);
+        let mut entries =
+            fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let path = if path.is_empty() { name.into_owned() } else { format!("{path}/{name}") };
+            let mut kind = entry.file_type().map_err(|error| cannot_read(&path, &error))?;
+            if kind.is_symlink() {
+                kind = fs::metadata(entry.path()).map_err(|error| cannot_read(&path, &error))?.file_type();
+            }
+            if kind.is_dir() {
+                if !self.rules.ignore_directory(&path) {
+                    self.directory(&entry.path(), &path, depth + 1)?;
+                }
+            } else if !self.rules.ignore_file(&path) {
+                if !kind.is_file() {
+                    let message =
+                        format!("cannot load irregular file {path} as it has file mode type bits set");
+                    return Err(Error::Load { place: Some(Place { file: path, line: 0 }), message });
+                }
+                self.file(&entry.path(), path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, file: &Path, path: String) -> Result<(), Error> {
+        let data = self.budget.read_file(file, &path)?;
+        self.files.push(File::new(path, super::load::without_mark(&data)));
+        Ok(())
+    }
+}
+
+pub(super) fn cannot_read(path: &str, error: &io::Error) -> Error {
+    Error::Load {
+        place: Some(Place { file: path.to_owned(), line: 0 }),
+        message: format!("error reading {path}: {error}"),
+    }
+}
