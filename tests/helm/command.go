@@ -39,12 +39,10 @@ func helm(args []string) int {
 	return 0
 }
 
-// process stands for the standard streams of a helm process.
+// process stands in for a helm process with standard streams of its own.
 type process struct {
 	// stdout is a file without a name that takes what a command writes.
 	stdout *os.File
-	// stderr swallows what a command writes; the error itself is taken from the command.
-	stderr *os.File
 }
 
 // newProcess turns the standard streams of this process away, for good.
@@ -60,9 +58,10 @@ func newProcess() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Some of Helm's messages are not written to what the root command is given.
+	// Some of Helm's messages are not written to what the root command is given. What goes to standard error is lost;
+	// the error itself is taken from the command.
 	os.Stdout, os.Stderr = stdout, stderr
-	return &process{stdout, stderr}, nil
+	return &process{stdout}, nil
 }
 
 // run runs a helm command: what it wrote to its standard output, its error, and how long it took. The time is that of
@@ -90,8 +89,6 @@ func (p *process) execute(args []string) (took time.Duration, err error) {
 		return 0, err
 	}
 	root.SetArgs(args)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
 	begin := time.Now()
 	err = root.Execute()
 	return time.Since(begin), err

@@ -1,0 +1,2 @@
+{{ define "t/templates/a.yaml" }}a: defined
+{{ end }}

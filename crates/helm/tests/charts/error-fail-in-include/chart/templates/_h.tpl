@@ -1,0 +1,2 @@
+{{ define "x" }}{{ include "y" . }}{{ end }}
+{{ define "y" }}{{ fail "deep" }}{{ end }}

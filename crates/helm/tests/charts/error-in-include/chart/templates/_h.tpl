@@ -1,0 +1,4 @@
+{{/* one */}}
+{{ define "x" }}
+  k: {{ .Values.x.y }}
+{{ end }}

@@ -1,0 +1,2 @@
+{{ define "x" }}
+{{ .Values.num.y }}{{ end }}

@@ -1,0 +1,4 @@
+{{ define "x" }}
+{{ include "y" . }}{{ end }}{{ define "y" }}
+
+{{ .Values.num.y }}{{ end }}

@@ -1,0 +1,3 @@
+line
+{{ define "x" }}
+{{ if }}{{ end }}{{ end }}

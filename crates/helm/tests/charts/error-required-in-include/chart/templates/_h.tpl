@@ -1,0 +1,1 @@
+{{ define "x" }}{{ required "deep" .Values.x }}{{ end }}

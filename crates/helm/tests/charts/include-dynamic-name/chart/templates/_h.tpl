@@ -1,0 +1,1 @@
+{{ define "x.a" }}A{{ end }}{{ define "x.b" }}B{{ end }}

@@ -1,0 +1,1 @@
+{{ define "x" }}{{ if gt (int .) 0 }}{{ include "x" (sub . 1) }}{{ end }}x{{ end }}

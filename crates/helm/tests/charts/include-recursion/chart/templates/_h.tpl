@@ -1,0 +1,1 @@
+{{ define "x" }}{{ . }}{{ if gt . 0 }} {{ include "x" (int (sub . 1)) }}{{ end }}{{ end }}

@@ -1,0 +1,1 @@
+{{ define "x" }}{{ .k }}{{ .Values }}{{ $.k }}{{ end }}

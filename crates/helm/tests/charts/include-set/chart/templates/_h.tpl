@@ -1,0 +1,1 @@
+{{ define "x" }}{{ $_ := set .Values "made" "yes" }}{{ end }}

@@ -1,0 +1,1 @@
+{{ define "sub.x" }}{{ .Values.x }}-{{ .Chart.Version }}{{ end }}
