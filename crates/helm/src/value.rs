@@ -132,7 +132,6 @@ impl<B: Budget> Encoder<'_, B> {
     fn node(&mut self, value: &Value) -> Result<Node<'static>, EncodeError> {
         self.budget.take(NODE_BYTES)?;
         Ok(match value {
-            Value::Nil => Node::Null,
             Value::Bool(boolean) => Node::Boolean(*boolean),
             Value::Int(_, integer) => Node::Integer(*integer),
             Value::Uint(_, unsigned) => {

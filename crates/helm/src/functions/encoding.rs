@@ -1,8 +1,53 @@
 //! Base64, base32, and digests.
 
-use gotemplate::Functions;
+mod base32;
+mod base64;
+
+use std::fmt::Write as _;
+
+use gotemplate::{Args, Context, Functions, Type, Value};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+
+use super::support::{Body, Outcome, fixed};
 
 /// Adds the functions of this group.
 pub(super) fn add(functions: &mut Functions) {
-    let _ = functions;
+    let group: [(&str, Body); 8] = [
+        ("b64enc", |ctx, args| {
+            ctx.allocate(args.str(0).len().saturating_mul(2))?;
+            Ok(Value::from(base64::encode(args.str(0))))
+        }),
+        ("b64dec", |ctx, args| {
+            ctx.allocate(args.str(0).len())?;
+            Ok(base64::decode(args.str(0)).map_or_else(Value::from, |bytes| Value::String(bytes.into())))
+        }),
+        ("b32enc", |ctx, args| {
+            ctx.allocate(args.str(0).len().saturating_mul(2))?;
+            Ok(Value::from(base32::encode(args.str(0))))
+        }),
+        ("b32dec", |ctx, args| {
+            ctx.allocate(args.str(0).len())?;
+            Ok(base32::decode(args.str(0)).map_or_else(Value::from, |bytes| Value::String(bytes.into())))
+        }),
+        ("sha1sum", digest::<Sha1>),
+        ("sha256sum", digest::<Sha256>),
+        ("sha512sum", digest::<Sha512>),
+        ("adler32sum", |ctx, args| {
+            ctx.step(args.str(0).len() as u64 / 64)?;
+            Ok(Value::from(adler2::adler32_slice(args.str(0)).to_string()))
+        }),
+    ];
+    for (name, body) in group {
+        fixed(functions, name, &[Type::String], Type::String, body);
+    }
+}
+
+fn digest<D: Digest>(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Outcome {
+    ctx.step(args.str(0).len() as u64 / 64)?;
+    let mut hex = String::new();
+    for byte in D::digest(args.str(0)) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    Ok(Value::from(hex))
 }

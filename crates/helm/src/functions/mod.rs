@@ -1,5 +1,6 @@
 //! The functions that Helm gives its templates: Sprig v3.3 without `env` and `expandenv`, and Helm's own.
 
+mod characters;
 mod conversion;
 mod crypto;
 mod dates;
@@ -11,12 +12,14 @@ mod json;
 mod lists;
 mod maths;
 mod network;
+mod number;
 mod paths;
 mod random;
 mod reflection;
 mod regex;
 pub(crate) mod semver;
 mod strings;
+mod support;
 mod toml;
 mod yaml;
 
