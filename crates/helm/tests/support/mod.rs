@@ -7,7 +7,7 @@ pub mod peer;
 
 use gotemplate::Limits;
 use serde_json::{Value as Json, json};
-use tiphys_helm::{Chart, Error, File, Options, render_templates};
+use tiphys_helm::{Chart, Error, File, Options, ValueSources, render_templates};
 
 /// A template in a chart `t`, as `helm-peer snippets` reads it. Texts are in Latin-1.
 #[derive(Clone, Debug, Default)]
@@ -59,12 +59,13 @@ pub fn render(snippet: &Snippet, limits: Limits) -> Result<Vec<u8>, Error> {
     let template = |name: &str, text: &str| File::new(format!("templates/{name}"), from_latin1(text));
     let mut files = vec![File::new("Chart.yaml", metadata.as_bytes()), template("t", &snippet.text)];
     files.extend(snippet.more.iter().map(|(name, text)| template(name, text)));
+    let inline = snippet.values.as_object().unwrap().clone();
     let options = Options {
-        values: snippet.values.as_object().unwrap().clone(),
-        limits,
+        values: ValueSources { inline, ..ValueSources::default() },
+        limits: tiphys_helm::Limits { templates: limits, ..tiphys_helm::Limits::default() },
         ..Options::new("demo", "demo-ns")
     };
-    let outputs = render_templates(&Chart::from_files(files)?, &options)?;
+    let outputs = render_templates(&Chart::from_files(files, &options.limits)?, &options)?;
     let main = outputs.into_iter().find(|(path, _)| path == "t/templates/t");
     Ok(main.map(|(_, output)| output).unwrap_or_default())
 }
