@@ -32,7 +32,7 @@ pub fn manifests(part: Part) -> Result<Vec<Manifest>, Error> {
     let mut manifests = Vec::new();
     for (name, text) in files {
         let read = stream::read(name, text.as_bytes(), &yaml::Limits::default());
-        manifests.extend(read.map_err(|error| Error::Embedded(Box::new(error)))?);
+        manifests.extend(read.map_err(|error| Error::Embedded(Box::new(error)))?.manifests);
     }
     manifests.sort_by(|left, right| order::compare_for_apply(&left.id(), &right.id()));
     Ok(manifests)

@@ -190,7 +190,7 @@ mod tests {
     fn secrets_of_the_cluster_are_hidden_unless_asked_for() {
         let secret =
             b"apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {password: hunter2}\n";
-        let manifests = stream::read("secret.yaml", secret, &yaml::Limits::default()).unwrap();
+        let manifests = stream::read("secret.yaml", secret, &yaml::Limits::default()).unwrap().manifests;
         for format in [RenderFormat::Yaml, RenderFormat::Json, RenderFormat::Name] {
             let hidden = text(&manifests, format, Secrets::Hidden).unwrap();
             assert!(!hidden.contains("hunter2"), "{hidden}");

@@ -8,20 +8,30 @@ use serde_json::{Map, Value};
 use crate::yaml::{self, Limits, LocatedDocument};
 use crate::{Error, Manifest, ObjectId, Origin};
 
+/// The content of one file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stream {
+    /// The objects, in their order.
+    pub manifests: Vec<Manifest>,
+    /// What is read without an error, though it is hardly meant, such as a key that comes twice.
+    pub warnings: Vec<(Origin, String)>,
+}
+
 /// Reads every object of a YAML stream or of JSON texts one after the other.
 ///
 /// Empty documents are dropped; the items of `kind: List` (and of `ConfigMapList` and the like) count as objects of
 /// their own, at their own lines. Like kubectl, a text that starts with a bracket is tried as JSON first.
-pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Manifest>, Error> {
+pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Stream, Error> {
     let documents =
         read_documents(bytes, limits).map_err(|source| Error::Read { file: file.to_owned(), source })?;
     let file: Arc<str> = file.into();
-    let mut manifests = Vec::with_capacity(documents.len());
+    let place = |line| Origin { file: Arc::clone(&file), line };
+    let mut stream = Stream { manifests: Vec::with_capacity(documents.len()), warnings: Vec::new() };
     for LocatedDocument { document, item_lines } in documents {
-        let origin = Origin { file: Arc::clone(&file), line: document.line };
-        unroll(document.value, origin, &item_lines, &mut manifests)?;
+        stream.warnings.extend(document.warnings.into_iter().map(|it| (place(it.line), it.message)));
+        unroll(document.value, place(document.line), &item_lines, &mut stream.manifests)?;
     }
-    Ok(manifests)
+    Ok(stream)
 }
 
 /// kubectl decides by the first character; it takes the text for YAML after all when it is not JSON throughout.

@@ -5,7 +5,7 @@ use tiphys_manifest::yaml::Limits;
 use tiphys_manifest::{Error, Manifest, stream};
 
 fn read(text: &str) -> Result<Vec<Manifest>, Error> {
-    stream::read("app.yaml", text.as_bytes(), &Limits::default())
+    stream::read("app.yaml", text.as_bytes(), &Limits::default()).map(|it| it.manifests)
 }
 
 /// Object and origin of every manifest, one a line.
@@ -149,4 +149,14 @@ fn an_object_may_be_described_once() {
         assert!(message.starts_with("apps/Deployment "), "{message}");
         assert!(message.contains("at app.yaml:1 and at app.yaml:5"), "{message}");
     }
+}
+
+#[test]
+fn keys_that_come_twice_are_told_with_their_place() {
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata:\n  key: one\n  key: two\n";
+    let stream = stream::read("app.yaml", text.as_bytes(), &Limits::default()).unwrap();
+    let warnings: Vec<_> = stream.warnings.iter().map(|(origin, text)| format!("{origin}: {text}")).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("app.yaml:10: ") && warnings[0].contains("key"), "{warnings:?}");
+    assert_eq!(stream.manifests.len(), 2);
 }

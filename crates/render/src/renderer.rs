@@ -23,6 +23,8 @@ use crate::worker;
 
 /// How many charts are prepared while all workers are busy.
 const CHARTS_AHEAD: usize = 2;
+/// Warnings about the text of manifests in one rendering; who has more than these reads the first ones.
+const MAX_WARNINGS: usize = 50;
 /// How many plain directories are read at the same time.
 const DIRECTORIES: usize = 4;
 
@@ -291,11 +293,12 @@ struct Collector<'a> {
     config: &'a RendererConfig,
     request: &'a Request,
     manifests: Vec<Manifest>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Collector<'a> {
     fn new(config: &'a RendererConfig, request: &'a Request) -> Self {
-        Self { config, request, manifests: Vec::new() }
+        Self { config, request, manifests: Vec::new(), warnings: Vec::new() }
     }
 
     fn add_file(&mut self, file: &str, bytes: &[u8]) -> Result<(), Error> {
@@ -307,9 +310,14 @@ impl<'a> Collector<'a> {
     }
 
     fn add(&mut self, file: &str, bytes: &[u8], text: Text) -> Result<(), Error> {
-        let manifests = stream::read(file, bytes, &self.config.yaml)
+        let read = stream::read(file, bytes, &self.config.yaml)
             .map_err(|error| unreadable(file, bytes, text, error))?;
-        self.manifests.extend(manifests);
+        self.manifests.extend(read.manifests);
+        let room = MAX_WARNINGS.saturating_sub(self.warnings.len());
+        self.warnings.extend(read.warnings.into_iter().take(room).map(|(origin, message)| match text {
+            Text::File => format!("{origin}: {message}"),
+            Text::Output => format!("in the output of {origin}: {message}"),
+        }));
         let limit = self.config.objects;
         if self.manifests.len() > limit {
             return Err(Error::TooManyObjects { path: self.request.path.clone(), limit });
@@ -317,15 +325,16 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    fn finish(self, view: &View, kind: Kind, warnings: Vec<String>) -> Result<Rendering, Error> {
+    fn finish(mut self, view: &View, kind: Kind, warnings: Vec<String>) -> Result<Rendering, Error> {
         stream::reject_duplicates(&self.manifests, &self.request.release.namespace)
             .map_err(Error::Duplicate)?;
+        self.warnings.extend(warnings);
         Ok(Rendering {
             digest: RenderingDigest::of(&self.manifests),
             manifests: self.manifests,
             inputs: view.inputs(),
             kind,
-            warnings,
+            warnings: self.warnings,
         })
     }
 }

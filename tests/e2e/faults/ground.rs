@@ -9,8 +9,8 @@ use crate::support::controller::Endpoints;
 use crate::support::shared::git;
 use crate::support::stage::Stage;
 
-/// So many control planes at once are what a small machine carries.
-static ROOM: Semaphore = Semaphore::const_new(2);
+/// So many control planes at once are what a small machine carries: most of these tests wait most of their time.
+static ROOM: Semaphore = Semaphore::const_new(4);
 
 /// A control plane with Tiphys installed and no controller running.
 pub struct Ground {

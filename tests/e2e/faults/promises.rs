@@ -70,7 +70,12 @@ impl Drop for Versions {
 const APPLICATIONS: usize = 20;
 
 /// How often the controller is killed: with the Applications above, at 200 points of a Sync.
-const KILLS: usize = 10;
+/// `TIPHYS_KILLS` and `TIPHYS_SEED` ask for more, or for others.
+const KILLS: u64 = 10;
+
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |it| it.parse().expect("a number"))
+}
 
 /// Promise 4.
 #[tokio::test]
@@ -80,10 +85,12 @@ async fn killed_anywhere_it_converges() {
     let start = || ground.installation.controller(&ground).data_dir(data.path());
     let mut controller = start().start().await;
     let mut stage = ground.stage(Endpoints::of(&controller), "killed").await;
-    let mut random = fastrand::Rng::with_seed(4);
+    let (kills, seed) = (from_environment("TIPHYS_KILLS", KILLS), from_environment("TIPHYS_SEED", 4));
+    eprintln!("{kills} kills with seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
     let names: Vec<_> = (0..APPLICATIONS).map(|it| format!("app-{it:02}")).collect();
     // Each commit changes one object, makes one and removes one.
-    let commit_of = |stage: &crate::support::stage::Stage<'_>, round: usize| {
+    let commit_of = |stage: &crate::support::stage::Stage<'_>, round: u64| {
         let mut commit = stage.repo.commit("main").delete_all();
         for name in &names {
             let files = [
@@ -103,7 +110,7 @@ async fn killed_anywhere_it_converges() {
         stage.synced(name, &first).await;
     }
     let versions = Versions::watch(stage.client(), stage.ns()).await;
-    for round in 1..=KILLS {
+    for round in 1..=kills {
         let commit = commit_of(&stage, round);
         stage.tell(&commit).await;
         tokio::time::sleep(Duration::from_millis(random.u64(0..1_000))).await;
