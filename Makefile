@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # What is built in CI is what was committed.
 LOCKED := $(if $(CI),--locked)
-.PHONY: help setup cluster build test lint demo bench clean
+.PHONY: help setup cluster build test lint deny soak demo bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,13 @@ lint: setup ## check format and lints of Rust and Go
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	cd tests/cluster && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet .
+
+deny: ## check licences, bans and unused dependencies (installs cargo-deny and cargo-machete when they are missing)
+	@scripts/deny.sh
+
+soak: setup ## kill the controller at many more points (KILLS=200 SEED=4)
+	@TIPHYS_KILLS="$(or $(KILLS),200)" TIPHYS_SEED="$(or $(SEED),4)" \
+	  scripts/test.sh --package tiphys-tests --test faults -- --nocapture killed_anywhere
 
 # The story needs kubectl: that of the control plane, or the person's own for a cluster that is there already.
 demo: build ## tell the story of a deployment (KEEP=1 leaves all running, CLUSTER=current uses the current kubeconfig)
