@@ -3,19 +3,17 @@
 //! What comes from YAML or JSON has no types but JSON's, and Helm makes a float64 of every number ([`from_json`]).
 //! What templates make has all of Go's types; [`to_node`] gives what JSON and YAML say of it.
 
+mod encode;
+mod node;
+
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use gotemplate::{Context, FloatType, FunctionError, Limit, List, Map, Native, Str, Type, Value};
+use gotemplate::{Context, FunctionError, Limit, Map, Value};
 use serde_json::Value as Json;
 use tiphys_manifest::yaml::Node;
 
-/// Values inside one another that are written at most. What was read from JSON or YAML is never nested that deep.
-const MAX_NESTING: u32 = 250;
-
-/// Bytes that a node needs besides its text, roughly.
-const NODE_BYTES: usize = 64;
+pub(crate) use self::encode::{Sink, Target, encode};
+use self::node::{NodeSink, json_of};
 
 /// A value of a template for a JSON value: every number is a float64, objects are `map[string]interface {}`.
 pub fn from_json(json: &Json) -> Value {
@@ -92,22 +90,17 @@ pub fn to_json(value: &Value, budget: &mut impl Budget) -> Result<Json, EncodeEr
 
 /// What Go's `encoding/json` would write for a value of a template, with integers and floats still apart.
 pub fn to_node(value: &Value, budget: &mut impl Budget) -> Result<Node<'static>, EncodeError> {
-    Encoder { budget, depth: 0 }.node(value)
+    let mut sink = NodeSink::default();
+    encode(value, Target::Json, budget, &mut sink)?;
+    Ok(sink.finish())
 }
 
-fn json_of(node: Node<'_>) -> Json {
-    match node {
-        Node::Null => Json::Null,
-        Node::Boolean(boolean) => Json::Bool(boolean),
-        Node::Integer(integer) => integer.into(),
-        Node::Unsigned(unsigned) => unsigned.into(),
-        Node::Float(float) => float.into(),
-        Node::String(text) => Json::String(text.into_owned()),
-        Node::Sequence(items) => Json::Array(items.into_iter().map(json_of).collect()),
-        Node::Mapping(entries) => {
-            Json::Object(entries.into_iter().map(|(key, value)| (key.into_owned(), json_of(value))).collect())
-        }
-    }
+/// What go-yaml v3 would write for a value of a template: unlike JSON it has words for infinities and NaN, and the
+/// fields of structs are in small letters.
+pub(crate) fn to_pretty_node(value: &Value, budget: &mut impl Budget) -> Result<Node<'static>, EncodeError> {
+    let mut sink = NodeSink::default();
+    encode(value, Target::Yaml, budget, &mut sink)?;
+    Ok(sink.finish())
 }
 
 /// Text as Go's `encoding/json` reads and writes it: U+FFFD for every byte that is not UTF-8.
@@ -123,106 +116,11 @@ pub(crate) fn json_text(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-struct Encoder<'b, B> {
-    budget: &'b mut B,
-    depth: u32,
-}
-
-impl<B: Budget> Encoder<'_, B> {
-    fn node(&mut self, value: &Value) -> Result<Node<'static>, EncodeError> {
-        self.budget.take(NODE_BYTES)?;
-        Ok(match value {
-            Value::Bool(boolean) => Node::Boolean(*boolean),
-            Value::Int(_, integer) => Node::Integer(*integer),
-            Value::Uint(_, unsigned) => {
-                i64::try_from(*unsigned).map_or(Node::Unsigned(*unsigned), Node::Integer)
-            }
-            Value::Float(typ, float) => Node::Float(json_float(*typ, *float)?),
-            Value::Complex(..) | Value::Func(_) => {
-                return Err(EncodeError::UnsupportedType(value.type_name()));
-            }
-            Value::String(text) => Node::String(self.text(text)?),
-            Value::Bytes(bytes) => self.base64(bytes)?,
-            Value::List(list) => self.nested(|encoder| encoder.list(list))?,
-            Value::Map(map) => self.nested(|encoder| encoder.map(map))?,
-            Value::Native(native) => self.nested(|encoder| encoder.native(&**native))?,
-            Value::TypedNil(Type::Func(_)) => return Err(EncodeError::UnsupportedType(value.type_name())),
-            _ => Node::Null,
-        })
-    }
-
-    fn nested(
-        &mut self,
-        inner: impl FnOnce(&mut Self) -> Result<Node<'static>, EncodeError>,
-    ) -> Result<Node<'static>, EncodeError> {
-        if self.depth >= MAX_NESTING {
-            return Err(Limit::Nesting(MAX_NESTING).into());
-        }
-        self.depth += 1;
-        let node = inner(self);
-        self.depth -= 1;
-        node
-    }
-
-    fn text(&mut self, text: &Str) -> Result<Cow<'static, str>, EncodeError> {
-        self.budget.take(text.len())?;
-        Ok(Cow::Owned(json_text(text).into_owned()))
-    }
-
-    fn base64(&mut self, bytes: &[u8]) -> Result<Node<'static>, EncodeError> {
-        self.budget.take(bytes.len().saturating_mul(2))?;
-        Ok(Node::String(Cow::Owned(STANDARD.encode(bytes))))
-    }
-
-    fn list(&mut self, list: &List) -> Result<Node<'static>, EncodeError> {
-        if list.element_type() == &Type::BYTE {
-            let bytes: Vec<u8> = list
-                .iter()
-                .map(|item| if let Value::Uint(_, byte) = item { byte.to_le_bytes()[0] } else { 0 })
-                .collect();
-            return self.base64(&bytes);
-        }
-        let items = list.iter().map(|item| self.node(item)).collect::<Result<_, _>>()?;
-        Ok(Node::Sequence(items))
-    }
-
-    fn map(&mut self, map: &Map) -> Result<Node<'static>, EncodeError> {
-        let mut entries = Vec::with_capacity(map.len());
-        for (key, value) in map.entries() {
-            entries.push((self.text(&key)?, self.node(&value)?));
-        }
-        Ok(Node::Mapping(entries))
-    }
-
-    fn native(&mut self, native: &dyn Native) -> Result<Node<'static>, EncodeError> {
-        if let Some(plain) = native.to_json().or_else(|| native.underlying()) {
-            return self.node(&plain);
-        }
-        let is_exported = |name: &str| name.starts_with(char::is_uppercase);
-        let mut entries = Vec::new();
-        for (name, value) in native.fields().into_iter().filter(|(name, _)| is_exported(name)) {
-            entries.push((Cow::Owned(name.into_owned()), self.node(&value)?));
-        }
-        Ok(Node::Mapping(entries))
-    }
-}
-
-/// A float that JSON can say. Of a float32 the one that is printed with the same digits.
-fn json_float(typ: FloatType, float: f64) -> Result<f64, EncodeError> {
-    match typ {
-        _ if float.is_nan() => Err(EncodeError::UnsupportedValue("NaN")),
-        _ if float == f64::INFINITY => Err(EncodeError::UnsupportedValue("+Inf")),
-        _ if float == f64::NEG_INFINITY => Err(EncodeError::UnsupportedValue("-Inf")),
-        FloatType::Float64 => Ok(float),
-        #[expect(clippy::cast_possible_truncation, reason = "the value is a float32")]
-        FloatType::Float32 => Ok((float as f32).to_string().parse().unwrap_or(float)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use gotemplate::{List, Str, Type};
     use serde_json::json;
 
     use super::*;
