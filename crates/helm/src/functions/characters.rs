@@ -71,6 +71,29 @@ pub(super) fn is_title(character: char) -> bool {
             0x1F88..=0x1F8F | 0x1F98..=0x1F9F | 0x1FA8..=0x1FAF | 0x1FBC | 0x1FCC | 0x1FFC)
 }
 
+/// Go: `unicode.IsUpper`, which leaves out what only looks like a capital, such as Roman numerals.
+pub(super) fn is_upper(character: char) -> bool {
+    character.is_uppercase()
+        && !matches!(u32::from(character),
+            0x2160..=0x216F | 0x24B6..=0x24CF | 0x1F130..=0x1F149 | 0x1F150..=0x1F169 | 0x1F170..=0x1F189)
+}
+
+/// Go: `unicode.IsLower`, which leaves out what only looks like a small letter.
+pub(super) fn is_lower(character: char) -> bool {
+    character.is_lowercase()
+        && !matches!(u32::from(character),
+            0xAA | 0xBA | 0x2B0..=0x2B8 | 0x2C0 | 0x2C1 | 0x2E0..=0x2E4 | 0x345 | 0x37A | 0x1D2C..=0x1D6A
+            | 0x1D78 | 0x1D9B..=0x1DBF | 0x2071 | 0x207F | 0x2090..=0x209C | 0x2170..=0x217F
+            | 0x24D0..=0x24E9 | 0x2C7C | 0x2C7D)
+}
+
+/// Go: `unicode.IsLetter`.
+pub(super) fn is_letter(character: char) -> bool {
+    character.is_alphabetic()
+        && !character.is_numeric()
+        && !matches!(u32::from(character), 0x24B6..=0x24E9 | 0x1F130..=0x1F189)
+}
+
 /// Go: `strings.TrimSpace`.
 pub(super) fn trim_space(text: &[u8]) -> &[u8] {
     trim(text, char::is_whitespace)

@@ -26,7 +26,7 @@ pub(super) fn add(functions: &mut Functions) {
         ("snakecase", |ctx, args| changed(ctx, args, |text| case::separated(text, '_'))),
         ("kebabcase", |ctx, args| changed(ctx, args, |text| case::separated(text, '-'))),
         ("initials", |ctx, args| changed(ctx, args, shorten::initials)),
-        ("nospace", |ctx, args| changed(ctx, args, without_space)),
+        ("nospace", |ctx, args| changed(ctx, args, shorten::without_blanks)),
         ("trim", |ctx, args| changed(ctx, args, |text| trim_space(text).to_vec())),
     ];
     for (name, body) in of_one {
@@ -59,12 +59,6 @@ fn title(text: &[u8]) -> Vec<u8> {
         if starts { to_title(character) } else { character }
     });
     titled.into_bytes()
-}
-
-fn without_space(text: &[u8]) -> Vec<u8> {
-    let kept: String =
-        runes(text).map(|(character, _)| character).filter(|character| !character.is_whitespace()).collect();
-    kept.into_bytes()
 }
 
 fn add_tests(functions: &mut Functions) {

@@ -1,6 +1,8 @@
 //! Capital and small letters, by the rules of huandu/xstrings and Masterminds/goutils.
 
-use super::super::characters::{is_title, map, runes, to_lower, to_title, to_upper};
+use super::super::characters::{
+    is_letter, is_lower, is_title, is_upper, map, runes, to_lower, to_title, to_upper,
+};
 
 /// Every word with a small first letter.
 pub(super) fn untitle(text: &[u8]) -> Vec<u8> {
@@ -19,9 +21,9 @@ pub(super) fn swap(text: &[u8]) -> Vec<u8> {
         let starts = after_blank;
         after_blank = false;
         match character {
-            _ if character.is_uppercase() || is_title(character) => to_lower(character),
-            _ if character.is_lowercase() && starts => to_title(character),
-            _ if character.is_lowercase() => to_upper(character),
+            _ if is_upper(character) || is_title(character) => to_lower(character),
+            _ if is_lower(character) && starts => to_title(character),
+            _ if is_lower(character) => to_upper(character),
             _ => {
                 after_blank = character.is_whitespace();
                 character
@@ -50,14 +52,14 @@ pub(super) fn camel(text: &[u8]) -> Vec<u8> {
     for (index, character) in words.iter().copied().enumerate() {
         let next = match previous {
             None => {
-                in_capitals = character.is_uppercase();
+                in_capitals = is_upper(character);
                 to_upper(character)
             }
             Some(before) if is_connector(before) && !is_connector(character) => {
-                in_capitals = character.is_uppercase();
+                in_capitals = is_upper(character);
                 to_upper(character)
             }
-            _ if in_capitals && character.is_uppercase() => to_lower(character),
+            _ if in_capitals && is_upper(character) => to_lower(character),
             _ => {
                 in_capitals = false;
                 character
@@ -85,112 +87,152 @@ enum Word {
     Other,
 }
 
+/// A character with the bytes before it that are none. Bytes at the very end belong to what the last one is.
+#[derive(Clone, Copy, Debug)]
+struct Unit<'t> {
+    character: char,
+    bytes: &'t [u8],
+}
+
+fn units(text: &[u8]) -> Vec<Unit<'_>> {
+    let mut units: Vec<Unit<'_>> = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    for (character, width) in runes(text) {
+        end += width;
+        if character != char::REPLACEMENT_CHARACTER {
+            units.push(Unit { character, bytes: text.get(start..end).unwrap_or_default() });
+            start = end;
+        }
+    }
+    if start < text.len() {
+        let character = units.last().map_or(char::REPLACEMENT_CHARACTER, |unit| unit.character);
+        units.push(Unit { character, bytes: text.get(start..).unwrap_or_default() });
+    }
+    units
+}
+
 /// Words cut apart where letters change their case, joined with `connector` (`foo_bar` of `FooBar`).
 pub(super) fn separated(text: &[u8], connector: char) -> Vec<u8> {
-    let characters: Vec<char> = runes(text).map(|(character, _)| character).collect();
-    let mut words = Words { rest: &characters }.peekable();
-    let mut out = String::new();
+    let units = units(text);
+    let mut words = Words { rest: &units }.peekable();
+    let mut out = Output { bytes: Vec::with_capacity(text.len() + text.len() / 4), connector };
     while let Some((kind, word)) = words.next() {
-        push(&mut out, kind, word, connector);
+        out.word(kind, word);
         let Some((next, _)) = words.peek() else { break };
         match kind {
             Word::Connector | Word::Punctuation => {}
-            Word::Number => joined(&mut out, &mut words, connector),
-            _ if *next == Word::Number => after_word(&mut out, &mut words, connector),
-            _ if !matches!(next, Word::Connector | Word::Punctuation) => out.push(connector),
+            Word::Number => out.joined(&mut words),
+            _ if *next == Word::Number => out.after_word(&mut words),
+            _ if !matches!(next, Word::Connector | Word::Punctuation) => out.connector(),
             _ => {}
         }
     }
-    out.into_bytes()
+    out.bytes
 }
 
 type Rest<'w> = std::iter::Peekable<Words<'w>>;
 
-/// Small letters and numbers stay with the number before them.
-fn joined(out: &mut String, words: &mut Rest<'_>, connector: char) {
-    while let Some((kind, word)) = words.next_if(|(kind, _)| matches!(kind, Word::Small | Word::Number)) {
-        push(out, kind, word, connector);
-    }
-    if words.peek().is_some_and(|(kind, _)| !matches!(kind, Word::Connector | Word::Punctuation)) {
-        out.push(connector);
-    }
+struct Output {
+    bytes: Vec<u8>,
+    connector: char,
 }
 
-/// A number stays with the word before it (`bld4_floor`) unless small letters follow (`http_2xx`).
-fn after_word(out: &mut String, words: &mut Rest<'_>, connector: char) {
-    let Some((kind, number)) = words.next() else { return };
-    match words.peek() {
-        Some((Word::Small, _)) => {
-            out.push(connector);
-            push(out, kind, number, connector);
-            joined(out, words, connector);
-        }
-        next => {
-            let is_cut = next.is_some_and(|(kind, _)| !matches!(kind, Word::Connector | Word::Punctuation));
-            push(out, kind, number, connector);
-            if is_cut {
-                out.push(connector);
+impl Output {
+    fn push(&mut self, character: char) {
+        self.bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    fn connector(&mut self) {
+        self.push(self.connector);
+    }
+
+    fn word(&mut self, kind: Word, word: &[Unit<'_>]) {
+        for unit in word {
+            if !matches!(kind, Word::Connector | Word::Capitals) {
+                self.bytes.extend_from_slice(unit.bytes);
+                continue;
+            }
+            for (character, _) in runes(unit.bytes) {
+                match character {
+                    _ if is_connector(character) => self.connector(),
+                    _ if is_upper(character) => self.push(to_lower(character)),
+                    _ => self.push(character),
+                }
             }
         }
     }
-}
 
-fn push(out: &mut String, kind: Word, word: &[char], connector: char) {
-    match kind {
-        Word::Connector => out.extend(word.iter().map(|_| connector)),
-        Word::Capitals => out.extend(
-            word.iter().map(
-                |character| {
-                    if character.is_uppercase() { to_lower(*character) } else { *character }
-                },
-            ),
-        ),
-        _ => out.extend(word),
+    /// Small letters and numbers stay with the number before them.
+    fn joined(&mut self, words: &mut Rest<'_>) {
+        while let Some((kind, word)) = words.next_if(|(kind, _)| matches!(kind, Word::Small | Word::Number)) {
+            self.word(kind, word);
+        }
+        self.connect(words);
+    }
+
+    /// A number stays with the word before it (`bld4_floor`) unless small letters follow (`http_2xx`).
+    fn after_word(&mut self, words: &mut Rest<'_>) {
+        let Some((kind, number)) = words.next() else { return };
+        if matches!(words.peek(), Some((Word::Small, _))) {
+            self.connector();
+            self.word(kind, number);
+            self.joined(words);
+        } else {
+            self.word(kind, number);
+            self.connect(words);
+        }
+    }
+
+    fn connect(&mut self, words: &mut Rest<'_>) {
+        if words.peek().is_some_and(|(kind, _)| !matches!(kind, Word::Connector | Word::Punctuation)) {
+            self.connector();
+        }
     }
 }
 
 /// Cuts characters into words.
-struct Words<'c> {
-    rest: &'c [char],
+struct Words<'u> {
+    rest: &'u [Unit<'u>],
 }
 
-impl<'c> Iterator for Words<'c> {
-    type Item = (Word, &'c [char]);
+impl<'u> Iterator for Words<'u> {
+    type Item = (Word, &'u [Unit<'u>]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let first = *self.rest.first()?;
-        let run = |is_part: &dyn Fn(char) -> bool| {
-            1 + self.rest.iter().skip(1).take_while(|character| is_part(**character)).count()
-        };
+        let first = self.rest.first()?.character;
         let (kind, len) = match first {
-            _ if is_connector(first) => (Word::Connector, run(&is_connector)),
-            _ if is_punctuation(first) => (Word::Punctuation, run(&is_punctuation)),
-            _ if first.is_uppercase() => (Word::Capitals, self.capitals()),
-            _ if is_alphabetic(first) => {
-                (Word::Small, run(&|character| is_alphabetic(character) && !character.is_uppercase()))
-            }
-            _ if first.is_numeric() => (Word::Number, run(&char::is_numeric)),
-            _ => (Word::Other, run(&is_other)),
+            _ if is_connector(first) => (Word::Connector, self.run(0, is_connector)),
+            _ if is_punctuation(first) => (Word::Punctuation, self.run(0, is_punctuation)),
+            _ if is_upper(first) => (Word::Capitals, self.capitals()),
+            _ if is_alphabetic(first) => (Word::Small, self.run(0, is_small)),
+            _ if first.is_numeric() => (Word::Number, self.run(0, char::is_numeric)),
+            _ => (Word::Other, self.run(0, is_other)),
         };
-        let (word, rest) = self.rest.split_at(len);
+        let (word, rest) = self.rest.split_at(len.max(1));
         self.rest = rest;
         Some((kind, word))
     }
 }
 
 impl Words<'_> {
+    /// The end of the characters from `start` on that are part of something.
+    fn run(&self, start: usize, is_part: fn(char) -> bool) -> usize {
+        start + self.rest.iter().skip(start).take_while(|unit| is_part(unit.character)).count()
+    }
+
     /// `Status`, or `HTTP`, whose last capital belongs to what follows if that is a letter.
     fn capitals(&self) -> usize {
-        let count = |from: usize, is_part: &dyn Fn(char) -> bool| {
-            from + self.rest.iter().skip(from).take_while(|character| is_part(**character)).count()
-        };
-        let capitals = count(0, &char::is_uppercase);
+        let capitals = self.run(0, is_upper);
         if capitals == 1 {
-            return count(1, &|character| is_alphabetic(character) && !character.is_uppercase());
+            return self.run(1, is_small);
         }
-        let before_letter = self.rest.get(capitals).is_some_and(|next| is_alphabetic(*next));
+        let before_letter = self.rest.get(capitals).is_some_and(|next| is_alphabetic(next.character));
         if before_letter { capitals - 1 } else { capitals }
     }
+}
+
+fn is_small(character: char) -> bool {
+    is_alphabetic(character) && !is_upper(character)
 }
 
 fn is_other(character: char) -> bool {
@@ -202,7 +244,7 @@ fn is_other(character: char) -> bool {
 
 /// Letters of scripts that have no spaces between words are none here.
 fn is_alphabetic(character: char) -> bool {
-    character.is_alphabetic() && !matches!(character, '\u{3034}'..='\u{30FF}' | '\u{4E00}'..='\u{9FFF}')
+    is_letter(character) && !matches!(character, '\u{3034}'..='\u{30FF}' | '\u{4E00}'..='\u{9FFF}')
 }
 
 /// Go: `unicode.IsPunct`.

@@ -2,7 +2,6 @@
 
 use gotemplate::{Args, FunctionError, Value};
 
-use super::super::characters::runes;
 use super::super::support::{Outcome, go_len};
 
 const MARKER: &[u8] = b"...";
@@ -61,15 +60,22 @@ pub(super) fn abbreviate_both(text: &[u8], offset: i64, width: i64) -> Vec<u8> {
     if width < 4 || (offset > 0 && width < 7) { text.to_vec() } else { abbreviate(text, offset, width) }
 }
 
-/// The first character of every word.
+/// The first byte of every word, as goutils has it: every byte is taken for a character.
 pub(super) fn initials(text: &[u8]) -> Vec<u8> {
     let mut initials = String::new();
     let mut after_blank = true;
-    for (character, _) in runes(text) {
+    for character in text.iter().copied().map(char::from) {
         if !character.is_whitespace() && after_blank {
             initials.push(character);
         }
         after_blank = character.is_whitespace();
     }
     initials.into_bytes()
+}
+
+/// The text without blanks, as goutils has it: every byte is taken for a character, unless there are no blanks.
+pub(super) fn without_blanks(text: &[u8]) -> Vec<u8> {
+    let characters = text.iter().copied().map(char::from);
+    let kept: Vec<char> = characters.filter(|character| !character.is_whitespace()).collect();
+    if kept.len() == text.len() { text.to_vec() } else { kept.into_iter().collect::<String>().into_bytes() }
 }
