@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 # What is built in CI is what was committed.
 LOCKED := $(if $(CI),--locked)
-.PHONY: help setup cluster build test lint deny soak demo bench clean
+.PHONY: help setup cluster build test lint deny soak demo bench parity goldens clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ test: setup ## run every test on a real control plane
 lint: setup ## check format and lints of Rust and Go
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	cd tests/cluster && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet .
+	for module in cluster helm; do (cd tests/$$module && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet .) || exit; done
 
 deny: ## check licences, bans and unused dependencies (installs cargo-deny and cargo-machete when they are missing)
 	@scripts/deny.sh
@@ -41,6 +41,14 @@ bench: setup ## measure and print the table of figures (BENCH="--only push --run
 	cargo build $(LOCKED) --release --package tiphys-controller --package tiphys-tests --bins
 	@TIPHYS_CLUSTER_PROGRAMS="$$(scripts/cluster.sh)" TIPHYS_PROGRAMS="$(CURDIR)/target/release" \
 	  target/release/bench $(BENCH)
+
+parity: setup ## compare with the real Helm over our own charts, or CASES=file (PARITY="--runs 5 --json")
+	cargo build $(LOCKED) --release --package tiphys-cli --package tiphys-tests --bin tiphys --bin parity
+	@target/release/parity run --ours target/release/tiphys --helm "$$(scripts/helm-peer.sh)" $(PARITY) $(CASES)
+
+goldens: setup ## make the goldens of our own charts with the real Helm
+	cargo build $(LOCKED) --package tiphys-tests --bin parity
+	@target/debug/parity goldens --helm "$$(scripts/helm-peer.sh)"
 
 clean: ## remove what was built here (not the control plane, which other work trees share)
 	cargo clean
