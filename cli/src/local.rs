@@ -100,7 +100,7 @@ fn request(
     let tree: Arc<dyn Tree> =
         Arc::new(DirectoryTree::open(&place.root).map_err(|error| failed(place, error))?);
     let path = TreePath::parse(&place.path).map_err(|error| failed(place, error))?;
-    Ok(Request { tree, path, options, release, capabilities })
+    Ok(Request { tree, path, options, release, capabilities, lookup: None })
 }
 
 fn renderer() -> Result<Renderer, Error> {

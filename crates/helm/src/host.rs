@@ -21,6 +21,8 @@ pub(crate) struct Host {
     pub(crate) lint: bool,
     /// Where `lookup` looks; nothing is found without one.
     pub(crate) lookup: Option<Arc<dyn Lookup>>,
+    /// Whether a template looked up live objects.
+    pub(crate) looked_up: bool,
     /// How often each template is open by `include`.
     open_includes: HashMap<Str, u32>,
     /// Texts that `tpl` has run.

@@ -24,10 +24,10 @@ pub mod value;
 mod values;
 
 pub use assembly::{DeletePolicy, Event, HelmVersion, Hook, Manifest, OutputLogPolicy};
-pub use chart::{Chart, Dependency, File, Maintainer, Metadata};
+pub use chart::{Chart, Dependency, File, IgnoreRules, Maintainer, Metadata};
 pub use error::{Error, Place};
 pub use limits::Limits;
 pub use lookup::Lookup;
 pub use objects::capabilities::{Capabilities, KubeVersion};
-pub use render::{Options, Release, Rendering, render, render_templates};
+pub use render::{Options, Release, Rendering, Used, render, render_templates};
 pub use values::{ReadFile, ValueFile, ValueSources};

@@ -1,6 +1,8 @@
 //! A rendering: a chart, what it is told, and what it gives.
 
+use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -88,26 +90,37 @@ pub struct Rendering {
     pub crds: Vec<File>,
     /// What `NOTES.txt` prints.
     pub notes: String,
+    /// What the rendering depends on besides the chart, the values and the release.
+    pub used: Used,
+}
+
+/// What a rendering depends on besides the chart, the values and the release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// [`Options::capabilities`].
+    pub capabilities: bool,
+    /// [`Options::lookup`].
+    pub lookup: bool,
 }
 
 /// Renders a chart.
 pub fn render(chart: &Chart, options: &Options) -> Result<Rendering, Error> {
     // Maps that templates made to contain themselves are freed here.
     let _scope = Scope::enter();
-    let (root, mut outputs) = execute(chart, options)?;
+    let (root, mut outputs, used) = execute(chart, options)?;
     let notes = take_notes(&mut outputs, root.name(), options.subchart_notes);
     let (manifests, hooks) = assembly::assemble(outputs, options.version)?;
-    Ok(Rendering { manifests, hooks, crds: root.crds(), notes })
+    Ok(Rendering { manifests, hooks, crds: root.crds(), notes, used })
 }
 
 /// What each template file prints, by its path such as `web/templates/service.yaml`, in the order of execution.
 pub fn render_templates(chart: &Chart, options: &Options) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let _scope = Scope::enter();
-    let (_, outputs) = execute(chart, options)?;
+    let (_, outputs, _) = execute(chart, options)?;
     Ok(outputs.into_iter().map(|output| (output.path, output.text)).collect())
 }
 
-fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>), Error> {
+fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>, Used), Error> {
     let given = options.values.merged(&options.limits.values)?;
     let root = Node::root(chart, &given, options.version)?;
     let values = deep_copy(&given);
@@ -121,9 +134,10 @@ fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>), Erro
         ("Revision", Value::int(*revision)),
         ("Service", Value::from("Helm")),
     ]);
+    let capabilities_used = Rc::new(Cell::new(root.asks_for_kube_version()));
     let objects = Objects {
         release: Value::Map(release),
-        capabilities: capabilities::to_template(&options.capabilities),
+        capabilities: capabilities::to_template(&options.capabilities, &capabilities_used),
         values,
     };
     let mut host = Host::default();
@@ -132,7 +146,8 @@ fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>), Erro
     let end = options.limits.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     limits.deadline = limits.deadline.into_iter().chain(end).min();
     let outputs = engine::execute(&root, &objects, &mut host, limits)?;
-    Ok((root, outputs))
+    let used = Used { capabilities: capabilities_used.get(), lookup: host.looked_up };
+    Ok((root, outputs, used))
 }
 
 /// Takes the notes out of the outputs.

@@ -101,6 +101,12 @@ impl Node {
         self.dependencies = resolved;
     }
 
+    /// Whether the chart or a subchart names versions of Kubernetes that it fits.
+    pub(crate) fn asks_for_kube_version(&self) -> bool {
+        !self.chart.metadata().kube_version.is_empty()
+            || self.dependencies.iter().any(Self::asks_for_kube_version)
+    }
+
     /// `.Chart`, without `IsRoot`.
     pub(crate) fn about(&self) -> Map {
         let metadata = self.chart.metadata();

@@ -22,13 +22,20 @@ pub struct Stream {
 /// Empty documents are dropped; the items of `kind: List` (and of `ConfigMapList` and the like) count as objects of
 /// their own, at their own lines. Like kubectl, a text that starts with a bracket is tried as JSON first.
 pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Stream, Error> {
-    let documents =
-        read_documents(bytes, limits).map_err(|source| Error::Read { file: file.to_owned(), source })?;
+    read_part(file, 1, bytes, limits)
+}
+
+/// [`read`] for a part of a file that begins at its line `first_line`, counted from 1.
+pub fn read_part(file: &str, first_line: u32, bytes: &[u8], limits: &Limits) -> Result<Stream, Error> {
+    let documents = read_documents(bytes, limits)
+        .map_err(|error| Error::Read { file: file.to_owned(), source: error.at_line(first_line) })?;
     let file: Arc<str> = file.into();
-    let place = |line| Origin { file: Arc::clone(&file), line };
+    let before = first_line.saturating_sub(1);
+    let place = |line: u32| Origin { file: Arc::clone(&file), line: line.saturating_add(before) };
     let mut stream = Stream { manifests: Vec::with_capacity(documents.len()), warnings: Vec::new() };
-    for LocatedDocument { document, item_lines } in documents {
+    for LocatedDocument { document, mut item_lines } in documents {
         stream.warnings.extend(document.warnings.into_iter().map(|it| (place(it.line), it.message)));
+        item_lines.iter_mut().for_each(|line| *line = line.saturating_add(before));
         unroll(document.value, place(document.line), &item_lines, &mut stream.manifests)?;
     }
     Ok(stream)

@@ -41,6 +41,14 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
+    /// What a Helm chart asked. `None`: the rendering depends on live objects and cannot be found again.
+    pub(crate) fn by(used: &tiphys_helm::Used, capabilities: &Capabilities) -> Option<Self> {
+        if used.lookup {
+            return None;
+        }
+        Some(if used.capabilities { Self::capabilities(capabilities) } else { Self::Nothing })
+    }
+
     pub(crate) fn capabilities(capabilities: &Capabilities) -> Self {
         Self::Capabilities(digest(capabilities))
     }

@@ -1,6 +1,6 @@
 //! What a directory is.
 
-use tiphys_api::{DirectorySource, TeraSource};
+use tiphys_api::{DirectorySource, HelmSource, TeraSource};
 use tiphys_tree::{Kind as EntryKind, TreePath, View};
 
 use crate::error::Error;
@@ -16,6 +16,8 @@ const NOTES: &str = "NOTES.txt";
 pub(crate) enum Detected {
     /// Plain manifests.
     Directory(DirectorySource),
+    /// A chart with Go templates, or with none.
+    Helm(HelmSource),
     /// A chart with these templates.
     Tera { options: TeraSource, templates: Vec<TreePath> },
 }
@@ -38,12 +40,16 @@ pub(crate) fn detect(view: &View, path: &TreePath, options: &Options) -> Result<
         };
     }
     let templates = templates(view, path)?;
-    let go_template = templates.iter().find(|file| !is_tera(file) && file.name() != Some(NOTES));
-    match (go_template, options) {
-        (Some(_), Options::Tera(_)) => Err(other_options(path, "tera", Kind::Helm)),
-        (Some(file), _) => Err(Error::HelmNotSupported { path: path.clone(), file: file.clone() }),
-        (None, Options::Helm(_)) => Err(other_options(path, "helm", Kind::Tera)),
-        (None, options) => {
+    let go = templates.iter().find(|file| !is_tera(file) && file.name() != Some(NOTES));
+    let tera = templates.iter().find(|file| is_tera(file));
+    match (tera, go, options) {
+        (Some(tera), Some(go), _) => Err(Error::MixedChart { tera: tera.clone(), go: go.clone() }),
+        (Some(_), None, Options::Helm(_)) => Err(other_options(path, "helm", Kind::Tera)),
+        (None, Some(_), Options::Tera(_)) => Err(other_options(path, "tera", Kind::Helm)),
+        (None, _, Options::Helm(options)) => Ok(Detected::Helm(options.clone())),
+        // A chart without templates may have subcharts; only Helm's can.
+        (None, _, Options::Detect | Options::Directory(_)) => Ok(Detected::Helm(HelmSource::default())),
+        (_, None, options) => {
             let options = match options {
                 Options::Tera(options) => options.clone(),
                 _ => TeraSource::default(),

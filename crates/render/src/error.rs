@@ -36,20 +36,30 @@ pub enum Error {
         /// What the directory is.
         found: Kind,
     },
-    /// A chart with Go templates.
+    /// A chart with templates of both languages.
     #[error(
-        "{file} is not a Tera template, so {path} is a Helm chart, and this version of Tiphys does not render Helm \
-         charts yet; a Tera template has a name that ends in .tera"
+        "{tera} is a Tera template and {go} is not: a chart has templates of one language; Tera templates have names \
+         that end in .tera, all others are Helm's"
     )]
-    HelmNotSupported {
-        /// The chart.
-        path: TreePath,
-        /// The first file that makes it a Helm chart.
-        file: TreePath,
+    MixedChart {
+        /// The first Tera template.
+        tera: TreePath,
+        /// The first Go template.
+        go: TreePath,
+    },
+    /// A version of Kubernetes that is none.
+    #[error("{version:?} is no version of Kubernetes: {problem}; write spec.source.helm.kubeVersion as 1.36.0")]
+    KubeVersion {
+        /// The version as written.
+        version: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A value file that is not a path inside the repository.
-    #[error("{name:?} in spec.source.tera.valueFiles cannot be used")]
+    #[error("{name:?} in spec.source.{field}.valueFiles cannot be used")]
     ValueFilePath {
+        /// The kind of chart, as the field of the source is called.
+        field: &'static str,
         /// The path as written.
         name: String,
         /// What is wrong with it.
@@ -62,6 +72,25 @@ pub enum Error {
         name: String,
         /// The path in the repository.
         path: TreePath,
+    },
+    /// A value file of a Helm chart that does not exist, or a glob that no file fits.
+    #[error(
+        "{name:?} in spec.source.helm.valueFiles fits no file; the path is relative to the chart {chart}. Set \
+         ignoreMissingValueFiles if it may be missing"
+    )]
+    ValueFileMissing {
+        /// The path or glob as written.
+        name: String,
+        /// The chart.
+        chart: TreePath,
+    },
+    /// A glob in the list of value files that is not one.
+    #[error("{pattern:?} in spec.source.helm.valueFiles is not a glob pattern")]
+    ValueFilePattern {
+        /// The pattern as written.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
     },
     /// A file that must be text is not UTF-8.
     #[error("{path} is not UTF-8 text; save it as UTF-8")]

@@ -7,12 +7,14 @@ const CONTEXT: usize = 2;
 /// Characters of a line that are shown.
 const WIDTH: usize = 120;
 
-/// The lines around `line` (counted from 1), each after a line break, the line itself marked.
+/// The lines around `line`, each after a line break, the line itself marked. The text begins at `first_line`; both are
+/// counted from 1.
 ///
 /// When they belong to a document that looks like a Secret, only their keys are shown.
-pub(crate) fn excerpt(text: &str, line: u32) -> String {
+pub(crate) fn excerpt(text: &str, first_line: u32, line: u32) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let index = (line as usize).saturating_sub(1).min(lines.len().saturating_sub(1));
+    let before = (first_line as usize).saturating_sub(1);
+    let index = (line as usize).saturating_sub(before + 1).min(lines.len().saturating_sub(1));
     let first = index.saturating_sub(CONTEXT);
     let last = (index + CONTEXT + 1).min(lines.len());
     let secret = is_secret(&lines, index);
@@ -22,7 +24,7 @@ pub(crate) fn excerpt(text: &str, line: u32) -> String {
         let marker = if number == index { '>' } else { ' ' };
         let shown = if secret { hidden(line) } else { line.chars().take(WIDTH).collect() };
         // Writing to a string cannot fail.
-        let _ = write!(excerpt, "\n{marker} {:>4} | {shown}", number + 1);
+        let _ = write!(excerpt, "\n{marker} {:>4} | {shown}", before + number + 1);
     }
     excerpt
 }
@@ -55,20 +57,20 @@ mod tests {
     #[test]
     fn the_line_is_marked_between_its_neighbours() {
         let text = "a: 1\nb: 2\nc: 3\nd: 4\ne: 5\nf: 6\n";
-        assert_eq!(excerpt(text, 1), "\n>    1 | a: 1\n     2 | b: 2\n     3 | c: 3");
-        assert!(excerpt(text, 4).starts_with("\n     2 | b: 2\n     3 | c: 3\n>    4 | d: 4"));
-        assert!(excerpt(text, 99).ends_with(">    6 | f: 6"));
-        assert_eq!(excerpt("", 1), "");
+        assert_eq!(excerpt(text, 1, 1), "\n>    1 | a: 1\n     2 | b: 2\n     3 | c: 3");
+        assert!(excerpt(text, 1, 4).starts_with("\n     2 | b: 2\n     3 | c: 3\n>    4 | d: 4"));
+        assert!(excerpt(text, 1, 99).ends_with(">    6 | f: 6"));
+        assert_eq!(excerpt("", 1, 1), "");
     }
 
     #[test]
     fn lines_of_a_secret_are_hidden() {
         let text = "kind: ConfigMap\n---\nkind: Secret\nstringData:\n  password: hunter2\n  pem: |\n    MIIB\n  bad\n---\na: 1";
         for line in 3..=8 {
-            let shown = excerpt(text, line);
+            let shown = excerpt(text, 1, line);
             assert!(!shown.contains("hunter2") && !shown.contains("MIIB"), "{shown}");
         }
-        assert!(excerpt(text, 5).contains("password: (hidden)"));
-        assert!(excerpt(text, 10).contains("a: 1"));
+        assert!(excerpt(text, 1, 5).contains("password: (hidden)"));
+        assert!(excerpt(text, 1, 10).contains("a: 1"));
     }
 }

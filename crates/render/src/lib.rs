@@ -1,8 +1,7 @@
 //! From a directory in a repository to a [`Rendering`]: the manifests that it gives, and their digest.
 //!
 //! A rendering is a pure function of the files that were read, the options, the release and the capabilities:
-//! same inputs, same bytes, always. Three kinds of directories exist: plain manifests, Tera charts, and Helm charts
-//! (which this version recognises and refuses).
+//! same inputs, same bytes, always. Three kinds of directories exist: plain manifests, Tera charts, and Helm charts.
 //!
 //! The entry point is [`Renderer`]. It owns the pool of Tera workers and the render cache.
 //!
@@ -24,8 +23,13 @@
 //! `trunc`, `trim_prefix`, `trim_suffix`, `lines`, `glob`, `as_config`, `as_secrets`. The function `fail` ends the
 //! rendering with a message. Nothing tells the time, gives chance or reads the environment.
 //!
+//! # Helm charts
+//! What Helm 4.3.1 makes of the chart (`tiphys-helm`), hooks and `crds/` included, in process. `.Release.IsInstall` is
+//! always true: a rendering does not depend on what was applied before. `lookup` finds live objects where the request
+//! has a [`Lookup`]; such a rendering is not cached.
+//!
 //! # Guarantees
-//! - Templates, value files and schemas are evaluated in a sealed worker process with limits of memory, CPU time,
+//! - Tera templates, their value files and schemas are evaluated in a sealed worker process with limits of memory, CPU time,
 //!   running time and output; see `tiphys-worker`.
 //! - Nothing outside the tree is read.
 //! - Errors name the file, the line and the chain of includes. They never show a value, and no line of a Secret.
@@ -36,6 +40,7 @@ mod detect;
 mod directory;
 mod error;
 mod excerpt;
+mod helm;
 mod renderer;
 mod rendering;
 mod request;
@@ -46,4 +51,6 @@ pub use chart::{ChartError, Place, TemplateError, Violation};
 pub use error::{Class, Error};
 pub use renderer::{Counters, Renderer, RendererConfig};
 pub use rendering::{Kind, Rendering, RenderingDigest};
+pub use tiphys_helm::Lookup;
+
 pub use request::{Capabilities, Options, Release, Request};

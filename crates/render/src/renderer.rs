@@ -17,6 +17,7 @@ use crate::detect::{Detected, detect};
 use crate::directory;
 use crate::error::Error;
 use crate::excerpt::excerpt;
+use crate::helm;
 use crate::rendering::{Kind, Rendering, RenderingDigest};
 use crate::request::Request;
 use crate::worker;
@@ -40,6 +41,8 @@ pub struct RendererConfig {
     pub worker_idle: Duration,
     /// What the evaluation of one chart may use.
     pub chart: tiphys_worker::Limits,
+    /// What the functions of one Helm chart may allocate, in bytes, without what is given back meanwhile.
+    pub helm_allocated_bytes: u64,
     /// How much of a tree one rendering may read.
     pub files: tiphys_tree::Limits,
     /// What one file of manifests, or the output of one template, may be.
@@ -63,6 +66,7 @@ impl RendererConfig {
                 wall: Duration::from_secs(10),
                 output_bytes: 32 << 20,
             },
+            helm_allocated_bytes: 512 << 20,
             files: tiphys_tree::Limits { file_bytes: 8 << 20, files: 10_000, total_bytes: 32 << 20 },
             yaml: yaml::Limits { bytes: 8 << 20, nodes: 500_000, ..yaml::Limits::default() },
             objects: 10_000,
@@ -179,6 +183,7 @@ impl Renderer {
                 self.shared.misses.fetch_add(1, Ordering::Relaxed);
                 match detected {
                     Detected::Directory(options) => self.render_directory(&request, key, view, options).await,
+                    Detected::Helm(options) => self.render_helm(&request, key, view, options).await,
                     Detected::Tera { options, templates } => {
                         self.render_chart(&request, key, view, options, templates).await
                     }
@@ -209,6 +214,33 @@ impl Renderer {
             let rendering = collector.finish(&view, Kind::Directory, warnings)?;
             let outcome = Ok(Arc::new(rendering));
             shared.cache.insert(key, view.inputs(), Asked::Nothing, &outcome);
+            Ok(outcome?)
+        })
+        .await
+    }
+
+    async fn render_helm(
+        &self,
+        request: &Arc<Request>,
+        key: Key,
+        view: View,
+        options: tiphys_api::HelmSource,
+    ) -> Result<Arc<Rendering>, Error> {
+        let _turn = self.shared.chart_turns.acquire().await;
+        self.blocking(request, move |shared, request| {
+            let gathered = helm::gather(&view, request, options, &shared.config)?;
+            let (asked, outcome): (_, Outcome) = match helm::render(&gathered) {
+                Ok(rendered) => {
+                    let asked = Asked::by(&rendered.used, &request.capabilities);
+                    (asked, Ok(Arc::new(finish_helm(shared, request, &view, rendered)?)))
+                }
+                // A chart that needs much may only have met a busy machine.
+                Err(error @ ChartError::Helm { limit: true, .. }) => return Err(error.into()),
+                Err(error) => (Some(Asked::capabilities(&request.capabilities)), Err(error)),
+            };
+            if let Some(asked) = asked {
+                shared.cache.insert(key, view.inputs(), asked, &outcome);
+            }
             Ok(outcome?)
         })
         .await
@@ -288,6 +320,22 @@ fn finish_chart(
     collector.finish(view, Kind::Tera, output.warnings)
 }
 
+fn finish_helm(
+    shared: &Shared,
+    request: &Request,
+    view: &View,
+    rendered: helm::Rendered,
+) -> Result<Rendering, Error> {
+    let mut collector = Collector::new(&shared.config, request);
+    for file in rendered.crds {
+        collector.add_file(&file.path, &file.data)?;
+    }
+    for manifest in rendered.manifests {
+        collector.add(&manifest.path, manifest.line, manifest.text.as_bytes(), Text::Output)?;
+    }
+    collector.finish(view, Kind::Helm, Vec::new())
+}
+
 /// Collects the manifests of a rendering within its limits.
 struct Collector<'a> {
     config: &'a RendererConfig,
@@ -302,16 +350,16 @@ impl<'a> Collector<'a> {
     }
 
     fn add_file(&mut self, file: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.add(file, bytes, Text::File)
+        self.add(file, 1, bytes, Text::File)
     }
 
     fn add_output(&mut self, template: &str, text: &str) -> Result<(), Error> {
-        self.add(template, text.as_bytes(), Text::Output)
+        self.add(template, 1, text.as_bytes(), Text::Output)
     }
 
-    fn add(&mut self, file: &str, bytes: &[u8], text: Text) -> Result<(), Error> {
-        let read = stream::read(file, bytes, &self.config.yaml)
-            .map_err(|error| unreadable(file, bytes, text, error))?;
+    fn add(&mut self, file: &str, first_line: u32, bytes: &[u8], text: Text) -> Result<(), Error> {
+        let read = stream::read_part(file, first_line, bytes, &self.config.yaml)
+            .map_err(|error| unreadable(file, first_line, bytes, text, error))?;
         self.manifests.extend(read.manifests);
         let room = MAX_WARNINGS.saturating_sub(self.warnings.len());
         self.warnings.extend(read.warnings.into_iter().take(room).map(|(origin, message)| match text {
@@ -346,8 +394,8 @@ enum Text {
     Output,
 }
 
-fn unreadable(file: &str, bytes: &[u8], text: Text, error: tiphys_manifest::Error) -> Error {
-    let excerpt = |line| excerpt(&String::from_utf8_lossy(bytes), line);
+fn unreadable(file: &str, first_line: u32, bytes: &[u8], text: Text, error: tiphys_manifest::Error) -> Error {
+    let excerpt = |line: u32| excerpt(&String::from_utf8_lossy(bytes), first_line, line);
     match error {
         tiphys_manifest::Error::Read { source, .. } => Error::Yaml {
             file: file.to_owned(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tiphys_api::{DirectorySource, HelmSource, Source, TeraSource};
+use tiphys_helm::Lookup;
 use tiphys_tree::{Tree, TreePath};
 
 /// One directory to render, and everything that the result depends on.
@@ -21,6 +22,8 @@ pub struct Request {
     pub release: Release,
     /// What the destination cluster can do.
     pub capabilities: Capabilities,
+    /// Where the function `lookup` of Helm charts finds live objects. Without one it finds nothing.
+    pub lookup: Option<Arc<dyn Lookup>>,
 }
 
 /// How a directory is rendered.

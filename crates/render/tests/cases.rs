@@ -93,5 +93,6 @@ fn request(folder: &Path, case: Case) -> Request {
             namespace: "demo-ns".to_owned(),
         },
         capabilities,
+        lookup: None,
     }
 }

@@ -36,6 +36,7 @@ async fn every_example_application_renders() {
                 namespace: application.spec.destination.namespace.unwrap(),
             },
             capabilities: tiphys_render::Capabilities::default(),
+            lookup: None,
         };
         let rendering = renderer.render(request).await.unwrap();
         assert!(rendering.manifests.len() >= 3);

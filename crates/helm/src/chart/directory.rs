@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::budget::Budget;
-use super::ignore::Rules;
+use super::ignore::IgnoreRules;
 use super::{Chart, File};
 use crate::error::{Error, Place};
 use crate::limits::Limits;
@@ -21,7 +21,7 @@ impl Chart {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(cannot_read(".helmignore", &error)),
         };
-        let rules = Rules::parse(&rules).map_err(|message| super::load::bad_ignore(&message))?;
+        let rules = IgnoreRules::parse(&rules)?;
         let mut walk = Walk { rules, budget: Budget::new(limits, None), files: Vec::new() };
         walk.directory(directory, "", 0)?;
         Self::assemble(walk.files, &mut walk.budget, limits)
@@ -53,7 +53,7 @@ impl Chart {
 }
 
 struct Walk {
-    rules: Rules,
+    rules: IgnoreRules,
     budget: Budget,
     files: Vec<File>,
 }

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
+use crate::error::{Error, Place};
 use crate::glob;
 
 /// The rules of a `.helmignore`, with the one that Helm adds.
 ///
 /// They are not those of Git: the first rule that fits decides, and what a rule with `!` does *not* fit is ignored.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub struct IgnoreRules {
     rules: Vec<Rule>,
     /// What was decided of directories.
     directories: HashMap<String, bool>,
@@ -25,22 +26,25 @@ struct Rule {
     base_name: bool,
 }
 
-impl Rules {
+impl IgnoreRules {
     /// Reads the rules; the text may be empty.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+    pub fn parse(text: &[u8]) -> Result<Self, Error> {
         let text = String::from_utf8_lossy(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text));
         let mut rules = Vec::new();
         for line in text.lines().chain(["templates/.?*"]) {
             let line = line.trim();
             if !line.is_empty() && !line.starts_with('#') {
-                rules.push(Rule::parse(line)?);
+                rules.push(Rule::parse(line).map_err(|message| {
+                    let place = Some(Place { file: ".helmignore".to_owned(), line: 0 });
+                    Error::Load { place, message: message.to_owned() }
+                })?);
             }
         }
         Ok(Self { rules, directories: HashMap::new() })
     }
 
-    /// Whether a file, or one of the directories that it is in, is ignored.
-    pub(super) fn ignore_file(&mut self, path: &str) -> bool {
+    /// Whether a file, by its path in the chart, or one of the directories that it is in, is ignored.
+    pub fn ignore_file(&mut self, path: &str) -> bool {
         let mut slashes = path.match_indices('/').map(|(index, _)| index);
         slashes.any(|end| self.ignore_directory(path.get(..end).unwrap_or_default()))
             || self.ignore(path, false)
@@ -67,9 +71,9 @@ impl Rules {
 }
 
 impl Rule {
-    fn parse(rule: &str) -> Result<Self, String> {
+    fn parse(rule: &str) -> Result<Self, &'static str> {
         if rule.contains("**") {
-            return Err("double-star (**) syntax is not supported".to_owned());
+            return Err("double-star (**) syntax is not supported");
         }
         let (negated, rest) = rule.strip_prefix('!').map_or((false, rule), |rest| (true, rest));
         let (only_directories, rest) = rest.strip_suffix('/').map_or((false, rest), |rest| (true, rest));
@@ -104,12 +108,12 @@ mod tests {
         ];
         for (rules, path, ignored) in cases {
             assert_eq!(
-                Rules::parse(rules.as_bytes()).unwrap().ignore_file(path),
+                IgnoreRules::parse(rules.as_bytes()).unwrap().ignore_file(path),
                 ignored,
                 "{rules:?} {path}"
             );
         }
-        assert!(Rules::parse(b"a/**").is_err());
-        assert!(Rules::parse(b"a[").is_err());
+        assert!(IgnoreRules::parse(b"a/**").is_err());
+        assert!(IgnoreRules::parse(b"a[").is_err());
     }
 }

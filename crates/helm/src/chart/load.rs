@@ -7,7 +7,7 @@ use serde_json::Value;
 use tiphys_manifest::yaml;
 
 use super::budget::Budget;
-use super::ignore::Rules;
+use super::ignore::IgnoreRules;
 use super::{Chart, Data, File, archive};
 use crate::error::{Error, Place};
 use crate::limits::Limits;
@@ -18,7 +18,7 @@ impl Chart {
     pub fn from_files(files: impl IntoIterator<Item = File>, limits: &Limits) -> Result<Self, Error> {
         let mut files: Vec<File> = files.into_iter().collect();
         let rules = files.iter().find(|file| &*file.path == ".helmignore").map(|file| &*file.data);
-        let mut rules = Rules::parse(rules.unwrap_or_default()).map_err(|message| bad_ignore(&message))?;
+        let mut rules = IgnoreRules::parse(rules.unwrap_or_default())?;
         files.retain(|file| !rules.ignore_file(&file.path));
         for file in &mut files {
             if file.data.starts_with(BYTE_ORDER_MARK) {
@@ -44,11 +44,6 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 pub(super) fn without_mark(data: &[u8]) -> &[u8] {
     data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data)
-}
-
-pub(super) fn bad_ignore(message: &str) -> Error {
-    let place = Some(Place { file: ".helmignore".to_owned(), line: 0 });
-    Error::Load { place, message: message.to_owned() }
 }
 
 fn load(files: Vec<File>, budget: &mut Budget, limits: &Limits, depth: usize) -> Result<Chart, Error> {

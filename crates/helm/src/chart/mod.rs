@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub(crate) use decode::Fields;
 use serde_json::{Map, Value};
 
+pub use ignore::IgnoreRules;
 pub use metadata::{Dependency, Maintainer, Metadata};
 
 /// A file of a chart.

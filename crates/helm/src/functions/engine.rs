@@ -132,7 +132,10 @@ fn fail(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Result<Value, FunctionErr
 }
 
 fn lookup(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Result<Value, FunctionError> {
-    let lookup = ctx.host::<Host>().filter(|host| !host.lint).and_then(|host| host.lookup.clone());
+    let lookup = ctx.host::<Host>().filter(|host| !host.lint).and_then(|host| {
+        host.looked_up = true;
+        host.lookup.clone()
+    });
     let text = |index| args.str(index).to_string_lossy();
     let found = match lookup {
         Some(lookup) => lookup.lookup(&text(0), &text(1), &text(2), &text(3)).map_err(FunctionError::new)?,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -101,8 +102,8 @@ const HELM_VERSION: &str = "v4.3.1";
 const HELM_GO_VERSION: &str = "go1.26.8";
 const HELM_KUBE_CLIENT_VERSION: &str = "v1.37";
 
-/// `.Capabilities`.
-pub(crate) fn to_template(capabilities: &Capabilities) -> Value {
+/// `.Capabilities`. `used` becomes true when a template looks at it.
+pub(crate) fn to_template(capabilities: &Capabilities, used: &Rc<Cell<bool>>) -> Value {
     let kube_version = Value::Native(Rc::new(KubeVersionValue(capabilities.kube_version.clone())));
     let api_versions = List::with_type(
         &VERSION_SET,
@@ -110,7 +111,8 @@ pub(crate) fn to_template(capabilities: &Capabilities) -> Value {
     );
     let api_versions = Value::Native(Rc::new(VersionSet { list: api_versions }));
     let helm_version = Value::Native(Rc::new(BuildInfo));
-    Value::Native(Rc::new(CapabilitiesValue { kube_version, api_versions, helm_version }))
+    let used = Rc::clone(used);
+    Value::Native(Rc::new(CapabilitiesValue { kube_version, api_versions, helm_version, used }))
 }
 
 const VERSION_SET: Type = Type::Named("common.VersionSet", &Type::STRING_LIST);
@@ -122,6 +124,7 @@ struct CapabilitiesValue {
     kube_version: Value,
     api_versions: Value,
     helm_version: Value,
+    used: Rc<Cell<bool>>,
 }
 
 impl Native for CapabilitiesValue {
@@ -131,6 +134,7 @@ impl Native for CapabilitiesValue {
     }
 
     fn field(&self, name: &[u8]) -> Option<Value> {
+        self.used.set(true);
         Some(match name {
             b"KubeVersion" => self.kube_version.clone(),
             b"APIVersions" => self.api_versions.clone(),
@@ -140,6 +144,7 @@ impl Native for CapabilitiesValue {
     }
 
     fn fields(&self) -> Vec<(Cow<'static, str>, Value)> {
+        self.used.set(true);
         vec![
             ("KubeVersion".into(), self.kube_version.clone()),
             ("APIVersions".into(), self.api_versions.clone()),

@@ -35,6 +35,13 @@ impl Error {
         self.line
     }
 
+    /// The same error in a text of which this one is a part that begins at `first_line`, counted from 1.
+    #[must_use]
+    pub(crate) fn at_line(mut self, first_line: u32) -> Self {
+        self.line = self.line.saturating_add(first_line.saturating_sub(1));
+        self
+    }
+
     /// The column in characters, counted from 1.
     pub fn column(&self) -> u32 {
         self.column

@@ -54,6 +54,16 @@ pub enum ChartError {
         /// At least one error.
         errors: Vec<TemplateError>,
     },
+    /// A Helm chart: its files, its values, its schema or its templates.
+    #[error("{place}{message}")]
+    Helm {
+        /// The file in the repository and the line, with a colon and a blank after them.
+        place: String,
+        /// What is wrong, in Helm's words.
+        message: String,
+        /// Whether it passed a limit.
+        limit: bool,
+    },
     /// The templates printed too much.
     #[error(
         "{template}: stopped at {} KiB of output (limit of output); look for loops that do not end",

@@ -80,7 +80,7 @@ fn text(path: &TreePath, bytes: Vec<u8>) -> Result<TextFile, Error> {
 fn value_files(view: &View, path: &TreePath, names: &[String]) -> Result<Vec<TextFile>, Error> {
     let read = |name: &String| {
         let file =
-            path.resolve(name).map_err(|source| Error::ValueFilePath { name: name.clone(), source })?;
+            path.resolve(name).map_err(|source| Error::ValueFilePath { field: "tera", name: name.clone(), source })?;
         read_optional(view, &file)?.ok_or_else(|| Error::ValueFileNotFound { name: name.clone(), path: file })
     };
     names.iter().map(read).collect()

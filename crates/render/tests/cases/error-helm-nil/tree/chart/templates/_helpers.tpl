@@ -1,0 +1,2 @@
+{{ define "deep" }}
+{{ .Values.a.b }}{{ end }}
