@@ -13,6 +13,7 @@ use tiphys_tree::TreePath;
 
 use super::decide::{Candidate, Verdict};
 use super::desired::destination;
+use super::lookup::LiveLookup;
 use super::report::{MAX_MESSAGE, SourceReport, shorten};
 use super::state::{RenderKey, Rendered, Source, State};
 use super::{Error, key_of, name_of, namespace_of};
@@ -159,6 +160,7 @@ pub async fn render(
     let path = TreePath::parse(&spec.path)
         .map_err(|error| RenderFailure::Path(format!("spec.source.path: {error}")))?;
     let capabilities = ctx.cluster.kinds.capabilities();
+    let lookup = Arc::new(LiveLookup::new(ctx, application));
     let request = Request {
         tree,
         path,
@@ -168,8 +170,12 @@ pub async fn render(
             kube_version: capabilities.kube_version.clone(),
             api_versions: capabilities.api_versions.iter().cloned().collect(),
         },
+        lookup: Some(Arc::clone(&lookup) as Arc<dyn tiphys_render::Lookup>),
     };
-    ctx.renderer.render(request).await.map_err(RenderFailure::Render)
+    ctx.renderer.render(request).await.map_err(|error| match lookup.transient() {
+        Some(message) => RenderFailure::Lookup(message),
+        None => RenderFailure::Render(error),
+    })
 }
 
 /// Why there is no rendering.
@@ -184,6 +190,9 @@ pub enum RenderFailure {
     /// The files cannot be rendered.
     #[error(transparent)]
     Render(tiphys_render::Error),
+    /// A live object that a chart looks up cannot be read just now.
+    #[error("{0}")]
+    Lookup(String),
 }
 
 impl RenderFailure {
@@ -192,6 +201,7 @@ impl RenderFailure {
         match self {
             Self::Source(error) => error.class() == SourceClass::Transient,
             Self::Path(_) => false,
+            Self::Lookup(_) => true,
             Self::Render(error) => error.class() == tiphys_render::Class::Transient,
         }
     }

@@ -8,6 +8,7 @@ mod finish;
 mod gather;
 mod heal;
 mod load;
+mod lookup;
 mod progress;
 pub mod report;
 mod run;

@@ -109,6 +109,15 @@ pub enum Error {
         source: Box<Failure>,
     },
 
+    /// A list is longer than anybody should ask for.
+    #[error("there are more than {limit} {resource}: ask for one by its name, or for those of one namespace")]
+    TooMany {
+        /// The kind as permissions name it.
+        resource: String,
+        /// How many may be asked for.
+        limit: usize,
+    },
+
     /// We may not watch a kind.
     #[error("we may not list and watch {resource} in the whole cluster: grant these two verbs")]
     WatchForbidden {
@@ -247,6 +256,7 @@ impl Error {
             | Self::NotServed { .. }
             | Self::NotEstablished { .. }
             | Self::NamesTaken { .. }
+            | Self::TooMany { .. }
             | Self::PageMissing { .. } => Class::Invalid,
             Self::NotAnObject { .. } | Self::ReadLive { .. } | Self::Pack { .. } | Self::Unpack { .. } => {
                 Class::Invalid

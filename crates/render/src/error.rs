@@ -48,7 +48,9 @@ pub enum Error {
         go: TreePath,
     },
     /// A version of Kubernetes that is none.
-    #[error("{version:?} is no version of Kubernetes: {problem}; write spec.source.helm.kubeVersion as 1.36.0")]
+    #[error(
+        "{version:?} is no version of Kubernetes: {problem}; write spec.source.helm.kubeVersion as 1.36.0"
+    )]
     KubeVersion {
         /// The version as written.
         version: String,

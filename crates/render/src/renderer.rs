@@ -234,8 +234,9 @@ impl Renderer {
                     let asked = Asked::by(&rendered.used, &request.capabilities);
                     (asked, Ok(Arc::new(finish_helm(shared, request, &view, rendered)?)))
                 }
-                // A chart that needs much may only have met a busy machine.
+                // It may have met a busy machine, or a live object that is another one the next time.
                 Err(error @ ChartError::Helm { limit: true, .. }) => return Err(error.into()),
+                Err(error) if request.lookup.is_some() => return Err(error.into()),
                 Err(error) => (Some(Asked::capabilities(&request.capabilities)), Err(error)),
             };
             if let Some(asked) = asked {

@@ -39,6 +39,8 @@ use crate::error::{Class, Error, Operation};
 /// The largest answer that is read, in bytes: an object in etcd is far smaller.
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// The longest time that a server may ask us to wait before the next try.
+/// How many objects [`Requests::list`] gives at most.
+pub const MAX_LISTED: usize = 500;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -277,6 +279,32 @@ impl Requests {
             .map_err(|failure| Error::List { resource: kind.resource_name(), source: Box::new(failure) })?;
         let items = answer.body.get("items").and_then(Value::as_array);
         Ok(items.is_some_and(|items| !items.is_empty()))
+    }
+
+    /// Reads all objects of a kind as a list: of one namespace, or of the whole cluster. More than [`MAX_LISTED`] are an
+    /// error, since nobody has asked for bounded memory.
+    pub async fn list(
+        &self,
+        kind: &ServedKind,
+        namespace: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Value, Error> {
+        let call = Call {
+            method: Method::GET,
+            uri: format!("{}?limit={MAX_LISTED}", kind.collection_path(namespace)),
+            content_type: "application/json",
+            body: Bytes::new(),
+            secret: None,
+        };
+        let answer = self
+            .send(&call, deadline)
+            .await
+            .map_err(|failure| Error::List { resource: kind.resource_name(), source: Box::new(failure) })?;
+        let more = answer.body.pointer("/metadata/continue").and_then(Value::as_str);
+        if more.is_some_and(|more| !more.is_empty()) {
+            return Err(Error::TooMany { resource: kind.resource_name(), limit: MAX_LISTED });
+        }
+        Ok(answer.body)
     }
 
     /// Deletes an object, and what belongs to it in the background.

@@ -79,8 +79,11 @@ fn text(path: &TreePath, bytes: Vec<u8>) -> Result<TextFile, Error> {
 
 fn value_files(view: &View, path: &TreePath, names: &[String]) -> Result<Vec<TextFile>, Error> {
     let read = |name: &String| {
-        let file =
-            path.resolve(name).map_err(|source| Error::ValueFilePath { field: "tera", name: name.clone(), source })?;
+        let file = path.resolve(name).map_err(|source| Error::ValueFilePath {
+            field: "tera",
+            name: name.clone(),
+            source,
+        })?;
         read_optional(view, &file)?.ok_or_else(|| Error::ValueFileNotFound { name: name.clone(), path: file })
     };
     names.iter().map(read).collect()

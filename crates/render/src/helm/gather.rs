@@ -40,8 +40,7 @@ pub(crate) fn gather(
         set: source.set,
         ..ValueSources::default()
     };
-    options.capabilities =
-        capabilities(request, source.kube_version.as_deref(), source.api_versions)?;
+    options.capabilities = capabilities(request, source.kube_version.as_deref(), source.api_versions)?;
     options.lookup.clone_from(&request.lookup);
     options.limits = limits;
     Ok(Gathered {
@@ -78,10 +77,8 @@ fn capabilities(
     api_versions: Vec<String>,
 ) -> Result<Capabilities, Error> {
     let version = kube_version.unwrap_or(&request.capabilities.kube_version);
-    let kube_version = KubeVersion::parse(version).map_err(|problem| Error::KubeVersion {
-        version: version.to_owned(),
-        problem,
-    })?;
+    let kube_version = KubeVersion::parse(version)
+        .map_err(|problem| Error::KubeVersion { version: version.to_owned(), problem })?;
     let mut known: Vec<String> = if request.capabilities.api_versions.is_empty() {
         Capabilities::default().api_versions.to_vec()
     } else {

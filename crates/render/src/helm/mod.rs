@@ -84,5 +84,9 @@ pub(crate) fn chart_error(path: &TreePath, error: &tiphys_helm::Error) -> ChartE
         }
     });
     let limit = matches!(error, tiphys_helm::Error::Execute { limit: Some(_), .. });
-    ChartError::Helm { place: place.unwrap_or_else(|| format!("{path}: ")), message: error.to_string(), limit }
+    ChartError::Helm {
+        place: place.unwrap_or_else(|| format!("{path}: ")),
+        message: error.to_string(),
+        limit,
+    }
 }
