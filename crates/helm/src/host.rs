@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gotemplate::{Str, Unit};
 
+use crate::chance::Draws;
 use crate::lookup::Lookup;
 
 type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
@@ -23,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) lookup: Option<Arc<dyn Lookup>>,
     /// Whether a template looked up live objects.
     pub(crate) looked_up: bool,
+    /// Where random values and the time come from.
+    pub(crate) chance: Draws,
     /// How often each template is open by `include`.
     open_includes: HashMap<Str, u32>,
     /// Texts that `tpl` has run.

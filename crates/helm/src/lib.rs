@@ -31,3 +31,6 @@ pub use lookup::Lookup;
 pub use objects::capabilities::{Capabilities, KubeVersion};
 pub use render::{Options, Release, Rendering, Used, render, render_templates};
 pub use values::{ReadFile, ValueFile, ValueSources};
+
+/// Versions and constraints on them, as `semverCompare`, dependencies and `kubeVersion` read them.
+pub use tiphys_version as semver;

@@ -9,6 +9,7 @@ use std::time::Instant;
 use gotemplate::{Map, Scope, Value};
 
 use crate::assembly::{self, HelmVersion, Hook, Manifest};
+use crate::chance::{Chance, Draws};
 use crate::chart::{Chart, File};
 use crate::engine::{self, Objects, Output};
 use crate::error::Error;
@@ -48,6 +49,8 @@ pub struct Options {
     pub subchart_notes: bool,
     /// Whether values may differ from what `values.schema.json` says.
     pub skip_schema: bool,
+    /// Where random values and the time come from.
+    pub chance: Chance,
     /// Where the function `lookup` looks.
     pub lookup: Option<Arc<dyn Lookup>>,
     /// What the rendering may cost.
@@ -66,6 +69,7 @@ impl Options {
             version: HelmVersion::default(),
             subchart_notes: false,
             skip_schema: false,
+            chance: Chance::default(),
             lookup: None,
             limits: Limits::default(),
         }
@@ -141,6 +145,7 @@ fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>, Used)
         values,
     };
     let mut host = Host::default();
+    host.chance = Draws::new(options.chance.clone());
     host.lookup.clone_from(&options.lookup);
     let mut limits = options.limits.templates;
     let end = options.limits.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
