@@ -18,6 +18,7 @@ mod limits;
 mod lookup;
 mod objects;
 pub mod output;
+pub mod release_name;
 mod render;
 mod tree;
 pub mod value;
