@@ -50,9 +50,6 @@ struct ReleaseArguments {
     /// Do not check values against values.schema.json
     #[arg(long)]
     skip_schema_validation: bool,
-    /// Put the charts that Chart.yaml names with file:// into charts/ first, if they are not there
-    #[arg(long)]
-    dependency_update: bool,
 }
 
 /// What is printed, and where.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gotemplate::{Context, Limits, Map, Set, Value};
 
 use crate::error::Error;
+use crate::failure;
 use crate::functions::functions;
 
 /// The longest name: Kubernetes allows 63 characters, and charts add to it.
@@ -44,6 +45,35 @@ pub fn from_template(text: &str) -> Result<String, String> {
     let unit = set.compile(NAME, text.as_bytes()).map_err(|error| error.to_string())?;
     set.add(&Arc::new(unit)).map_err(|error| error.to_string())?;
     let mut ctx = Context::new(&Arc::new(set), Limits::default());
-    let name = ctx.execute(NAME, Value::Map(Map::new())).map_err(|error| error.to_string())?;
+    let name = ctx.execute(NAME, Value::Map(Map::new()));
+    let name = name.map_err(|error| failure::unmarked(&error.to_string()))?;
     Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_dns() {
+        for name in ["web", "a.b-c.0", &"x".repeat(53)] {
+            assert!(check(name).is_ok(), "{name}");
+        }
+        for name in ["", "Web", "a_b", "-a", "a-", "a..b", ".a", "ä", &"x".repeat(54)] {
+            assert!(check(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_template_gives_a_name() {
+        assert_eq!(from_template("x-{{ \"A\" | lower }}").as_deref(), Ok("x-a"));
+        assert_eq!(
+            from_template("{{ fail \"no\" }}").unwrap_err(),
+            "template: name-template:1:3: executing \"name-template\" at <fail \"no\">: error calling fail: no"
+        );
+        assert_eq!(
+            from_template("{{ nothing }}").unwrap_err(),
+            "template: name-template:1: function \"nothing\" not defined"
+        );
+    }
 }
