@@ -88,8 +88,6 @@ pub enum Command {
     Resume(commands::resume::ResumeArguments),
     /// Print the manifests of a local directory, or those that an Application has applied
     Render(commands::render::RenderArguments),
-    /// Render a Helm chart, as `helm template` does
-    Template(commands::template::TemplateCommand),
     /// Install Tiphys into a cluster, or print what would be installed
     Install(commands::install::InstallArguments),
     /// Check that all is in place; say what is wrong and what to do

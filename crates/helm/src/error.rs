@@ -46,6 +46,14 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// The release cannot have this name.
+    #[error("release name check failed: release name {}: {problem}", gotemplate::quote(.name))]
+    Release {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The chart does not fit the version of Kubernetes.
     #[error("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {version}")]
     KubeVersion {
@@ -99,7 +107,11 @@ impl Error {
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Load { place, .. } | Self::Values { place, .. } => place.as_ref(),
-            Self::Chart { .. } | Self::KubeVersion { .. } | Self::Schema { .. } | Self::Show { .. } => None,
+            Self::Chart { .. }
+            | Self::Release { .. }
+            | Self::KubeVersion { .. }
+            | Self::Schema { .. }
+            | Self::Show { .. } => None,
             Self::Parse { place, .. } | Self::Execute { place, .. } | Self::Document { place, .. } => {
                 Some(place)
             }

@@ -16,8 +16,9 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::lookup::Lookup;
-use crate::objects::capabilities::{self, Capabilities};
-use crate::tree::Node;
+use crate::objects::capabilities::{self, Capabilities, KubeVersion};
+use crate::schema;
+use crate::tree::{self, Node, is_compatible};
 use crate::values::coalesce::{Nulls, coalesce};
 use crate::values::{ValueSources, deep_copy};
 
@@ -126,9 +127,15 @@ pub fn render_templates(chart: &Chart, options: &Options) -> Result<Vec<(String,
 
 fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>, Used), Error> {
     let given = options.values.merged(&options.limits.values)?;
+    tree::check_installable(chart)?;
+    check_name(&options.release.name)?;
     let root = Node::root(chart, &given, options.version)?;
     let values = deep_copy(&given);
     coalesce(&root, &values, Nulls::Delete(options.version))?;
+    if !options.skip_schema {
+        schema::validate(&root, &values)?;
+    }
+    check_kube_version(chart, &options.capabilities.kube_version)?;
     let Release { name, namespace, is_upgrade, revision } = &options.release;
     let release = Map::from([
         ("IsInstall", Value::Bool(!is_upgrade)),
@@ -153,6 +160,34 @@ fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>, Used)
     let outputs = engine::execute(&root, &objects, &mut host, limits)?;
     let used = Used { capabilities: capabilities_used.get(), lookup: host.looked_up };
     Ok((root, outputs, used))
+}
+
+/// Names of releases become parts of names of objects.
+fn check_name(name: &str) -> Result<(), Error> {
+    const MAX_LENGTH: usize = 53;
+    let is_part = |part: &str| {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        part.bytes().all(|byte| letter(byte) || byte == b'-')
+            && part.bytes().next().is_some_and(letter)
+            && part.bytes().next_back().is_some_and(letter)
+    };
+    let problem = if name.is_empty() {
+        "no name provided"
+    } else if name.len() > MAX_LENGTH || !name.split('.').all(is_part) {
+        r"invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Release { name: name.to_owned(), problem })
+}
+
+/// Only that of the chart itself counts.
+fn check_kube_version(chart: &Chart, version: &KubeVersion) -> Result<(), Error> {
+    let wanted = &chart.metadata().kube_version;
+    if wanted.is_empty() || is_compatible(wanted, &version.normalized) {
+        return Ok(());
+    }
+    Err(Error::KubeVersion { wanted: wanted.clone(), version: version.version.clone() })
 }
 
 /// Takes the notes out of the outputs.

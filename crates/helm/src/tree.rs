@@ -5,6 +5,7 @@ use gotemplate::{Map, Str, Value};
 use crate::assembly::HelmVersion;
 use crate::chart::{Chart, Dependency, File};
 use crate::error::Error;
+use crate::semver::{Constraint, Version};
 use crate::value::from_json;
 use crate::values::{deep_copy, dependencies};
 
@@ -25,7 +26,6 @@ pub(crate) struct Node {
 impl Node {
     /// A chart as the root, with its subcharts as the given values enable them.
     pub(crate) fn root(chart: &Chart, values: &Map, version: HelmVersion) -> Result<Self, Error> {
-        check_installable(chart)?;
         let name = chart.metadata().name.clone();
         let mut root = Self::new(chart, name.clone(), name);
         dependencies::process(&mut root, values, version)?;
@@ -154,7 +154,7 @@ impl Node {
 }
 
 /// Libraries and charts without what they depend on cannot be rendered.
-fn check_installable(chart: &Chart) -> Result<(), Error> {
+pub(crate) fn check_installable(chart: &Chart) -> Result<(), Error> {
     let metadata = chart.metadata();
     if !matches!(metadata.kind.as_str(), "" | "application") {
         return Err(Error::Chart { message: format!("{} charts are not installable", metadata.kind) });
@@ -172,13 +172,17 @@ fn check_installable(chart: &Chart) -> Result<(), Error> {
     }
     Err(Error::Chart {
         message: format!(
-            "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to \
+            "an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' to \
              fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: {}",
             missing.join(", ")
         ),
     })
 }
 
-fn is_compatible(_range: &str, _version: &str) -> bool {
-    true
+/// Whether a version is in a range; one that cannot be read is in none, and nothing is in a range that cannot.
+pub(crate) fn is_compatible(range: &str, version: &str) -> bool {
+    match (range.parse::<Constraint>(), version.parse::<Version>()) {
+        (Ok(range), Ok(version)) => range.matches(&version),
+        _ => false,
+    }
 }

@@ -14,13 +14,24 @@ impl Chart {
     /// Loads a chart from the bytes of a `.tgz`, in which it lies in a single directory.
     pub fn from_archive(data: &[u8], limits: &Limits) -> Result<Self, Error> {
         let mut budget = Budget::new(limits, Some(data.len()));
-        let files = read(data, &mut budget)?;
+        let files = read(data, &mut budget).map_err(|error| {
+            bad(
+                error.place().map(|place| place.file.as_str()),
+                format!("unable to load chart archive: {error}"),
+            )
+        })?;
+        if !files.iter().any(|file| &*file.path == "Chart.yaml") {
+            return Err(bad(None, "unable to detect chart version, no Chart.yaml found"));
+        }
         Self::assemble(files, &mut budget, limits)
     }
 }
 
 /// The files of an archive, without the directory that all of them are in.
 pub(super) fn read(data: &[u8], budget: &mut Budget) -> Result<Vec<File>, Error> {
+    if !data.starts_with(&[0x1F, 0x8B]) {
+        return Err(bad(None, if data.is_empty() { "EOF" } else { "gzip: invalid header" }));
+    }
     let mut archive = Archive::new(GzDecoder::new(data));
     let mut files = Vec::new();
     let broken = |error: std::io::Error| bad(None, error.to_string());

@@ -37,7 +37,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn inner(&self, name: &'static str, typ: &str) -> Result<Option<Self>, String> {
         match self.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Object(entries)) => Ok(Some(Self { entries, name: self.name, outer: name })),
+            Some(Value::Object(entries)) => Ok(Some(Self { entries, name: "", outer: name })),
             Some(other) => Err(self.mismatch(name, other, typ)),
         }
     }

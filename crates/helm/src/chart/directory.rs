@@ -22,6 +22,12 @@ impl Chart {
             Err(error) => return Err(cannot_read(".helmignore", &error)),
         };
         let rules = IgnoreRules::parse(&rules)?;
+        let about = directory.join("Chart.yaml");
+        if !about.exists() {
+            let path = about.display();
+            let message = format!("unable to detect chart at {path}: open {path}: no such file or directory");
+            return Err(Error::Load { place: None, message });
+        }
         let mut walk = Walk { rules, budget: Budget::new(limits, None), files: Vec::new() };
         walk.directory(directory, "", 0)?;
         Self::assemble(walk.files, &mut walk.budget, limits)

@@ -8,7 +8,7 @@ use tiphys_manifest::yaml;
 
 use super::budget::Budget;
 use super::ignore::IgnoreRules;
-use super::{Chart, Data, File, archive};
+use super::{Chart, Data, Fields, File, archive};
 use crate::error::{Error, Place};
 use crate::limits::Limits;
 use crate::values;
@@ -34,9 +34,15 @@ impl Chart {
         Self::assemble(files, &mut budget, limits)
     }
 
-    /// A chart from the files that take part.
+    /// A chart that is no subchart, from the files that take part.
     pub(super) fn assemble(files: Vec<File>, budget: &mut Budget, limits: &Limits) -> Result<Self, Error> {
-        load(files, budget, limits, 0)
+        let chart = load(files, budget, limits, 0)?;
+        match chart.metadata().api_version.as_str() {
+            "v1" | "v2" => Ok(chart),
+            // Behind a gate in Helm.
+            "v3" => Err(bad_metadata("invalid chart apiVersion".to_owned())),
+            _ => Err(bad_metadata("unsupported chart version".to_owned())),
+        }
     }
 }
 
@@ -51,7 +57,7 @@ fn load(files: Vec<File>, budget: &mut Budget, limits: &Limits, depth: usize) ->
         let message = format!("more than {} charts inside one another", limits.chart_depth);
         return Err(Error::Load { place: None, message });
     }
-    let mut loading = Loading::default();
+    let mut loading = Loading { is_root: depth == 0, ..Loading::default() };
     loading.read_metadata(&files)?;
     for file in files {
         loading.add(file, limits)?;
@@ -63,6 +69,7 @@ fn load(files: Vec<File>, budget: &mut Budget, limits: &Limits, depth: usize) ->
 #[derive(Default)]
 struct Loading {
     data: Data,
+    is_root: bool,
     has_metadata: bool,
     /// The files in `charts/` by the name of the folder or archive.
     subcharts: BTreeMap<String, Vec<File>>,
@@ -82,6 +89,10 @@ impl Loading {
     fn read_into_metadata(&mut self, file: &File) -> Result<(), Error> {
         self.has_metadata = true;
         let document = read_yaml(file)?;
+        // Helm first looks which version of the API a chart that is no subchart has.
+        let typ =
+            if self.is_root && &*file.path == "Chart.yaml" { "loader.chartBase" } else { "v2.Metadata" };
+        Fields::of(&document, typ, "").map_err(|message| cannot_load(&file.path, 0, message))?;
         self.data.metadata.read(&document).map_err(|message| cannot_load(&file.path, 0, message))
     }
 
@@ -128,10 +139,7 @@ impl Loading {
             let message = "Chart.yaml file is missing".to_owned();
             return Err(Error::Load { place: None, message });
         }
-        self.data.metadata.validate().map_err(|message| Error::Load {
-            place: Some(Place { file: "Chart.yaml".to_owned(), line: 0 }),
-            message,
-        })?;
+        self.data.metadata.validate().map_err(bad_metadata)?;
         for (name, files) in std::mem::take(&mut self.subcharts) {
             if name.starts_with(['_', '.']) {
                 continue;
@@ -179,6 +187,10 @@ impl Loading {
 fn extension(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.rfind('.').and_then(|dot| name.get(dot..)).unwrap_or_default()
+}
+
+fn bad_metadata(message: String) -> Error {
+    Error::Load { place: Some(Place { file: "Chart.yaml".to_owned(), line: 0 }), message }
 }
 
 fn cannot_load(path: &str, line: u32, message: impl std::fmt::Display) -> Error {

@@ -6,6 +6,7 @@ use gotemplate::{List, Map, Type, Value as Template};
 use serde_json::Value;
 
 use super::decode::{self, Fields};
+use crate::semver::Version;
 
 /// What a chart says of itself.
 ///
@@ -32,6 +33,8 @@ pub struct Metadata {
     pub dependencies: Option<Vec<Dependency>>,
     /// `application`, `library`, or nothing, which means `application`.
     pub kind: String,
+    /// The list that has a null in it.
+    null_in: Option<&'static str>,
 }
 
 /// A person or a team that keeps a chart.
@@ -77,6 +80,7 @@ impl Metadata {
         fields.string("description", &mut self.description)?;
         fields.strings("keywords", &mut self.keywords)?;
         if let Some(list) = fields.list("maintainers", "[]*v2.Maintainer")? {
+            self.note_null("maintainers", list);
             self.maintainers = list.iter().map(Maintainer::read).collect::<Result<_, _>>()?;
         }
         fields.string("icon", &mut self.icon)?;
@@ -88,10 +92,17 @@ impl Metadata {
         fields.string_map("annotations", &mut self.annotations)?;
         fields.string("kubeVersion", &mut self.kube_version)?;
         if let Some(items) = fields.list("dependencies", "[]*v2.Dependency")? {
+            self.note_null("dependencies", items);
             let dependencies = items.iter().map(Dependency::read).collect::<Result<_, _>>()?;
             self.dependencies = Some(dependencies).filter(|_| !fields.is_null("dependencies"));
         }
         fields.string("type", &mut self.kind)
+    }
+
+    fn note_null(&mut self, list: &'static str, items: &[Value]) {
+        if items.contains(&Value::Null) {
+            self.null_in.get_or_insert(list);
+        }
     }
 
     /// Whether this is a library chart, of which only the named templates take part.
@@ -131,12 +142,15 @@ impl Metadata {
         if self.version.is_empty() {
             return problem("chart.metadata.version is required".to_owned());
         }
-        if false {
+        if self.version.parse::<Version>().is_err() {
             let version = gotemplate::quote(&self.version);
             return problem(format!("chart.metadata.version {version} is invalid"));
         }
         if !matches!(self.kind.as_str(), "" | "application" | "library") {
             return problem("chart.metadata.type must be application or library".to_owned());
+        }
+        if let Some(list) = self.null_in {
+            return problem(format!("{list} must not contain empty or null nodes"));
         }
         self.maintainers.iter_mut().for_each(Maintainer::sanitize);
         self.validate_dependencies()
@@ -197,7 +211,7 @@ fn text(text: &str) -> Template {
 impl Maintainer {
     fn read(value: &Value) -> Result<Self, String> {
         let Some(fields) = Fields::of(value, "v2.Maintainer", "maintainers")? else {
-            return Err("validation: maintainers must not contain empty or null nodes".to_owned());
+            return Ok(Self::default());
         };
         let mut maintainer = Self::default();
         fields.string("name", &mut maintainer.name)?;
@@ -218,7 +232,7 @@ impl Maintainer {
 impl Dependency {
     fn read(value: &Value) -> Result<Self, String> {
         let Some(fields) = Fields::of(value, "v2.Dependency", "dependencies")? else {
-            return Err("validation: dependencies must not contain empty or null nodes".to_owned());
+            return Ok(Self::default());
         };
         let mut dependency = Self::default();
         fields.string("name", &mut dependency.name)?;

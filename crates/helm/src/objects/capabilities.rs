@@ -255,6 +255,15 @@ impl Native for BuildInfo {
         .into()
     }
 
+    /// Under the names that the fields have in JSON, without the empty ones.
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::from([
+            ("go_version", HELM_GO_VERSION),
+            ("kube_client_version", HELM_KUBE_CLIENT_VERSION),
+            ("version", HELM_VERSION),
+        ]))
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -51,16 +51,6 @@ impl From<String> for Stop {
     }
 }
 
-impl Stop {
-    /// Go's text of the error.
-    fn message(&self) -> &str {
-        match self {
-            Self::End => "EOF",
-            Self::Problem(message) => message,
-        }
-    }
-}
-
 struct Parser<'a> {
     rest: &'a str,
     kind: Kind<'a>,
@@ -230,7 +220,8 @@ impl Parser<'_> {
         let (text, stop) = self.until(&[']']);
         let problem = |error: &str| Stop::Problem(format!("error parsing index: {error}"));
         if stop.is_none() {
-            return Err(problem(Stop::End.message()));
+            // Helm takes the missing bracket for the end of all.
+            return Err(Stop::End);
         }
         text.parse().map_err(|error: std::num::ParseIntError| {
             let reason = match error.kind() {
