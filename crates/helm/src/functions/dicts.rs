@@ -145,7 +145,7 @@ fn merge_into(
     let (own, given) = (target.element_type(), source.element_type());
     for (key, value) in source.entries() {
         let present = target.get(&key);
-        if value.is_nil() {
+        if matches!(value, Value::Nil) {
             if overwrite == Overwrite::All {
                 insert(ctx, target, key, value)?;
             }
@@ -158,6 +158,7 @@ fn merge_into(
                 })?;
                 !inner.is_empty()
             }
+            (Some(Value::Map(inner)), Value::TypedNil(Type::Map(_))) => !inner.is_empty(),
             _ => false,
         };
         let is_free = present.as_ref().is_none_or(|present| !present.truth());
@@ -212,21 +213,26 @@ fn dig(_: &mut Context<'_>, args: &mut Args<'_>) -> Outcome {
         return Err(FunctionError::new("dig needs at least three arguments"));
     }
     let mut current = args.get(keys + 1).clone();
+    exact_map(&current)?;
+    if let Some(other) = args.rest(0).iter().take(keys).find(|key| !matches!(key, Value::String(_))) {
+        return Err(no_conversion(other, "string"));
+    }
     for index in 0..keys {
-        let map = match &current {
-            Value::Map(map) if *map.type_of() == Type::ANY_MAP => Some(map.clone()),
-            Value::TypedNil(typ) if **typ == Type::ANY_MAP => None,
-            other => return Err(no_conversion(other, "map[string]interface {}")),
-        };
-        let Value::String(key) = args.get(index) else {
-            return Err(no_conversion(args.get(index), "string"));
-        };
-        match map.and_then(|map| map.get(key)) {
+        match exact_map(&current)?.and_then(|map| map.get(args.str(index))) {
             Some(value) => current = value,
             None => return Ok(args.take(keys)),
         }
     }
     Ok(current)
+}
+
+/// A map whose type is `map[string]interface {}` itself; `None` if it is nil.
+fn exact_map(value: &Value) -> Result<Option<Map>, FunctionError> {
+    match value {
+        Value::Map(map) if *map.type_of() == Type::ANY_MAP => Ok(Some(map.clone())),
+        Value::TypedNil(typ) if **typ == Type::ANY_MAP => Ok(None),
+        other => Err(no_conversion(other, "map[string]interface {}")),
+    }
 }
 
 /// What Go says when a value has another type than a function takes for granted.

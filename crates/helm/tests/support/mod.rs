@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "small numbers, or random ones")]
 
+pub mod generate;
 pub mod peer;
 
 use gotemplate::Limits;
