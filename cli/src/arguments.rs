@@ -88,6 +88,12 @@ pub enum Command {
     Resume(commands::resume::ResumeArguments),
     /// Print the manifests of a local directory, or those that an Application has applied
     Render(commands::render::RenderArguments),
+    /// Render a Helm chart, as `helm template` does
+    Template(commands::template::TemplateCommand),
+    /// Say what is wrong with Helm charts, as `helm lint` does
+    Lint(commands::lint::LintCommand),
+    /// Show a part of a Helm chart, as `helm show` does
+    Show(commands::show::ShowCommand),
     /// Install Tiphys into a cluster, or print what would be installed
     Install(commands::install::InstallArguments),
     /// Check that all is in place; say what is wrong and what to do

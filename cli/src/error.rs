@@ -201,6 +201,12 @@ pub enum Error {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A Helm chart cannot be used; the text is Helm's.
+    #[error("{0}")]
+    Helm(String),
+    /// A batch of charts ended early.
+    #[error("the batch ended early")]
+    Batch(#[source] crate::helm::batch::BatchError),
     /// A file cannot be read.
     #[error("`{path}` cannot be read", path = path.display())]
     Read {
@@ -276,7 +282,10 @@ impl Error {
                 "`--installation NAMESPACE` says where the controller runs; you need the right to get that namespace"
             }
             Self::NobodyToAsk { .. } => "add `--yes` to go ahead without being asked",
-            Self::NotConfirmed | Self::Interrupted | Self::Write(_) | Self::Process(_) => return None,
+            Self::Batch(_) => "each line is an object: {\"id\": …, \"chart\": …, \"args\": […]}",
+            Self::Helm(_) | Self::NotConfirmed | Self::Interrupted | Self::Write(_) | Self::Process(_) => {
+                return None;
+            }
             Self::Options { instead, .. } => return Some(instead.clone()),
             Self::Render { .. } => "correct the place that is named above",
             Self::Read { .. } => "check the path and its permissions",

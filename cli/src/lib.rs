@@ -16,6 +16,7 @@ mod error;
 mod exit;
 mod failure;
 mod follow;
+mod helm;
 mod kept;
 mod live;
 mod local;
@@ -40,15 +41,20 @@ use crate::terminal::Terminal;
 /// Runs one command. `arguments` are those of the process, program name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let parsed = command_line(arguments.first())
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let mut command = command_line(arguments.first());
+    let (is_helm, arguments) = helm::usage::rewrite(&command, arguments);
+    let parsed =
+        command.try_get_matches_from_mut(arguments).and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(arguments) => run_parsed(arguments).into(),
         Err(error) => {
             // Help that nobody reads to the end is no error.
             let _ = error.print();
-            if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+            match error.use_stderr() {
+                false => Exit::Done.into(),
+                true if is_helm => Exit::Failed.into(),
+                true => Exit::Usage.into(),
+            }
         }
     }
 }
@@ -68,6 +74,10 @@ fn run_parsed(arguments: Arguments) -> Exit {
     match commands::run(arguments, terminal) {
         Ok(exit) => exit,
         Err(error) if error.is_broken_pipe() => Exit::Done,
+        Err(Error::Helm(message)) => {
+            terminal::say(&format!("Error: {message}"));
+            Exit::Failed
+        }
         Err(error) => {
             terminal.error(&error);
             match error.exit() {

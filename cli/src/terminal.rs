@@ -42,8 +42,13 @@ pub enum ColourChoice {
 
 /// Writes data to stdout.
 pub fn data(text: &str) -> Result<(), Error> {
+    bytes(text.as_bytes())
+}
+
+/// Writes data that need not be text to stdout.
+pub fn bytes(data: &[u8]) -> Result<(), Error> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Write)
+    out.write_all(data).and_then(|()| out.flush()).map_err(Error::Write)
 }
 
 /// Writes a line to stderr: progress, or what to do next.

@@ -9,12 +9,15 @@ pub mod docs;
 pub mod get;
 pub mod history;
 pub mod install;
+pub mod lint;
 pub mod list;
 pub mod render;
 pub mod resume;
 pub mod rollback;
+pub mod show;
 pub mod suspend;
 pub mod sync;
+pub mod template;
 pub mod version;
 pub mod wait;
 
@@ -49,6 +52,9 @@ pub fn run(arguments: Arguments, terminal: Terminal) -> Result<Exit, Error> {
         // These need no cluster and should cost next to nothing.
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Docs => docs::run(),
+        Command::Lint(arguments) => lint::run(&context, &arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Template(arguments) => template::run(&context, &arguments),
         Command::Version(arguments) if !arguments.server => version::run(),
         command => {
             let runtime = crate::runtime()?;
@@ -73,6 +79,9 @@ async fn run_with_cluster(context: &Context, command: Command) -> Result<Exit, E
         Command::Suspend(arguments) => suspend::run(context, &arguments).await,
         Command::Resume(arguments) => resume::run(context, &arguments).await,
         Command::Render(arguments) => render::run(context, &arguments).await,
+        Command::Lint(arguments) => lint::run(context, &arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Template(arguments) => template::run(context, &arguments),
         Command::Install(arguments) => install::run(context, &arguments).await,
         Command::Check(arguments) => check::run(context, &arguments).await,
         Command::Version(arguments) => version::run_with_server(context, &arguments).await,

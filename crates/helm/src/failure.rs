@@ -10,6 +10,11 @@ pub(crate) fn marked(message: &str) -> String {
     format!("{START}{message}{END}")
 }
 
+/// A text without the marks around messages.
+pub(crate) fn unmarked(text: &str) -> String {
+    text.replace(START, "").replace(END, "")
+}
+
 /// What Helm says of a text that is not a template. Only the last part of the message stays.
 pub(crate) fn parse_text(error: &gotemplate::Error) -> String {
     let text = error.to_string();

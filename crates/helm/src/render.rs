@@ -129,16 +129,48 @@ fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>, Used)
     let given = options.values.merged(&options.limits.values)?;
     tree::check_installable(chart)?;
     check_name(&options.release.name)?;
-    let root = Node::root(chart, &given, options.version)?;
-    let values = deep_copy(&given);
+    let (root, values) = prepare(chart, &given, options)?;
+    check_kube_version(chart, &options.capabilities.kube_version)?;
+    let mut host = Host::default();
+    let (outputs, used) = execute_prepared(&root, values, options, &mut host)?;
+    Ok((root, outputs, used))
+}
+
+/// What each template file prints in a linter: `required` and `fail` pass, and whether the chart can be installed, and
+/// where, is not asked.
+pub(crate) fn render_for_lint(
+    chart: &Chart,
+    given: &Map,
+    options: &Options,
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let (root, values) = prepare(chart, given, options)?;
+    let mut host = Host::default();
+    host.lint = true;
+    let (outputs, _) = execute_prepared(&root, values, options, &mut host)?;
+    Ok(outputs.into_iter().map(|output| (output.path, output.text)).collect())
+}
+
+/// The charts that take part, and the values that they see.
+fn prepare(chart: &Chart, given: &Map, options: &Options) -> Result<(Node, Map), Error> {
+    let root = Node::root(chart, given, options.version)?;
+    let values = deep_copy(given);
     coalesce(&root, &values, Nulls::Delete(options.version))?;
     if !options.skip_schema {
         schema::validate(&root, &values)?;
     }
-    check_kube_version(chart, &options.capabilities.kube_version)?;
+    Ok((root, values))
+}
+
+fn execute_prepared(
+    root: &Node,
+    values: Map,
+    options: &Options,
+    host: &mut Host,
+) -> Result<(Vec<Output>, Used), Error> {
     let Release { name, namespace, is_upgrade, revision } = &options.release;
     let release = Map::from([
-        ("IsInstall", Value::Bool(!is_upgrade)),
+        // Helm's linter says neither of them.
+        ("IsInstall", Value::Bool(!is_upgrade && !host.lint)),
         ("IsUpgrade", Value::Bool(*is_upgrade)),
         ("Name", Value::from(name.as_str())),
         ("Namespace", Value::from(namespace.as_str())),
@@ -151,15 +183,14 @@ fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>, Used)
         capabilities: capabilities::to_template(&options.capabilities, &capabilities_used),
         values,
     };
-    let mut host = Host::default();
     host.chance = Draws::new(options.chance.clone());
     host.lookup.clone_from(&options.lookup);
     let mut limits = options.limits.templates;
     let end = options.limits.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     limits.deadline = limits.deadline.into_iter().chain(end).min();
-    let outputs = engine::execute(&root, &objects, &mut host, limits)?;
+    let outputs = engine::execute(root, &objects, host, limits)?;
     let used = Used { capabilities: capabilities_used.get(), lookup: host.looked_up };
-    Ok((root, outputs, used))
+    Ok((outputs, used))
 }
 
 /// Names of releases become parts of names of objects.

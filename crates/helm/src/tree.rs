@@ -135,22 +135,24 @@ impl Node {
 
     /// The files in `crds/` of the chart and then of its subcharts.
     pub(crate) fn crds(&self) -> Vec<File> {
-        let is_crd = |file: &&File| {
-            let extension = file.path.rsplit('.').next().unwrap_or_default();
-            file.path.starts_with("crds/")
-                && file.path.contains('.')
-                && ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-        };
         let mut crds: Vec<File> = self
             .chart
             .files()
             .iter()
-            .filter(is_crd)
+            .filter(|file| is_crd(file))
             .map(|file| File { path: format!("{}/{}", self.path, file.path).into(), data: file.data.clone() })
             .collect();
         crds.extend(self.dependencies.iter().flat_map(Node::crds));
         crds
     }
+}
+
+/// Whether a file is one of those in `crds/` that hold custom resource definitions.
+pub(crate) fn is_crd(file: &File) -> bool {
+    let extension = file.path.rsplit('.').next().unwrap_or_default();
+    file.path.starts_with("crds/")
+        && file.path.contains('.')
+        && ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// Libraries and charts without what they depend on cannot be rendered.

@@ -27,6 +27,11 @@ impl Chart {
     }
 }
 
+/// The files of an archive that holds a chart.
+pub(crate) fn files_of_archive(data: &[u8], limits: &Limits) -> Result<Vec<File>, Error> {
+    read(data, &mut Budget::new(limits, Some(data.len())))
+}
+
 /// The files of an archive, without the directory that all of them are in.
 pub(super) fn read(data: &[u8], budget: &mut Budget) -> Result<Vec<File>, Error> {
     if !data.starts_with(&[0x1F, 0x8B]) {

@@ -103,6 +103,7 @@ impl Loading {
             "values.yaml" => {
                 self.data.values = values::read(&file.data, &limits.values)
                     .map_err(|(line, message)| cannot_load("values.yaml", line, message))?;
+                self.data.values_text = Some(file.data);
             }
             "values.schema.json" => self.data.schema = Some(file.data),
             "requirements.yaml" => {

@@ -69,7 +69,7 @@ pub struct Dependency {
 
 impl Metadata {
     /// Fills in what `Chart.yaml` or `requirements.yaml` says; what it does not name stays.
-    pub(super) fn read(&mut self, document: &Value) -> Result<(), String> {
+    pub(crate) fn read(&mut self, document: &Value) -> Result<(), String> {
         let Some(fields) = Fields::of(document, "v2.Metadata", "")? else {
             return Ok(());
         };

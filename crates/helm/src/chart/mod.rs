@@ -10,6 +10,7 @@ mod metadata;
 
 use std::sync::Arc;
 
+pub(crate) use archive::files_of_archive;
 pub(crate) use decode::Fields;
 use serde_json::{Map, Value};
 
@@ -44,6 +45,7 @@ pub struct Chart {
 struct Data {
     metadata: Metadata,
     values: Map<String, Value>,
+    values_text: Option<Arc<[u8]>>,
     schema: Option<Arc<[u8]>>,
     templates: Vec<File>,
     files: Vec<File>,
@@ -59,6 +61,11 @@ impl Chart {
     /// The default values, from `values.yaml`.
     pub fn values(&self) -> &Map<String, Value> {
         &self.data.values
+    }
+
+    /// The text of `values.yaml`.
+    pub fn values_text(&self) -> Option<&Arc<[u8]>> {
+        self.data.values_text.as_ref()
     }
 
     /// The text of `values.schema.json`.

@@ -54,7 +54,8 @@ fn collect(node: &Node, values: &Map, problems: &mut String) {
     }
 }
 
-fn check(values: &Map, schema: &[u8]) -> Result<(), String> {
+/// Checks values by one schema.
+pub(crate) fn check(values: &Map, schema: &[u8]) -> Result<(), String> {
     if schema.trim_ascii().is_empty() {
         return Err("EOF".to_owned());
     }

@@ -61,7 +61,8 @@ fn documents(text: &[u8]) -> Result<Vec<(u32, &[u8])>, ReadError> {
     Ok(documents)
 }
 
-fn read_one(text: &[u8], limits: &yaml::Limits) -> Result<Map<String, Value>, ReadError> {
+/// Reads the first document of a text.
+pub(crate) fn read_one(text: &[u8], limits: &yaml::Limits) -> Result<Map<String, Value>, ReadError> {
     let document = yaml::read_document(text, limits)
         .map_err(|error| (error.line(), format!("error converting YAML to JSON: yaml: {error}")))?;
     match document.value {

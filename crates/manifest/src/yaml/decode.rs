@@ -56,9 +56,13 @@ impl<'t, 'a> Decoder<'t, 'a> {
         error_at(self.text, mark, Problem::Meaning(message.into()))
     }
 
-    fn warn(&mut self, mark: Mark, message: String) {
+    fn warn_of_duplicate(&mut self, mark: Mark, key: &str) {
         if self.warnings.len() < MAX_WARNINGS {
-            self.warnings.push(Warning { line: mark.line.saturating_add(1), message });
+            self.warnings.push(Warning {
+                line: mark.line.saturating_add(1),
+                message: format!("the key {key:?} stands twice in this mapping; the last one counts"),
+                repeated_key: key.to_owned(),
+            });
         }
     }
 
@@ -189,11 +193,11 @@ impl<'t, 'a> Decoder<'t, 'a> {
             let value = self.value(*value_id, depth)?;
             if duplicates == Duplicates::Warn && has_merge {
                 if own_keys.insert(key.clone(), mark).is_some() {
-                    self.warn(mark, duplicate_message(&key));
+                    self.warn_of_duplicate(mark, &key);
                 }
                 mapping.insert(key, value);
             } else if duplicates == Duplicates::Warn && mapping.contains_key(&key) {
-                self.warn(mark, duplicate_message(&key));
+                self.warn_of_duplicate(mark, &key);
                 mapping.insert(key, value);
             } else {
                 mapping.insert(key, value);
@@ -275,8 +279,4 @@ impl<'t, 'a> Decoder<'t, 'a> {
 enum Duplicates {
     Warn,
     Ignore,
-}
-
-fn duplicate_message(key: &str) -> String {
-    format!("the key {key:?} stands twice in this mapping; the last one counts")
 }

@@ -92,6 +92,8 @@ pub struct Warning {
     pub line: u32,
     /// What stands there and how it is understood.
     pub message: String,
+    /// The key that stands twice in its mapping.
+    pub repeated_key: String,
 }
 
 /// Reads all documents of a stream; empty ones are null.
