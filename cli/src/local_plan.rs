@@ -103,6 +103,7 @@ fn policy(application: &Application, spec: &SyncSpec) -> Policy {
             [] => Selection::All,
             some => Selection::Only(some.to_vec()),
         },
+        ..Policy::default()
     }
 }
 

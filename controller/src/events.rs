@@ -1,5 +1,6 @@
 //! Kubernetes Events: what somebody should look at. A Sync that simply succeeds is its own record.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::Resource as _;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -27,18 +28,23 @@ impl Events {
 
     /// Something that somebody should look at.
     pub async fn warn(&self, application: &Application, reason: &str, action: &str, note: &str) {
-        self.publish(application, EventType::Warning, reason, action, note).await;
+        self.publish(&application.object_ref(&()), EventType::Warning, reason, action, note).await;
     }
 
     /// Something that somebody will want to know later.
     pub async fn note(&self, application: &Application, reason: &str, action: &str, note: &str) {
-        self.publish(application, EventType::Normal, reason, action, note).await;
+        self.publish(&application.object_ref(&()), EventType::Normal, reason, action, note).await;
+    }
+
+    /// Something about another object that somebody should look at.
+    pub async fn warn_of(&self, object: &ObjectReference, reason: &str, action: &str, note: &str) {
+        self.publish(object, EventType::Warning, reason, action, note).await;
     }
 
     /// An Event that cannot be published is logged: it must not fail what it tells of.
     async fn publish(
         &self,
-        application: &Application,
+        object: &ObjectReference,
         type_: EventType,
         reason: &str,
         action: &str,
@@ -51,7 +57,7 @@ impl Events {
             action: action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = in_time(self.recorder.publish(&event, &application.object_ref(&()))).await {
+        if let Err(error) = in_time(self.recorder.publish(&event, object)).await {
             tracing::warn!(%error, reason, "an event could not be published");
         }
     }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::application::{SnapshotNames, key_of, reconcile};
 use crate::context::{Context, Settings};
 use crate::events::Events;
+use crate::health_checks;
 use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::repositories::Repositories;
@@ -106,6 +107,9 @@ async fn gather(
     let syncs = Arc::new(SyncIndex::default());
     let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), queue.clone(), tasks);
     let (projects, projects_listed) = follow_projects(&client, queue.clone(), applications.clone(), tasks);
+    let events = Events::new(client.clone(), &arguments.identity);
+    let (reading, mut checks) = health_checks::follow(&client, &parts.settings.namespace, events.clone());
+    tasks.spawn(reading);
     let limits = RequestLimits { concurrency: REQUESTS, ..RequestLimits::default() };
     let list_error = |what| move |error| Error::List { what, source: Box::new(error) };
     let (cluster, snapshot_names, (), ()) = tokio::try_join!(
@@ -114,6 +118,8 @@ async fn gather(
         async {
             listed(syncs_listed).await;
             listed(parts.repositories_listed.clone()).await;
+            // Health that is told without the installation's own checks would be told wrong first.
+            let _ = checks.wait_for(Option::is_some).await;
             // A store whose watch ended is as good as an empty one; the watch says why in the log.
             let _ = projects_listed.wait_until_ready().await;
             Ok(())
@@ -124,10 +130,14 @@ async fn gather(
             Ok(())
         },
     )?;
+    if let Some(checks) = checks.borrow().as_ref() {
+        cluster.live.set_checks(checks);
+    }
+    tasks.spawn(health_checks::apply(checks, cluster.live.clone()));
     Ok(Context {
         records: Records::new(client.clone()),
         snapshots: SnapshotStore::new(cluster.requests.clone()),
-        events: Events::new(client.clone(), &arguments.identity),
+        events,
         settings: parts.settings,
         client,
         applications,

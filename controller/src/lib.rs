@@ -11,6 +11,7 @@ mod crds;
 mod error;
 mod events;
 mod fence;
+mod health_checks;
 mod lead;
 mod lease;
 mod logging;

@@ -38,6 +38,19 @@ pub struct ObjectState {
     pub resource_version: Option<String>,
 }
 
+impl ObjectState {
+    /// A Job that did its work and was cleaned up.
+    fn done(id: &ObjectId) -> Self {
+        Self {
+            id: id.clone(),
+            drift: ObjectDrift::InSync,
+            health: Health::Healthy,
+            message: "it is done and was cleaned up (spec.ttlSecondsAfterFinished)".to_owned(),
+            resource_version: None,
+        }
+    }
+}
+
 /// How every object of the last rendering is.
 pub fn objects(ctx: &Context, application: &Application, state: &State) -> Vec<ObjectState> {
     let owner = ctx.owner(&key_of(application));
@@ -52,6 +65,9 @@ pub fn objects(ctx: &Context, application: &Application, state: &State) -> Vec<O
             let (health, message, resource_version) = match &live {
                 Live::Present(live) => {
                     (live.health.health, live.health.message.clone(), Some(live.resource_version.clone()))
+                }
+                Live::Absent if state.done_jobs.contains(id, entry) => {
+                    return ObjectState::done(id);
                 }
                 Live::Absent => (Health::Missing, "it does not exist".to_owned(), None),
                 Live::Unknown => {

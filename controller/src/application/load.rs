@@ -12,6 +12,7 @@ use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::snapshots::SNAPSHOT_LABEL;
 use tiphys_manifest::Manifest;
 
+use super::done_jobs;
 use super::state::{Applied, State};
 use super::{Error, deadline, key_of, namespace_of};
 use crate::context::Context;
@@ -98,7 +99,7 @@ pub async fn load(ctx: &Context, application: &Application, state: &mut State) -
         let _ = ctx.claims.lock().claim_all(&owner, ids);
     }
     state.applied = applied;
-    Ok(())
+    done_jobs::note_loaded(state, newest.phase)
 }
 
 /// Of `a`, `a-2`, `a-3`, `b`: `a` and `b`. Further pages are named after the first.

@@ -4,6 +4,7 @@ mod current;
 pub mod decide;
 mod delete;
 mod desired;
+mod done_jobs;
 mod finish;
 mod gather;
 mod heal;
@@ -312,6 +313,7 @@ async fn run_to_wait(
     match run(ctx, application, state, record).await {
         Ran::Waiting => {
             note_waiting(ctx, state);
+            done_jobs::note(state)?;
             Ok(())
         }
         Ran::Planned => conclude(ctx, application, state, Ending::Planned).await,

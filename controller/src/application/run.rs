@@ -176,6 +176,7 @@ async fn plan(
             [] => Selection::All,
             some => Selection::Only(some.to_vec()),
         },
+        done: state.done_jobs.ids(),
     };
     let namespace = desired::destination(application);
     let ensure = namespace_to_ensure(&application.spec, &namespace);

@@ -14,6 +14,7 @@ use tiphys_engine::snapshot::{Page, Snapshot};
 use tiphys_source::Tracked;
 
 use super::decide::Candidate;
+use super::done_jobs::DoneJobs;
 use super::report::SourceReport;
 
 /// What is remembered of an Application.
@@ -35,6 +36,8 @@ pub struct State {
     pub rendered: Option<Rendered>,
     /// What was applied.
     pub applied: Option<Applied>,
+    /// Jobs that may be gone because they are done.
+    pub done_jobs: DoneJobs,
     /// Whether the destination's namespace is known to exist.
     pub namespace_exists: bool,
     /// The Sync that runs or waits.

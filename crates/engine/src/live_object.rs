@@ -6,6 +6,7 @@ use tiphys_manifest::{GroupVersionKind, ObjectId};
 
 use crate::error::Error;
 use crate::fields::ProjectionHash;
+use crate::health::checks::Checks;
 use crate::health::{self, HealthStatus};
 
 /// Fast, and still a third of the size: objects are compressed at each of their watch events.
@@ -42,6 +43,11 @@ impl LiveObject {
     ///
     /// Fails with [`Error::NotAnObject`] when it has no kind or name.
     pub fn new(object: &Value) -> Result<Self, Error> {
+        Self::with_checks(object, &Checks::default())
+    }
+
+    /// Like [`LiveObject::new`], with the health checks of an installation.
+    pub fn with_checks(object: &Value, checks: &Checks) -> Result<Self, Error> {
         let (id, gvk) = identify(object)?;
         let json = serde_json::to_vec(object).map_err(|error| unreadable(&id, error))?;
         let raw = zstd::bulk::compress(&json, LEVEL).map_err(|error| unreadable(&id, error))?;
@@ -56,11 +62,17 @@ impl LiveObject {
                 .map(str::to_owned),
             projection: ProjectionHash::of(object, FIELD_MANAGER)
                 .filter(|_| is_applied_at_this_version(object)),
-            health: health::assess(object),
+            health: health::assess_with(object, checks),
             deleting: text(object, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_empty()),
             raw: raw.into_boxed_slice(),
             raw_length: json.len(),
         })
+    }
+
+    /// The same object, its health told anew. None when that changes nothing.
+    pub fn reassessed(&self, checks: &Checks) -> Result<Option<Self>, Error> {
+        let health = health::assess_with(&self.object()?, checks);
+        Ok((health != self.health).then(|| Self { health, ..self.clone() }))
     }
 
     /// The whole object.

@@ -15,6 +15,7 @@ mod deletion;
 mod drift;
 mod failure;
 mod flows;
+mod health;
 mod promises;
 mod secrets;
 mod tenancy;

@@ -5,28 +5,14 @@
 //! `Ready`; a kind that says nothing is healthy. There is no clock in them, so the same object always has the same
 //! health, and a Sync's `timeout` is what ends waiting.
 //!
-//! Where we deviate from kstatus, and why:
-//!
-//! | object | kstatus | here | because |
-//! |---|---|---|---|
-//! | Pod that failed | Current | Degraded | a Pod that stands alone in a chart was meant to run |
-//! | Pod whose container cannot start (`ErrImagePull`, `CrashLoopBackOff`, …), init containers too | crash loops of running Pods only | Degraded | it will not get there by itself (Argo CD) |
-//! | Pod that nothing can schedule | Failed after 15 s | Progressing | a new node may be on its way |
-//! | Job that runs | Current | Progressing | its work is not done (Flux) |
-//! | Job or CronJob with `suspend` | Current | Suspended | somebody paused it |
-//! | Deployment with `paused` | Progressing | Suspended | somebody paused it (Argo CD) |
-//! | DaemonSet that updates `OnDelete` | Progressing | Healthy | it waits for somebody to delete Pods (Argo CD) |
-//! | Service of type LoadBalancer | Current once it has a cluster IP | Progressing until it has an address | nobody can reach it (Argo CD) |
-//! | PersistentVolumeClaim that is lost | Progressing | Degraded | it will not come back by itself (Argo CD) |
-//! | PersistentVolume | Current | Degraded when it failed | (its phase says so) |
-//! | Ingress | Current | Progressing until it has an address | (Argo CD) |
-//! | HorizontalPodAutoscaler | Current | Degraded when it cannot scale, Progressing until it has metrics | (Argo CD, where missing metrics are Degraded: they are missing after every first rollout) |
-//! | APIService | Current | Progressing until it is available | (Argo CD) |
+//! Where we deviate from kstatus, and why, stands in `docs/health.md`. Other kinds have checks as data: [`checks`].
 //!
 //! What has no rule that fits says so with the annotation [`IGNORE_ANNOTATION`]`: Ignored` on the object, or with
 //! Argo CD's `argocd.argoproj.io/ignore-healthcheck: "true"`: it counts as healthy.
 
 mod batch;
+pub mod checks;
+mod cluster;
 mod extension;
 mod network;
 mod object;
@@ -40,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tiphys_api::Health;
 
+use checks::Checks;
 use object::{Condition, Object};
 
 /// Annotation on an object: `Ignored` takes its health as good.
@@ -90,14 +77,23 @@ impl HealthStatus {
     }
 }
 
-/// How an object is.
+/// How an object is, by our own rules and checks.
 pub fn assess(object: &Value) -> HealthStatus {
+    assess_with(object, &Checks::default())
+}
+
+/// How an object is, by our own rules and checks and those of the installation.
+pub fn assess_with(object: &Value, checks: &Checks) -> HealthStatus {
+    let value = object;
     let object = Object::new(object);
     if object.is_deleting() {
-        return HealthStatus::progressing("Terminating", "it is being deleted");
+        return cluster::terminating(object);
     }
     if is_ignored(object) {
         return HealthStatus::new(Health::Healthy, "Ignored", "its health does not count");
+    }
+    if let Some(said) = checks.judge((object.group(), object.kind()), value) {
+        return said;
     }
     if let Some(problem) = object.malformed() {
         return HealthStatus::new(Health::Unknown, "Malformed", problem);
@@ -155,6 +151,16 @@ fn known_kind(object: Object<'_>) -> Option<HealthStatus> {
         ("batch", "CronJob") => batch::cron_job(object),
         ("", "Service") => network::service(object),
         ("networking.k8s.io" | "extensions", "Ingress") => network::ingress(object),
+        ("", "Node") => cluster::node(object),
+        ("policy", "PodDisruptionBudget") => cluster::disruption_budget(object),
+        ("certificates.k8s.io", "CertificateSigningRequest" | "PodCertificateRequest") => {
+            cluster::certificate_request(object)
+        }
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => cluster::flow_schema(object),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => cluster::admission_policy(object),
+        ("storagemigration.k8s.io", "StorageVersionMigration") => cluster::storage_migration(object),
+        ("storage.k8s.io", "VolumeAttachment") => storage::attachment(object),
+        ("resource.k8s.io", "ResourceClaim") => storage::device_claim(object),
         ("", "PersistentVolumeClaim") => storage::claim(object),
         ("", "PersistentVolume") => storage::volume(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => extension::definition(object),

@@ -1,8 +1,16 @@
 use super::HealthStatus;
-use super::object::Object;
+use super::object::{Condition, Object};
 
 pub(super) fn service(object: Object<'_>) -> HealthStatus {
-    if object.text("/spec/type") == "LoadBalancer" { addressed(object) } else { HealthStatus::healthy() }
+    if object.text("/spec/type") != "LoadBalancer" {
+        return HealthStatus::healthy();
+    }
+    match object.condition("LoadBalancerPortsError").filter(Condition::is_true) {
+        Some(condition) => {
+            HealthStatus::degraded(condition.reason_or("LoadBalancerPortsError"), condition.message)
+        }
+        None => addressed(object),
+    }
 }
 
 pub(super) fn ingress(object: Object<'_>) -> HealthStatus {

@@ -57,6 +57,10 @@ impl<'a> Object<'a> {
         self.number(pointer).unwrap_or(0)
     }
 
+    pub(super) fn has(self, pointer: &str) -> bool {
+        self.0.pointer(pointer).is_some_and(|value| !value.is_null())
+    }
+
     pub(super) fn is_set(self, pointer: &str) -> bool {
         self.0.pointer(pointer).and_then(Value::as_bool) == Some(true)
     }

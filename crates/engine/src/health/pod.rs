@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::HealthStatus;
-use super::object::Object;
+use super::object::{Condition, Object};
 
 pub(super) fn pod(object: Object<'_>) -> HealthStatus {
     match object.text("/status/phase") {
@@ -23,7 +23,9 @@ fn running(object: Object<'_>) -> HealthStatus {
     }
     cannot_start(object).unwrap_or_else(|| {
         let message = ready.map(|it| it.message).filter(|message| !message.is_empty());
-        HealthStatus::progressing("PodRunningNotReady", message.unwrap_or("it runs and is not ready"))
+        let message = message.unwrap_or("it runs and is not ready");
+        let ended = containers(object).find_map(last_end).map(|it| format!("; {it}")).unwrap_or_default();
+        HealthStatus::progressing("PodRunningNotReady", format!("{message}{ended}"))
     })
 }
 
@@ -31,10 +33,14 @@ fn pending(object: Object<'_>) -> HealthStatus {
     if let Some(status) = cannot_start(object) {
         return status;
     }
-    let scheduled = object.condition("PodScheduled");
-    match scheduled.filter(|it| it.is_false() && it.reason == "Unschedulable") {
-        Some(condition) => HealthStatus::progressing("PodUnschedulable", condition.message),
-        None => HealthStatus::progressing("PodPending", "it has not started"),
+    match object.condition("PodScheduled").filter(Condition::is_false) {
+        Some(condition) if condition.reason == "Unschedulable" => {
+            HealthStatus::progressing("PodUnschedulable", condition.message)
+        }
+        Some(condition) if condition.reason == "SchedulingGated" => {
+            HealthStatus::suspended("it is not scheduled while it has scheduling gates")
+        }
+        _ => HealthStatus::progressing("PodPending", "it has not started"),
     }
 }
 
@@ -43,16 +49,30 @@ fn cannot_start(object: Object<'_>) -> Option<HealthStatus> {
     containers(object).find_map(|container| {
         let waiting = container.pointer("/state/waiting")?;
         let reason = waiting.get("reason")?.as_str()?;
-        let hopeless = reason.starts_with("Err") || reason.ends_with("Error") || reason.ends_with("BackOff");
+        let hopeless = reason.starts_with("Err")
+            || reason.starts_with("Invalid")
+            || reason.ends_with("Error")
+            || reason.ends_with("BackOff");
         hopeless.then(|| {
             let detail = waiting.get("message").and_then(Value::as_str).unwrap_or_default();
             let separator = if detail.is_empty() { "" } else { ": " };
+            let ended = last_end(container).map(|it| format!("; {it}")).unwrap_or_default();
             HealthStatus::degraded(
                 reason.to_owned(),
-                format!("container {} cannot start: {reason}{separator}{detail}", name(container)),
+                format!("container {} cannot start: {reason}{separator}{detail}{ended}", name(container)),
             )
         })
     })
+}
+
+/// How a container that was started again ended before.
+fn last_end(container: &Value) -> Option<String> {
+    let ended = container.pointer("/lastState/terminated")?;
+    let code = ended.get("exitCode")?.as_i64()?;
+    let reason = ended.get("reason").and_then(Value::as_str).unwrap_or("Error");
+    let restarts = container.get("restartCount").and_then(Value::as_i64).unwrap_or(0);
+    let name = name(container);
+    Some(format!("{name} last ended with exit code {code} ({reason}), {restarts} restarts"))
 }
 
 /// What the Pod, or else its first container that failed, says about its end.

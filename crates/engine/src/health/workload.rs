@@ -31,14 +31,19 @@ pub(super) fn deployment(object: Object<'_>) -> HealthStatus {
         return HealthStatus::suspended("its rollout is paused");
     }
     let progressing = object.condition("Progressing");
-    if let Some(condition) = progressing.filter(|it| it.reason == "ProgressDeadlineExceeded") {
-        return HealthStatus::degraded("ProgressDeadlineExceeded", condition.message);
-    }
     let wanted = replicas(object);
     let exist = object.count("/status/replicas");
     let updated = object.count("/status/updatedReplicas");
     let available = object.count("/status/availableReplicas");
     let ready = object.count("/status/readyReplicas");
+    // Why there are no more Pods: a quota, or an admission policy.
+    let failure = object.condition("ReplicaFailure").filter(Condition::is_true);
+    let why = failure.map(|it| format!(": {}", it.message)).unwrap_or_default();
+    if let Some(condition) = progressing.filter(|it| it.reason == "ProgressDeadlineExceeded") {
+        let counts = format!("{updated} of {wanted} replicas are updated, {available} are available");
+        let message = format!("{}; {counts}{why}", condition.message);
+        return HealthStatus::degraded("ProgressDeadlineExceeded", message);
+    }
     let short = first_short([
         Shortfall::new("LessReplicas", wanted > exist, format!("{exist} of {wanted} replicas exist")),
         Shortfall::new(
@@ -59,10 +64,7 @@ pub(super) fn deployment(object: Object<'_>) -> HealthStatus {
         Shortfall::new("LessReady", wanted > ready, format!("{ready} of {wanted} replicas are ready")),
     ]);
     if let Some(mut status) = short {
-        // Why there are no more Pods: a quota, or an admission policy.
-        if let Some(failure) = object.condition("ReplicaFailure").filter(Condition::is_true) {
-            status.message = format!("{}: {}", status.message, failure.message);
-        }
+        status.message.push_str(&why);
         return status;
     }
     let deadline = object.number("/spec/progressDeadlineSeconds");
@@ -78,9 +80,6 @@ pub(super) fn deployment(object: Object<'_>) -> HealthStatus {
 }
 
 pub(super) fn stateful_set(object: Object<'_>) -> HealthStatus {
-    if object.text("/spec/updateStrategy/type") == "OnDelete" {
-        return HealthStatus::healthy();
-    }
     let wanted = replicas(object);
     let exist = object.count("/status/replicas");
     let ready = object.count("/status/readyReplicas");
@@ -94,9 +93,19 @@ pub(super) fn stateful_set(object: Object<'_>) -> HealthStatus {
             exist > wanted,
             format!("{} replicas too many are there", exist - wanted),
         ),
+        // Ready for as long as `minReadySeconds`.
+        Shortfall::new(
+            "LessAvailable",
+            object.number("/status/availableReplicas").is_some_and(|available| wanted > available),
+            format!("not all of {wanted} replicas are available"),
+        ),
     ]);
     if let Some(status) = short {
         return status;
+    }
+    // Somebody deletes its Pods when they are to be updated.
+    if object.text("/spec/updateStrategy/type") == "OnDelete" {
+        return HealthStatus::healthy();
     }
     let partition = object.number("/spec/updateStrategy/rollingUpdate/partition");
     if let Some(partition) = partition.filter(|partition| *partition > 0) {

@@ -148,6 +148,19 @@ impl Index {
         if version <= known.max(kind.told) { Vec::new() } else { self.put(object) }
     }
 
+    /// The health of an object was told anew; what is known of it otherwise stays.
+    pub(crate) fn reassessed(&mut self, object: LiveObject) -> Vec<LiveEvent> {
+        let known = self.kind(&object.gvk).objects.get(&object.id);
+        let same = known.is_some_and(|known| known.resource_version == object.resource_version);
+        if same { self.put(object) } else { Vec::new() }
+    }
+
+    /// All objects of the kinds that fulfil a condition.
+    pub(crate) fn of_kinds(&self, condition: impl Fn(&GroupVersionKind) -> bool) -> Vec<Arc<LiveObject>> {
+        let kinds = self.kinds.iter().filter(|(gvk, _)| condition(gvk));
+        kinds.flat_map(|(_, kind)| kind.objects.values().cloned()).collect()
+    }
+
     /// The kind is not served any more, or nobody needs it: all its objects are out of sight.
     pub(crate) fn forget(&mut self, gvk: &GroupVersionKind) -> Vec<LiveEvent> {
         let Some(kind) = self.kinds.get(gvk) else {

@@ -32,6 +32,7 @@ pub use self::index::{Change, LiveEvent};
 use self::watch::{Selection, Step, Watch};
 use crate::discovery::{Kinds, Lookup, ServedKind};
 use crate::error::{Class, Error};
+use crate::health::checks::Checks;
 use crate::live_object::LiveObject;
 use crate::requests::failure::Failure;
 use crate::task::Task;
@@ -53,6 +54,8 @@ struct Inner {
     client: Client,
     kinds: Arc<Kinds>,
     index: RwLock<Index>,
+    /// How health is told; changed only while the index is locked for writing.
+    checks: RwLock<Checks>,
     running: Mutex<HashMap<GroupVersionKind, Running>>,
     readers: Readers,
     /// Changes whenever the index does.
@@ -95,6 +98,7 @@ impl LiveCache {
             client,
             kinds,
             index: RwLock::default(),
+            checks: RwLock::default(),
             running: Mutex::default(),
             readers: Readers::default(),
             changed: signal::Sender::new(0),
@@ -198,11 +202,32 @@ impl LiveCache {
     ///
     /// What is older than what the watch has told is ignored, and so is a kind that is not watched.
     pub fn observe(&self, object: &Value) -> Result<(), Error> {
-        let object = LiveObject::new(object)?;
+        let (object, checks) = self.inner.read(object)?;
         if self.inner.running.lock().contains_key(&object.gvk) {
-            self.inner.change(|index| index.observed(object));
+            self.inner.change(|index| index.observed(self.inner.by_newest(object, &checks)));
         }
         Ok(())
+    }
+
+    /// Tells health by these checks from now on, of what is already known too. No request is made.
+    pub fn set_checks(&self, checks: &Checks) {
+        let before = {
+            let _index = self.inner.index.write();
+            std::mem::replace(&mut *self.inner.checks.write(), checks.clone())
+        };
+        let concerned = |gvk: &GroupVersionKind| {
+            before.covers(&gvk.group, &gvk.kind) || checks.covers(&gvk.group, &gvk.kind)
+        };
+        let objects = self.inner.index.read().of_kinds(concerned);
+        for object in objects {
+            match object.reassessed(checks) {
+                Ok(Some(object)) => {
+                    self.inner.change(|index| index.reassessed(self.inner.by_newest(object, checks)));
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(id = %object.id, %error, "an object cannot be read"),
+            }
+        }
     }
 
     /// Waits until what is known of an object fulfils `condition`; false if it does not before the deadline.
@@ -323,6 +348,25 @@ impl Inner {
         }
     }
 
+    /// Takes in an object, and says by which checks its health was told.
+    fn read(&self, object: &Value) -> Result<(LiveObject, Checks), Error> {
+        let checks = self.checks.read().clone();
+        Ok((LiveObject::with_checks(object, &checks)?, checks))
+    }
+
+    /// Makes sure that health is told by the newest checks: they may have changed while it was told, before the index
+    /// was locked.
+    fn by_newest(&self, object: LiveObject, used: &Checks) -> LiveObject {
+        let newest = self.checks.read();
+        if newest.is_same(used) {
+            return object;
+        }
+        match object.reassessed(&newest) {
+            Ok(Some(reassessed)) => reassessed,
+            Ok(None) | Err(_) => object,
+        }
+    }
+
     /// Changes the index, and tells whoever wants to know.
     fn change(&self, change: impl FnOnce(&mut Index) -> Vec<LiveEvent>) {
         let events = change(&mut self.index.write());
@@ -380,8 +424,8 @@ impl Sink {
 
     fn applied(&self, inner: &Inner, object: &Value) {
         // The hashing and compressing is done before the lock is taken.
-        match LiveObject::new(object) {
-            Ok(object) => inner.change(|index| index.applied(object)),
+        match inner.read(object) {
+            Ok((object, checks)) => inner.change(|index| index.applied(inner.by_newest(object, &checks))),
             Err(error) => tracing::warn!(kind = %self.gvk, %error, "an object cannot be read"),
         }
     }

@@ -235,6 +235,13 @@ impl Draft {
                 });
             }
         }
+        if live.is_none()
+            && self.policy.done.contains(&id)
+            && let Some(entry) = inventory.get(&id).filter(|it| it.desired == desired)
+        {
+            let version = entry.version.clone();
+            return Verdict::Unchanged(Unchanged { id, version, desired, live: entry.live });
+        }
         let recreate = self.policy.recreate == Recreate::All
             || manifest.annotation(RECREATE_ANNOTATION) == Some("Allowed");
         let known = inventory.contains(&id);

@@ -16,6 +16,8 @@ mod guard;
 mod prune;
 mod text;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tiphys_api::{Action, ObjectReference, PlanSummary};
 use tiphys_manifest::{ObjectId, Origin};
@@ -40,6 +42,9 @@ pub struct Policy {
     pub recreate: Recreate,
     /// Which objects the plan is about.
     pub selection: Selection,
+    /// Objects that did their work and may have gone by themselves, such as Jobs with `ttlSecondsAfterFinished`: where
+    /// they are gone, they are not created again unless something else is asked for than before.
+    pub done: BTreeSet<ObjectId>,
 }
 
 /// Whether objects that are no longer in the rendering are deleted.

@@ -1,4 +1,4 @@
-use crate::data::{check_all, text};
+use crate::data::{cases, check_all, text};
 
 /// A file has `object`, the `health` and `reason` that are expected, and the `message` if it matters.
 #[test]
@@ -16,4 +16,18 @@ fn objects_have_the_health_that_their_file_says() {
         }
         Ok(())
     });
+}
+
+/// Every situation of kstatus' own tests has a case of ours.
+#[test]
+fn the_situations_of_kstatus_are_covered() {
+    let list = include_str!("../data/kstatus.txt");
+    let names: Vec<_> = cases("health").into_iter().map(|case| case.name).collect();
+    let situations: Vec<_> = list.lines().filter(|line| !line.starts_with('#')).collect();
+    let missing: Vec<_> = situations
+        .iter()
+        .filter(|line| line.split(" | ").nth(1).is_none_or(|name| !names.iter().any(|it| it == name)))
+        .collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+    assert_eq!(situations.len(), 53);
 }

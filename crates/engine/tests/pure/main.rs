@@ -7,6 +7,7 @@
     reason = "helpers of tests may panic as tests may"
 )]
 
+mod checks;
 mod data;
 mod diff;
 mod fields;

@@ -162,6 +162,7 @@ fn policy(case: &Value) -> Policy {
         prune: if is("prune") { Prune::Enabled } else { Prune::Disabled },
         recreate: if is("recreate") { Recreate::All } else { Recreate::Annotated },
         selection: if only.is_empty() { Selection::All } else { Selection::Only(only) },
+        done: list(case, "done").iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect(),
     }
 }
 
