@@ -11,6 +11,11 @@ use sha2::{Digest, Sha256, Sha512};
 
 use super::support::{Body, Outcome, fixed};
 
+/// The bytes of a text in base64, or Go's error.
+pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, String> {
+    base64::decode(text)
+}
+
 /// Adds the functions of this group.
 pub(super) fn add(functions: &mut Functions) {
     let group: [(&str, Body); 8] = [

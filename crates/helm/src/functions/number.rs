@@ -1,6 +1,6 @@
 //! Numbers as Go's `strconv` reads them and spf13/cast makes them of any value.
 
-use gotemplate::Value;
+use gotemplate::{Type, Value};
 
 /// Why a text is no integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +171,16 @@ pub(super) fn to_int(value: &Value) -> i64 {
         Value::String(text) => {
             text.as_str().and_then(|text| parse_integer(without_zero_fraction(text), 0).ok()).unwrap_or(0)
         }
-        _ => 0,
+        value => calendar_number(value).unwrap_or(0),
+    }
+}
+
+/// Of all numbers with a type of their own, cast knows those of months and days of the week.
+fn calendar_number(value: &Value) -> Option<i64> {
+    let Value::Native(native) = value else { return None };
+    match (native.type_of(), native.underlying()?) {
+        (Type::Named("time.Month" | "time.Weekday", _), Value::Int(_, number)) => Some(number),
+        _ => None,
     }
 }
 
@@ -202,6 +211,6 @@ pub(super) fn to_float(value: &Value) -> f64 {
         Value::Float(_, number) => *number,
         Value::Bool(truth) => f64::from(u8::from(*truth)),
         Value::String(text) => text.as_str().and_then(parse_float).unwrap_or(0.0),
-        _ => 0.0,
+        value => calendar_number(value).unwrap_or(0) as f64,
     }
 }

@@ -132,6 +132,7 @@ impl Native for VersionValue {
             b"SetMetadata" => {
                 version.with_metadata(&args.str(0).to_string_lossy()).map(Self::plain).map_err(failure)
             }
+            b"Equal" if args.get(0).is_nil() => Ok(Value::Bool(false)),
             _ => {
                 let order = version.cmp(other(args)?);
                 Ok(match name {

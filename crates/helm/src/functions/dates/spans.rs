@@ -73,7 +73,7 @@ fn add_conversions(functions: &mut Functions) {
 /// Sprig's `durationRound`: the largest unit of which there is more than one.
 fn rounded(duration: Duration) -> String {
     let nanoseconds = duration.0.unsigned_abs();
-    let units = [(365 * DAY, "y"), (730 * HOUR, "mo"), (DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")];
+    let units = [(365 * DAY, "y"), (30 * DAY, "mo"), (DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")];
     let units = units.map(|(unit, name)| (unit.unsigned_abs(), name));
     let found = units.iter().find(|(unit, _)| nanoseconds > *unit);
     found.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", nanoseconds / unit))
