@@ -76,16 +76,16 @@ fn what_takes_too_long_is_not_done() {
 #[test]
 fn maps_that_contain_themselves_end_in_an_error() {
     let cycle = "{{$_ := set .Values.m `self` .Values.m}}";
-    for text in
-        ["toJson .Values.m", "toYaml .Values.m", "toToml .Values.m", "deepCopy .Values.m", "quote .Values.m"]
-    {
+    for text in ["toToml .Values.m", "deepCopy .Values.m", "quote .Values.m"] {
         let limit = limit(&format!("{cycle}{{{{{text}}}}}"));
         assert!(matches!(limit, Limit::Nesting(_) | Limit::AllocatedBytes(_)), "{text}: {limit}");
     }
-    let text = format!(
-        "{cycle}{{{{$o := dict `self` (dict)}}}}{{{{$_ := set $o.self `self` $o}}}}{{{{merge $o .Values.m}}}}"
-    );
-    assert!(matches!(limit(&text), Limit::Nesting(_) | Limit::AllocatedBytes(_)));
+    let merged = "{{$o := dict `self` (dict)}}{{$_ := set $o.self `self` $o}}{{merge $o .Values.m}}";
+    assert!(matches!(limit(&format!("{cycle}{merged}")), Limit::Nesting(_) | Limit::AllocatedBytes(_)));
+    // As in Helm, functions without `must` give nothing.
+    let text = format!("{cycle}{{{{toJson .Values.m}}}}{{{{toYaml .Values.m}}}}");
+    let snippet = Snippet { text: latin1(text.as_bytes()), values: json!({"m": {}}), ..Snippet::default() };
+    assert_eq!(render(&snippet, LIMITS).unwrap(), b"");
 }
 
 #[test]

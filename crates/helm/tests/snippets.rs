@@ -21,7 +21,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use serde_json::Value as Json;
 use support::{Answer, Snippet, latin1, peer, run};
@@ -118,28 +118,36 @@ fn snippets_have_names_of_their_own() {
 
 #[test]
 fn answers_are_those_of_helm() {
-    let mut wrong = String::new();
-    for file in files() {
-        let cases = read(&file);
-        let golden_file = file.with_extension("golden");
-        if env::var_os("UPDATE_GOLDENS").is_some() {
-            let snippets: Vec<Snippet> = cases.iter().map(|(_, snippet)| snippet.clone()).collect();
-            fs::write(&golden_file, golden(&cases, &peer::ask(&snippets))).unwrap();
-        }
-        let expected = fs::read_to_string(&golden_file).unwrap();
-        let mut expected = expected.lines();
-        for (title, snippet) in &cases {
-            let title_line = format!("=== {title}");
-            let current = expected.next() == Some(title_line.as_str());
-            assert!(current, "{} is not current: {title}", golden_file.display());
-            let (want, got) = (expected.next().unwrap(), shown(&run(snippet)));
-            if got != want {
-                let name = file.file_stem().unwrap().display();
-                writeln!(wrong, "{name}: {title}\n  helm {want}\n  here {got}").unwrap();
-            }
-        }
-        assert_eq!(expected.next(), None, "{} is not current", golden_file.display());
-    }
+    let files = files();
+    let wrong: String = thread::scope(|scope| {
+        let running: Vec<_> = files.iter().map(|file| scope.spawn(|| differences(file))).collect();
+        running.into_iter().map(|file| file.join().unwrap()).collect()
+    });
     let count = wrong.matches("\n  helm ").count();
     assert!(wrong.is_empty(), "{wrong}\n{count} answers differ");
+}
+
+/// The cases of a file whose answers differ from Helm's.
+fn differences(file: &Path) -> String {
+    let mut wrong = String::new();
+    let cases = read(file);
+    let golden_file = file.with_extension("golden");
+    if env::var_os("UPDATE_GOLDENS").is_some() {
+        let snippets: Vec<Snippet> = cases.iter().map(|(_, snippet)| snippet.clone()).collect();
+        fs::write(&golden_file, golden(&cases, &peer::ask(&snippets))).unwrap();
+    }
+    let expected = fs::read_to_string(&golden_file).unwrap();
+    let mut expected = expected.lines();
+    for (title, snippet) in &cases {
+        let title_line = format!("=== {title}");
+        let current = expected.next() == Some(title_line.as_str());
+        assert!(current, "{} is not current: {title}", golden_file.display());
+        let (want, got) = (expected.next().unwrap(), shown(&run(snippet)));
+        if got != want {
+            let name = file.file_stem().unwrap().display();
+            writeln!(wrong, "{name}: {title}\n  helm {want}\n  here {got}").unwrap();
+        }
+    }
+    assert_eq!(expected.next(), None, "{} is not current", golden_file.display());
+    wrong
 }

@@ -3,7 +3,7 @@
 use gotemplate::{Functions, List, Type, Value};
 
 use super::number::{atoi, parse_integer, to_float, to_int};
-use super::support::{ANY, fixed, text, texts};
+use super::support::{ANY, fixed, is_nil_texts, text, texts};
 
 /// Adds the functions of this group.
 pub(super) fn add(functions: &mut Functions) {
@@ -20,6 +20,9 @@ pub(super) fn add(functions: &mut Functions) {
         Ok(Value::String(text(ctx, args.get(0))?))
     });
     fixed(functions, "toStrings", &[ANY], Type::STRING_LIST, |ctx, args| {
+        if is_nil_texts(args.get(0)) {
+            return Ok(args.take(0));
+        }
         Ok(Value::List(List::of_strings(texts(ctx, args.get(0))?)))
     });
 }

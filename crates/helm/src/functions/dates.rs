@@ -8,6 +8,7 @@ mod methods;
 mod parse;
 mod spans;
 mod time;
+mod toml;
 
 use gotemplate::{Args, Context, Functions, IntType, Str, Type, Value};
 
@@ -17,6 +18,7 @@ use duration::{Duration, SECOND};
 use location::Location;
 use methods::TIME;
 use time::Time;
+pub(super) use toml::{from_toml, to_toml};
 
 const HTML: &[u8] = b"2006-01-02";
 

@@ -4,7 +4,8 @@ use gotemplate::{Args, Context, FunctionError, Functions, Kind, List, Str, Type,
 
 use super::number::{to_int, truncate};
 use super::support::{
-    ANY, Outcome, charge_list, elements, fixed, go_len, list_elements, nil_dereference, text, texts, variadic,
+    ANY, Outcome, charge_list, elements, fixed, go_len, is_nil_texts, list_elements, nil_dereference, text,
+    texts, variadic,
 };
 
 const LIST: Type = Type::ANY_LIST;
@@ -218,6 +219,9 @@ fn has(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Outcome {
 
 fn sort_alpha(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Outcome {
     let value = args.get(0);
+    if is_nil_texts(value) {
+        return Ok(args.take(0));
+    }
     let mut sorted = if value.kind() == Kind::Slice { texts(ctx, value)? } else { vec![text(ctx, value)?] };
     sorted.sort_unstable();
     Ok(Value::List(List::of_strings(sorted)))

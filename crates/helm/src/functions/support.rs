@@ -65,6 +65,11 @@ pub(super) fn texts(ctx: &mut Context<'_>, value: &Value) -> Result<Vec<Str>, Li
     Ok(texts)
 }
 
+/// Whether a value is the nil of `[]string`, which Sprig gives back as it is where it makes a list of texts.
+pub(super) fn is_nil_texts(value: &Value) -> bool {
+    matches!(value, Value::TypedNil(typ) if **typ == Type::STRING_LIST)
+}
+
 /// The elements of a value whose kind is that of slices; `None` for all others.
 pub(super) fn elements(value: &Value) -> Option<Cow<'_, [Value]>> {
     match value {

@@ -49,13 +49,15 @@ pub(crate) fn encode(
     budget: &mut impl Budget,
     sink: &mut impl Sink,
 ) -> Result<(), EncodeError> {
-    Encoder { budget, sink, depth: 0, target }.value(value)
+    Encoder { budget, sink, depth: 0, path: Vec::new(), target }.value(value)
 }
 
 struct Encoder<'b, B, S> {
     budget: &'b mut B,
     sink: &'b mut S,
     depth: u32,
+    /// The maps that the current value is in.
+    path: Vec<Map>,
     target: Target,
 }
 
@@ -88,12 +90,22 @@ impl<B: Budget, S: Sink> Encoder<'_, B, S> {
         inner: impl FnOnce(&mut Self) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         if self.depth >= MAX_NESTING {
-            return Err(Limit::Nesting(MAX_NESTING).into());
+            return Err(self.too_deep());
         }
         self.depth += 1;
         inner(self)?;
         self.depth -= 1;
         Ok(())
+    }
+
+    /// Go tells values that contain themselves from those that are only deep.
+    fn too_deep(&self) -> EncodeError {
+        let is_outer =
+            |(index, map): (usize, &Map)| self.path.iter().take(index).any(|outer| outer.same(map));
+        if self.path.iter().enumerate().any(is_outer) {
+            return EncodeError::UnsupportedValue("encountered a cycle via map[string]interface {}");
+        }
+        Limit::Nesting(MAX_NESTING).into()
     }
 
     /// A float that can be said. Of a float32 the one that is printed with the same digits.
@@ -133,11 +145,13 @@ impl<B: Budget, S: Sink> Encoder<'_, B, S> {
 
     fn map(&mut self, map: &Map) -> Result<(), EncodeError> {
         self.sink.open_map();
+        self.path.push(map.clone());
         for (key, value) in map.entries() {
             self.budget.take(key.len())?;
             self.sink.key(&key);
             self.value(&value)?;
         }
+        self.path.pop();
         self.sink.close_map();
         Ok(())
     }

@@ -169,6 +169,12 @@ mod tests {
         let map = Map::new();
         map.insert("self", map.clone());
         let error = to_json(&Value::Map(map), &mut PLENTY.clone()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "json: unsupported value: encountered a cycle via map[string]interface {}"
+        );
+        let deep = (0..300).fold(Value::Nil, |value, _| Value::from(vec![value]));
+        let error = to_json(&deep, &mut PLENTY.clone()).unwrap_err();
         assert!(matches!(error, EncodeError::Limit(Limit::Nesting(_))));
         let doubled = (0..40).fold(Value::Nil, |value, _| Value::from(vec![value.clone(), value]));
         let error = to_json(&doubled, &mut PLENTY.clone()).unwrap_err();

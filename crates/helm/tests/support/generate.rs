@@ -360,7 +360,7 @@ fn integer(random: &mut Random) -> String {
 }
 
 fn expression(random: &mut Random, wanted: Kind, depth: usize) -> String {
-    let kind = if random.one_in(25) { Any } else { wanted };
+    let kind = if random.one_in(25) && wanted != Fresh { Any } else { wanted };
     if depth > 0 && random.one_in(3) && !matches!(kind, Int | Exact | Regex | Fresh) {
         return format!("({})", call(random, depth - 1));
     }
@@ -402,7 +402,9 @@ fn expression(random: &mut Random, wanted: Kind, depth: usize) -> String {
             let entry = |random: &mut Random| {
                 let key = random.pick(&["a", "b", "key", "k", "10", "x y"]);
                 let value = expression(random, Any, depth.min(1));
-                format!("{} {}", quoted(key), if value == ".Values" { "1".to_owned() } else { value })
+                let is_shared = [".Values.map", ".Values.any", ".Values ", ".Values)"];
+                let is_shared = value == ".Values" || is_shared.iter().any(|part| value.contains(part));
+                format!("{} {}", quoted(key), if is_shared { "1".to_owned() } else { value })
             };
             let entries: Vec<String> = (0..random.below(4)).map(|_| entry(random)).collect();
             format!("(dict {})", entries.join(" ")).replace(" )", ")")

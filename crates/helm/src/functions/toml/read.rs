@@ -4,6 +4,8 @@ use gotemplate::{List, Map, Type, Value};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use super::super::dates::from_toml;
+
 const TABLES: Type = Type::Slice(&Type::ANY_MAP);
 
 /// The map that a text means, or what is wrong with it. The messages are not Go's.
@@ -40,7 +42,7 @@ impl Reader<'_> {
             DeValue::Integer(integer) => Value::int64(self.integer(value, integer)?),
             DeValue::Float(float) => Value::float64(float.as_str().parse().unwrap_or(0.0)),
             DeValue::Boolean(boolean) => Value::Bool(*boolean),
-            DeValue::Datetime(time) => Value::from(time.to_string()),
+            DeValue::Datetime(time) => from_toml(time),
             DeValue::Array(items) => {
                 let values = items.iter().map(|item| self.value(item)).collect::<Result<_, _>>()?;
                 let typ =

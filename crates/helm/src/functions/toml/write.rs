@@ -1,7 +1,8 @@
 //! Values to TOML, laid out as BurntSushi's library does it: of every table first the plain keys, then the tables.
 
-use gotemplate::{Context, FunctionError, Kind, Limit, Str, Type, Value, print_float};
+use gotemplate::{Context, FunctionError, Kind, Limit, Str, Value, print_float};
 
+use super::super::dates::to_toml;
 use super::super::support::elements;
 use crate::value::Budget;
 
@@ -228,10 +229,8 @@ impl<B: Budget> Writer<'_, B> {
             Value::Map(_) => self.nested(|writer| writer.inline_table(value))?,
             Value::TypedNil(typ) if typ.kind() == Kind::Slice => self.out.extend_from_slice(b"[]"),
             Value::Native(native) => {
-                if *native.type_of() == Type::Struct("time.Time") {
-                    if let Some(Value::String(text)) = native.to_json() {
-                        self.out.extend_from_slice(&text);
-                    }
+                if let Some(time) = to_toml(value) {
+                    self.out.extend_from_slice(&time);
                 } else if let Some(Value::String(text)) = native.to_json() {
                     push_quoted(&mut self.out, &text);
                 } else if let Some(plain) = native.underlying() {
