@@ -21,6 +21,8 @@ need() {
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1"; }
 
 need gcc has cc
+# Luau, which runs health checks in Lua, is written in C++.
+need g++ has c++
 need libc6-dev test -e /usr/include/stdio.h
 need make has make
 need pkg-config has pkg-config

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
+use tiphys_api::Health;
 use tiphys_engine::health::checks::{CheckSource, Checks, shipped};
 use tiphys_engine::health::{self, HealthStatus};
 
@@ -74,6 +75,73 @@ fn checks_of_an_installation_say_what_their_file_says() {
         let took = began.elapsed();
         if took > Duration::from_secs(5) { Err(format!("it took {took:?}")) } else { compare(case, &found) }
     });
+}
+
+/// What an expression may do to a naive interpreter.
+#[test]
+fn strange_expressions_fail_by_themselves() {
+    for expression in [
+        "-9223372036854775807 - 2 == 0",
+        "(-9223372036854775807 - 1) / -1 == 0",
+        "(-9223372036854775807 - 1) % -1 == 0",
+        "-(-9223372036854775807 - 1) == 0",
+        "9223372036854775807 * 2 == 0",
+        "int(1e300) == 0",
+        "int('99999999999999999999') == 0",
+        "uint(-1) == 0u",
+        "0u - 1u == 0u",
+        "1 / 0 == 0",
+        "1.0 / 0.0 == 0.0",
+        "[1][9223372036854775807] == 1",
+        "[1][-1] == 1",
+        "{1: 2, 1: 3}[1] == 2",
+        "string(b'\\xff') == ''",
+        "'a'.matches('(') || false",
+        "Thing{a: 1} == null",
+        "optional.none().value() == 1",
+        "object == object && object.spec == null",
+        "has(object.spec.a.b.c.d)",
+        "object.map(k, object[k])[0] == 1",
+        "type(object) == map && dyn(1) == 1.0",
+    ] {
+        let health = judged(&json!([{"when": expression, "health": "Degraded"}]), &thing(&json!({"a": 1})));
+        assert!(!health.message.contains("interpreter failed"), "{expression}: {}", health.message);
+    }
+}
+
+/// Objects as large as etcd takes them are judged; what is larger is not.
+#[test]
+fn large_objects_are_judged_in_time() {
+    let items = |count| thing(&json!({"items": vec![json!({"name": "x".repeat(50), "ready": true}); count]}));
+    let rules = json!([
+        {"when": "object.spec.items.exists(it, it.ready == false)", "health": "Degraded"},
+        {"when": "object.spec.items.all(it, it.ready)", "health": "Healthy"},
+    ]);
+    let began = Instant::now();
+    assert_eq!(judged(&rules, &items(10_000)).health, Health::Healthy);
+    let everything_with_everything = json!([
+        {"when": "object.spec.items.exists(a, object.spec.items.exists(b, a.name != b.name))", "health": "Degraded"},
+    ]);
+    assert_eq!(judged(&everything_with_everything, &items(10_000)).reason, "CheckStopped");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(judged(&rules, &items(50_000)).reason, "ObjectTooLarge");
+    let script =
+        [source((&"example.com_Thing.lua".to_owned(), &json!("return {status = obj.spec.items[1].name}")))];
+    let (checks, _) = Checks::new(&script);
+    assert_eq!(health::assess_with(&items(50_000), &checks).reason, "ObjectTooLarge");
+}
+
+fn thing(spec: &Value) -> Value {
+    json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "one"}, "spec": spec})
+}
+
+fn judged(rules: &Value, object: &Value) -> HealthStatus {
+    let checks = json!([{"kinds": ["example.com/Thing"], "rules": rules}]).to_string();
+    let (checks, problems) = Checks::new(&[source((&"things.yaml".to_owned(), &json!(checks)))]);
+    let status = health::assess_with(object, &checks);
+    assert!(problems.is_empty() || status.reason == "CheckFailed", "{problems:?}");
+    status
 }
 
 fn source((key, text): (&String, &Value)) -> CheckSource {

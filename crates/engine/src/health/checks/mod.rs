@@ -13,6 +13,7 @@ mod lua;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
@@ -277,7 +278,22 @@ impl Table {
 
 impl Check {
     fn judge(&self, object: &Value) -> Option<HealthStatus> {
-        let said = match &self.program {
+        // The interpreters are not ours: a mistake in one must not end the watch that asks.
+        let said = std::panic::catch_unwind(AssertUnwindSafe(|| self.run(object)));
+        let said = said.unwrap_or_else(|_| Err(CheckError::Failed("its interpreter failed".to_owned())));
+        said.unwrap_or_else(|error| {
+            let reason = match error {
+                CheckError::TooLarge => "ObjectTooLarge",
+                CheckError::Stopped(_) => "CheckStopped",
+                CheckError::Failed(_) => "CheckFailed",
+            };
+            let message = shorten(format!("the {} says nothing: {error}", self.name));
+            Some(HealthStatus::new(Health::Unknown, reason, message))
+        })
+    }
+
+    fn run(&self, object: &Value) -> Result<Option<HealthStatus>, CheckError> {
+        match &self.program {
             Program::Rules(rules) => match super::not_observed(super::Object::new(object)) {
                 // Nobody looks at what is suspended, so its newest generation may never be seen.
                 Some(status) => {
@@ -288,16 +304,7 @@ impl Check {
             },
             Program::Lua(script) => script.judge(object),
             Program::Broken(message) => Err(CheckError::Failed(message.clone())),
-        };
-        said.unwrap_or_else(|error| {
-            let reason = match error {
-                CheckError::TooLarge => "ObjectTooLarge",
-                CheckError::Stopped(_) => "CheckStopped",
-                CheckError::Failed(_) => "CheckFailed",
-            };
-            let message = shorten(format!("the {} says nothing: {error}", self.name));
-            Some(HealthStatus::new(Health::Unknown, reason, message))
-        })
+        }
     }
 }
 
