@@ -1,9 +1,12 @@
 //! Errors of templates, in Helm's words.
 
-use gotemplate::{ExecError, Reason};
+use gotemplate::{ExecError, Frame, Limit, Reason};
 
 const START: &str = "HELM_ERR_START";
 const END: &str = "HELM_ERR_END";
+
+/// How the text of an error of a template begins.
+const NEXT: &str = "template: ";
 
 /// The message of `required` or `fail`, marked so that it is found in the chain of positions around it.
 pub(crate) fn marked(message: &str) -> String {
@@ -30,6 +33,9 @@ pub(crate) fn parse_text(error: &gotemplate::Error) -> String {
 /// * Else the positions from the outermost template to the innermost, one block each.
 /// * Else, where one of the errors in the chain is not one of a template, Go's own chain in one line.
 pub(crate) fn exec_text(error: &ExecError) -> String {
+    if let Reason::Limit(limit) = error.reason() {
+        return limit_text(error, *limit);
+    }
     let text = error.to_string();
     let mut parts = text.splitn(3, ": ");
     let (_, Some(location), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
@@ -39,6 +45,16 @@ pub(crate) fn exec_text(error: &ExecError) -> String {
         return format!("execution error at ({location}): {message}");
     }
     blocks(error).unwrap_or(text)
+}
+
+/// Helm has no limits and so no words for them: the outermost place, where the user looks first, and the innermost one.
+fn limit_text(error: &ExecError, limit: Limit) -> String {
+    let mut frames = error.frames();
+    let place =
+        |frame: &Frame| format!("{}: executing {}: ", frame.position, gotemplate::quote(&frame.template));
+    let outer = frames.next().map(place).unwrap_or_default();
+    let inner = frames.next_back().map(place).unwrap_or_default();
+    format!("execution error at {outer}{inner}{limit}")
 }
 
 /// The longest text between the marks.
@@ -58,8 +74,12 @@ fn blocks(error: &ExecError) -> Option<String> {
     };
     let frames: Vec<_> = error.frames().collect();
     for (index, frame) in frames.iter().enumerate() {
-        let mut text: String = frames.iter().skip(index).map(ToString::to_string).collect();
-        text.push_str(&error.reason().to_string());
+        // What follows is cut from the message, so its beginning is enough.
+        let mut text = frame.to_string();
+        match frames.get(index + 1) {
+            Some(_) => text.push_str(NEXT),
+            None => text.push_str(&error.reason().to_string()),
+        }
         push(Block::parse(&text)?);
         let Some(call) = &frame.call else { continue };
         // What a function says before the error of a template that it ran is an error of its own in the chain.
@@ -68,7 +88,7 @@ fn blocks(error: &ExecError) -> Option<String> {
         }
     }
     let innermost_failed_in_call = frames.last().is_some_and(|frame| frame.call.is_some());
-    if innermost_failed_in_call && !matches!(error.reason(), Reason::Limit(_)) {
+    if innermost_failed_in_call {
         push(Block::parse(&error.reason().to_string())?);
     }
     let text: String = chain.iter().map(ToString::to_string).collect();
@@ -86,7 +106,7 @@ struct Block {
 impl Block {
     /// Reads Go's text of an error of a template; `None` if it is none.
     fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("template: ")?;
+        let rest = text.strip_prefix(NEXT)?;
         if rest.starts_with("no template ") {
             return Some(Self {
                 location: String::new(),

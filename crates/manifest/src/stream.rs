@@ -35,7 +35,9 @@ pub fn read_part(file: &str, first_line: u32, bytes: &[u8], limits: &Limits) -> 
     let mut stream = Stream { manifests: Vec::with_capacity(documents.len()), warnings: Vec::new() };
     for LocatedDocument { document, mut item_lines } in documents {
         stream.warnings.extend(document.warnings.into_iter().map(|it| (place(it.line), it.message)));
-        item_lines.iter_mut().for_each(|line| *line = line.saturating_add(before));
+        for line in &mut item_lines {
+            *line = line.saturating_add(before);
+        }
         unroll(document.value, place(document.line), &item_lines, &mut stream.manifests)?;
     }
     Ok(stream)

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use gotemplate::{
-    Args, Context, Function, FunctionError, Functions, Map, Set, Signature, Str, Type, Unit, Value, quote,
+    Args, Context, Error, Function, FunctionError, Functions, Map, Set, Signature, Str, Type, Unit, Value,
+    quote,
 };
 use memchr::memmem;
 
@@ -62,8 +63,11 @@ fn tpl(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Result<Value, FunctionErro
     } else {
         ctx.execute_unit_to_str(&unit, data)
     };
-    let output = result.map_err(|error| {
-        FunctionError::wrap(format!("error during tpl function execution for {}: ", quote(&text)), error)
+    let output = result.map_err(|error| match error {
+        Error::Limit(limit) => FunctionError::Limit(limit),
+        error => {
+            FunctionError::wrap(format!("error during tpl function execution for {}: ", quote(&text)), error)
+        }
     })?;
     Ok(Value::String(without_no_value(output)))
 }

@@ -16,6 +16,9 @@ pub(super) fn of_schema(error: &ValidationError<'_>) -> String {
         Kind::Referencing(jsonschema::ReferencingError::PointerToNowhere { pointer }) => {
             format!("json-pointer in \"file:///values.schema.json#{pointer}\" not found")
         }
+        Kind::Referencing(jsonschema::ReferencingError::Unretrievable { uri, source }) => {
+            format!("failing loading \"{uri}\": {source}")
+        }
         Kind::Referencing(reference) => reference.to_string(),
         _ => format!("\"file:///values.schema.json#\" is not valid against metaschema: {error}"),
     }
@@ -251,18 +254,18 @@ fn group(mut items: Vec<Item>, place: &[String]) -> Option<Item> {
 
 /// The first step of a way through a schema; none if it is the last keyword.
 fn next_step(way: &[String]) -> Step {
+    let numbered = way.get(1).is_some_and(|next| next.parse::<usize>().is_ok());
     let (schema, values) = match way.first().map(String::as_str) {
-        Some("properties" | "patternProperties") => (2, 1),
+        Some("properties" | "patternProperties" | "prefixItems") => (2, 1),
+        Some("items") if numbered => (2, 1),
         Some(
-            "additionalProperties"
-            | "unevaluatedProperties"
-            | "unevaluatedItems"
+            "additionalItems"
+            | "additionalProperties"
             | "contains"
-            | "additionalItems",
+            | "items"
+            | "unevaluatedItems"
+            | "unevaluatedProperties",
         ) => (1, 1),
-        Some("items") if way.get(1).is_some_and(|next| next.parse::<usize>().is_ok()) => (2, 1),
-        Some("items") => (1, 1),
-        Some("prefixItems") => (2, 1),
         Some("allOf" | "dependentSchemas" | "dependencies") => (2, 0),
         Some("$ref" | "$dynamicRef" | "$recursiveRef" | "if" | "then" | "else") => (1, 0),
         _ => (0, 0),

@@ -1,5 +1,6 @@
 //! `values.schema.json`: what the values of a chart may be.
 
+mod cost;
 mod explain;
 mod number;
 
@@ -61,6 +62,7 @@ pub(crate) fn check(values: &Map, schema: &[u8]) -> Result<(), String> {
     }
     let schema: Json = serde_json::from_slice(schema)
         .map_err(|error| if error.is_eof() { "unexpected EOF".to_owned() } else { error.to_string() })?;
+    cost::check(&schema)?;
     let validator = jsonschema::options()
         .with_retriever(NoNetwork)
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
