@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use tiphys_api::Source;
-use tiphys_render::{Capabilities, Kind, Options, Release, Renderer, RendererConfig, Rendering, Request};
+use tiphys_render::{Chance, Capabilities, Kind, Options, Release, Renderer, RendererConfig, Rendering, Request};
 use tiphys_tree::{DirectoryTree, Tree, TreePath};
 
 use crate::error::Error;
@@ -100,7 +100,7 @@ fn request(
     let tree: Arc<dyn Tree> =
         Arc::new(DirectoryTree::open(&place.root).map_err(|error| failed(place, error))?);
     let path = TreePath::parse(&place.path).map_err(|error| failed(place, error))?;
-    Ok(Request { tree, path, options, release, capabilities, lookup: None })
+    Ok(Request { tree, path, options, release, capabilities, chance: Chance::System, lookup: None })
 }
 
 fn renderer() -> Result<Renderer, Error> {

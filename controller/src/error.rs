@@ -77,6 +77,12 @@ pub enum Error {
         /// What the first one said.
         message: String,
     },
+    /// The secret from which charts draw is unusable, or cannot be made.
+    #[error("{message}")]
+    Seed {
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// There is no source to look at.
     #[error("the source is not known yet")]
     NoSource,
@@ -119,6 +125,7 @@ impl Error {
             | Self::OwnProgram(_)
             | Self::Config(_)
             | Self::NoName
+            | Self::Seed { .. }
             | Self::TooManySteps
             | Self::LostLease => false,
         }

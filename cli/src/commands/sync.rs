@@ -34,6 +34,7 @@ Examples:
   tiphys sync web
   tiphys sync web --revision v1.4.0
   tiphys sync web --resource apps/Deployment/web --resource ConfigMap/settings
+  tiphys sync web --renew-secrets
   tiphys sync web --dry-run")]
 pub struct SyncArguments {
     /// The Application
@@ -44,6 +45,9 @@ pub struct SyncArguments {
     /// Let exactly the plan of this digest through, which a guard rail has refused
     #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run")]
     confirm: Option<String>,
+    /// Let charts draw new passwords, keys and certificates in place of those that they drew before
+    #[arg(long, conflicts_with = "dry_run")]
+    renew_secrets: bool,
     /// Only print the plan; the same as `tiphys diff`, but exit with 0
     #[arg(long)]
     dry_run: bool,
@@ -97,7 +101,11 @@ impl WhatArguments {
 pub async fn run(context: &Context, arguments: &SyncArguments) -> Result<Exit, Error> {
     let cluster = context.connect().await?;
     let application = cluster.application(&arguments.application).await?;
-    let spec = SyncSpec { confirm: arguments.confirm.clone(), ..arguments.what.spec() };
+    let spec = SyncSpec {
+        confirm: arguments.confirm.clone(),
+        renew_secrets: arguments.renew_secrets,
+        ..arguments.what.spec()
+    };
     if arguments.dry_run {
         let plan = dry_run::plan(context, &cluster, &application, spec, arguments.ending.timeout).await?;
         let format = plan_format(arguments.ending.output.output);

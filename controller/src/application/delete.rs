@@ -10,7 +10,7 @@ use tiphys_engine::discovery::Lookup;
 use tiphys_engine::{Class, LiveObject};
 
 use super::state::State;
-use super::{Error, deadline, key_of};
+use super::{Error, deadline, key_of, seed};
 use crate::context::Context;
 
 /// How long one attempt to delete everything may take; another follows.
@@ -58,6 +58,7 @@ async fn prune(ctx: &Context, application: &Application, state: &State) -> Resul
     let owner = ctx.owner(&key_of(application));
     let deletion = delete_all(&ctx.cluster, &owner, &applied.inventory, &options, &|_| {}).await?;
     if deletion.is_complete() {
+        seed::delete(ctx, application).await?;
         return Ok(Gone::Yes);
     }
     let count = deletion.remaining.len();

@@ -13,7 +13,7 @@ use super::current::set_status;
 use super::report::SourceReport;
 use super::run::Stop;
 use super::state::State;
-use super::{CHECK_TIME, Error, deadline, gather, key_of, namespace_of};
+use super::{CHECK_TIME, Error, deadline, gather, key_of, namespace_of, seed};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -68,10 +68,13 @@ pub async fn desire(
     };
     let revision = revision.map_err(|error| Stop::failed(crate::error::chain(&error)))?;
     set_status(state, |status| status.revision = Some(revision.to_string()));
+    if record.spec.renew_secrets {
+        state.seed = Some(seed::renew(ctx, application, &record.uid).await?);
+    }
     let Some(source) = &state.source else {
         return Err(Stop::failed("the source is not known".to_owned()));
     };
-    match gather::render(ctx, application, source, &revision).await {
+    match gather::render(ctx, application, source, &revision, &mut state.seed).await {
         Ok(rendering) => Ok(Desired {
             manifests: rendering.manifests.clone(),
             revision: revision.to_string(),

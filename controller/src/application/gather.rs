@@ -7,7 +7,7 @@ use tiphys_api::{Application, Health, ResourceStatus, SyncState};
 use tiphys_engine::drift::{self, Drift as ObjectDrift};
 use tiphys_engine::plan::{Live, Reason, Step};
 use tiphys_manifest::ObjectId;
-use tiphys_render::{Options, Release, Request};
+use tiphys_render::{Chance, Options, Release, Request};
 use tiphys_source::{Class as SourceClass, Revision, RevisionSpec};
 use tiphys_tree::TreePath;
 
@@ -15,6 +15,7 @@ use super::decide::{Candidate, Verdict};
 use super::desired::destination;
 use super::lookup::LiveLookup;
 use super::report::{MAX_MESSAGE, SourceReport, shorten};
+use super::seed::{self, KnownSeed};
 use super::state::{RenderKey, Rendered, Source, State};
 use super::{Error, key_of, name_of, namespace_of};
 use crate::context::Context;
@@ -155,6 +156,7 @@ pub async fn look(ctx: &Context, application: &Application, state: &mut State) -
                 generation: application.metadata.generation.unwrap_or_default(),
                 revision: revision.to_string(),
                 kinds: ctx.kinds_version(),
+                seed: version(state.seed.as_ref()),
             };
             if state.rendered.as_ref().is_none_or(|it| it.key != key) {
                 state.rendered = Some(render_candidate(ctx, application, state, &revision, key).await?);
@@ -164,12 +166,37 @@ pub async fn look(ctx: &Context, application: &Application, state: &mut State) -
     Ok(())
 }
 
-/// The rendering of a revision of the Application's source.
+fn version(seed: Option<&KnownSeed>) -> Option<String> {
+    seed.map(|it| it.version.clone())
+}
+
+/// The rendering of a revision of the Application's source. A chart that draws random values, and whose secret is not
+/// known yet, gets it.
 pub async fn render(
     ctx: &Context,
     application: &Application,
     source: &Source,
     revision: &Revision,
+    seed: &mut Option<KnownSeed>,
+) -> Result<Arc<tiphys_render::Rendering>, RenderFailure> {
+    let chance = seed.as_ref().map_or(Chance::Withheld, |it| it.chance.clone());
+    match render_with(ctx, application, source, revision, chance).await {
+        Err(RenderFailure::Render(tiphys_render::Error::ChanceWithheld { .. })) => {
+            let made = seed::ensure(ctx, application).await.map_err(|it| RenderFailure::Seed(Box::new(it)))?;
+            let chance = made.chance.clone();
+            *seed = Some(made);
+            render_with(ctx, application, source, revision, chance).await
+        }
+        rendered => rendered,
+    }
+}
+
+async fn render_with(
+    ctx: &Context,
+    application: &Application,
+    source: &Source,
+    revision: &Revision,
+    chance: Chance,
 ) -> Result<Arc<tiphys_render::Rendering>, RenderFailure> {
     let tree = source.tracked.tree(revision).await.map_err(RenderFailure::Source)?;
     let spec = &application.spec.source;
@@ -186,6 +213,7 @@ pub async fn render(
             kube_version: capabilities.kube_version.clone(),
             api_versions: capabilities.api_versions.iter().cloned().collect(),
         },
+        chance,
         lookup: Some(Arc::clone(&lookup) as Arc<dyn tiphys_render::Lookup>),
     };
     ctx.renderer.render(request).await.map_err(|error| match lookup.transient() {
@@ -206,6 +234,9 @@ pub enum RenderFailure {
     /// The files cannot be rendered.
     #[error(transparent)]
     Render(tiphys_render::Error),
+    /// The secret from which the chart draws cannot be had.
+    #[error(transparent)]
+    Seed(Box<Error>),
     /// A live object that a chart looks up cannot be read just now.
     #[error("{0}")]
     Lookup(String),
@@ -218,6 +249,7 @@ impl RenderFailure {
             Self::Source(error) => error.class() == SourceClass::Transient,
             Self::Path(_) => false,
             Self::Lookup(_) => true,
+            Self::Seed(error) => error.is_transient(),
             Self::Render(error) => error.class() == tiphys_render::Class::Transient,
         }
     }
@@ -256,14 +288,15 @@ fn track(ctx: &Context, application: &Application, state: &mut State) -> Result<
 async fn render_candidate(
     ctx: &Context,
     application: &Application,
-    state: &State,
+    state: &mut State,
     revision: &Revision,
-    key: RenderKey,
+    mut key: RenderKey,
 ) -> Result<Rendered, Error> {
     let Some(source) = &state.source else {
         return Err(Error::NoSource);
     };
-    let rendered = render(ctx, application, source, revision).await;
+    let rendered = render(ctx, application, source, revision, &mut state.seed).await;
+    key.seed = version(state.seed.as_ref());
     ctx.metrics.rendered(ctx.renderer.counters());
     let revision = key.revision.clone();
     match rendered {
@@ -286,7 +319,7 @@ async fn render_candidate(
 fn set_unknown(state: &mut State, application: &Application, report: SourceReport) {
     let generation = application.metadata.generation.unwrap_or_default();
     // What was seen of the source stays as the candidate of decisions only while it can be seen.
-    let key = RenderKey { generation, revision: String::new(), kinds: u64::MAX };
+    let key = RenderKey { generation, revision: String::new(), kinds: u64::MAX, seed: None };
     state.rendered = Some(Rendered { key, candidate: Candidate::Unknown, report });
 }
 

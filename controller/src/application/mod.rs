@@ -13,6 +13,7 @@ mod lookup;
 mod progress;
 pub mod report;
 mod run;
+mod seed;
 mod state;
 
 pub use gather::RenderFailure;

@@ -16,6 +16,7 @@ use tiphys_source::Tracked;
 use super::decide::Candidate;
 use super::done_jobs::DoneJobs;
 use super::report::SourceReport;
+use super::seed::KnownSeed;
 
 /// What is remembered of an Application.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub struct State {
     pub source: Option<Source>,
     /// What the source held when it was last looked at.
     pub rendered: Option<Rendered>,
+    /// What its chart draws passwords, keys and the time from, if it does and that was read.
+    pub seed: Option<KnownSeed>,
     /// What was applied.
     pub applied: Option<Applied>,
     /// Jobs that may be gone because they are done.
@@ -88,6 +91,8 @@ pub struct RenderKey {
     pub revision: String,
     /// Version of what the cluster can do.
     pub kinds: u64,
+    /// Version of what its chart draws from.
+    pub seed: Option<String>,
 }
 
 /// What was applied, by the newest snapshot.

@@ -36,7 +36,9 @@ use crate::condition::Condition;
     validation = Rule::new("!(has(self.revision) && has(self.rollbackTo))")
         .message("set revision to go forward or rollbackTo to go back, not both"),
     validation = Rule::new("!has(self.hold) || has(self.rollbackTo)")
-        .message("hold says what happens after a rollback: it needs rollbackTo")
+        .message("hold says what happens after a rollback: it needs rollbackTo"),
+    validation = Rule::new("!self.renewSecrets || !(self.dryRun || has(self.rollbackTo))")
+        .message("renewSecrets makes new passwords and keys: not in a dry run, which changes nothing, nor in a rollback, which goes back to the old ones")
 )]
 pub struct SyncSpec {
     /// Name of the Application, in this namespace.
@@ -63,6 +65,9 @@ pub struct SyncSpec {
     /// Whether objects whose immutable fields changed may be deleted and created again.
     #[serde(default)]
     pub recreate: bool,
+    /// Whether charts draw new passwords, keys and certificates in place of those that they drew before.
+    #[serde(default)]
+    pub renew_secrets: bool,
     /// What happens after a rollback. Absent: `UntilNewRevision`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldPolicy>,

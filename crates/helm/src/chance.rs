@@ -36,6 +36,9 @@ pub enum Chance {
     /// The operating system's random numbers, clock and time zone, as Helm has them.
     #[default]
     System,
+    /// Nowhere: a chart that asks for either fails with [`Error::ChanceWithheld`](crate::Error::ChanceWithheld), and
+    /// may be rendered again with a seed.
+    Withheld,
     /// A generator for each call, and a clock that stands still. See the [module](self) for what is guaranteed.
     Seeded {
         /// The secret that everything is drawn from.
@@ -51,7 +54,7 @@ pub struct Seed(Arc<Zeroizing<Vec<u8>>>);
 
 impl Seed {
     /// Bytes that a new seed has.
-    const LEN: usize = 32;
+    pub const LEN: usize = 32;
 
     /// A seed of these bytes. What can be guessed of them can be guessed of every password drawn from it.
     pub fn new(secret: impl AsRef<[u8]>) -> Self {
@@ -90,6 +93,8 @@ pub(crate) struct Draws {
     file: Arc<str>,
     /// The calls that this file has made.
     ordinal: u64,
+    /// Whether a template asked for a random value or the time.
+    used: bool,
 }
 
 impl Draws {
@@ -98,11 +103,22 @@ impl Draws {
         Self { chance, ..Self::default() }
     }
 
+    /// Whether a template asked for a random value or the time.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Whether a template asked for what is withheld.
+    pub(crate) fn is_missed(&self) -> bool {
+        self.used && matches!(self.chance, Chance::Withheld)
+    }
+
     /// The generator for the next call in a file.
     fn generator(&mut self, file: &Arc<str>) -> Result<Generator, NoRandomness> {
+        self.used = true;
         let mut key = Zeroizing::new([0; 32]);
         match &self.chance {
-            Chance::System => getrandom::fill(&mut *key).map_err(NoRandomness)?,
+            Chance::System | Chance::Withheld => getrandom::fill(&mut *key).map_err(NoRandomness)?,
             Chance::Seeded { seed, .. } => {
                 if self.file != *file {
                     self.file = Arc::clone(file);
@@ -116,9 +132,10 @@ impl Draws {
     }
 
     /// The clock.
-    fn clock(&self) -> Clock {
+    fn clock(&mut self) -> Clock {
+        self.used = true;
         match &self.chance {
-            Chance::System => {
+            Chance::System | Chance::Withheld => {
                 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
                 let elapsed = i64::try_from(START.elapsed().as_nanos()).unwrap_or(i64::MAX);
                 Clock {
@@ -195,7 +212,12 @@ pub(crate) fn generator(ctx: &mut Context<'_>) -> Result<Generator, FunctionErro
     let made = match ctx.host::<Host>() {
         Some(host) => {
             let file = Arc::clone(&host.file);
-            host.chance.generator(&file)
+            let made = host.chance.generator(&file);
+            if host.chance.is_missed() {
+                // Keys take long to make, and the rendering is thrown away.
+                return Err(FunctionError::new("random values are withheld"));
+            }
+            made
         }
         None => Draws::default().generator(&Arc::from("")),
     };
@@ -269,6 +291,15 @@ mod tests {
         assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
         assert_eq!(generator.below(0), 0);
         assert_eq!(generator.below(1), 0);
+    }
+
+    #[test]
+    fn what_is_withheld_is_missed_only_by_those_who_ask() {
+        let mut draws = Draws::new(Chance::Withheld);
+        assert!(!draws.is_missed());
+        draws.clock();
+        assert!(draws.is_missed());
+        assert!(!seeded("x").is_used());
     }
 
     #[test]

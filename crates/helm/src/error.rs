@@ -68,6 +68,9 @@ pub enum Error {
         /// What is wrong, by chart.
         message: String,
     },
+    /// The chart asks for random values or the time, and [`Chance::Withheld`](crate::chance::Chance::Withheld) was given.
+    #[error("the chart draws random values or asks for the time, and has nothing to draw them from")]
+    ChanceWithheld,
     /// Nothing comes from the files that `--show-only` asks for.
     #[error("could not find template {pattern} in chart")]
     Show {
@@ -111,6 +114,7 @@ impl Error {
             | Self::Release { .. }
             | Self::KubeVersion { .. }
             | Self::Schema { .. }
+            | Self::ChanceWithheld
             | Self::Show { .. } => None,
             Self::Parse { place, .. } | Self::Execute { place, .. } | Self::Document { place, .. } => {
                 Some(place)

@@ -106,6 +106,8 @@ pub struct Used {
     pub capabilities: bool,
     /// [`Options::lookup`].
     pub lookup: bool,
+    /// [`Options::chance`].
+    pub chance: bool,
 }
 
 /// Renders a chart.
@@ -188,8 +190,16 @@ fn execute_prepared(
     let mut limits = options.limits.templates;
     let end = options.limits.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     limits.deadline = limits.deadline.into_iter().chain(end).min();
-    let outputs = engine::execute(root, &objects, host, limits)?;
-    let used = Used { capabilities: capabilities_used.get(), lookup: host.looked_up };
+    let outputs = engine::execute(root, &objects, host, limits);
+    if host.chance.is_missed() {
+        return Err(Error::ChanceWithheld);
+    }
+    let outputs = outputs?;
+    let used = Used {
+        capabilities: capabilities_used.get(),
+        lookup: host.looked_up,
+        chance: host.chance.is_used(),
+    };
     Ok((outputs, used))
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use tiphys_helm::chance::Chance;
 use tiphys_manifest::{Manifest, Origin};
 use tiphys_tree::{Inputs, Tree};
 
@@ -29,7 +30,11 @@ pub(crate) struct Key([u8; 32]);
 
 impl Key {
     pub(crate) fn of(request: &Request) -> Self {
-        Self(digest(&(request.path.as_str(), &request.options, &request.release)))
+        let seed = match &request.chance {
+            Chance::Seeded { seed, at } => Some((digest(&seed.expose()), at.as_nanosecond())),
+            Chance::System | Chance::Withheld => None,
+        };
+        Self(digest(&(request.path.as_str(), &request.options, &request.release, seed)))
     }
 }
 
@@ -41,12 +46,12 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// What a Helm chart asked. `None`: the rendering depends on live objects and cannot be found again.
-    pub(crate) fn by(used: &tiphys_helm::Used, capabilities: &Capabilities) -> Option<Self> {
-        if used.lookup {
+    /// What a Helm chart asked. `None`: it depends on live objects or on chance, and is another one the next time.
+    pub(crate) fn by(used: &tiphys_helm::Used, request: &Request) -> Option<Self> {
+        if used.lookup || (used.chance && matches!(request.chance, Chance::System)) {
             return None;
         }
-        Some(if used.capabilities { Self::capabilities(capabilities) } else { Self::Nothing })
+        Some(if used.capabilities { Self::capabilities(&request.capabilities) } else { Self::Nothing })
     }
 
     pub(crate) fn capabilities(capabilities: &Capabilities) -> Self {

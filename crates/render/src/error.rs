@@ -108,6 +108,12 @@ pub enum Error {
         /// What is wrong with it.
         source: globset::Error,
     },
+    /// A Helm chart asks for random values or the time, and they are withheld.
+    #[error("the chart {path} draws random values or asks for the time: it needs a seed to render the same every time")]
+    ChanceWithheld {
+        /// The chart.
+        path: TreePath,
+    },
     /// The chart itself failed: its values, its schema or its templates.
     #[error(transparent)]
     Chart(#[from] ChartError),

@@ -26,7 +26,7 @@
 //! # Helm charts
 //! What Helm 4.3.1 makes of the chart (`tiphys-helm`), hooks and `crds/` included, in process. `.Release.IsInstall` is
 //! always true: a rendering does not depend on what was applied before. `lookup` finds live objects where the request
-//! has a [`Lookup`]; such a rendering is not cached.
+//! has a [`Lookup`]; such a rendering is not cached. Passwords, keys and the time come from the [`Chance`] of the request.
 //!
 //! # Guarantees
 //! - Tera templates, their value files and schemas are evaluated in a sealed worker process with limits of memory, CPU time,
@@ -52,5 +52,6 @@ pub use error::{Class, Error};
 pub use renderer::{Counters, Renderer, RendererConfig};
 pub use rendering::{Kind, Rendering, RenderingDigest};
 pub use tiphys_helm::Lookup;
+pub use tiphys_helm::chance::{Chance, Seed};
 
 pub use request::{Capabilities, Options, Release, Request};

@@ -231,13 +231,18 @@ impl Renderer {
             let gathered = helm::gather(&view, request, options, &shared.config)?;
             let (asked, outcome): (_, Outcome) = match helm::render(&gathered) {
                 Ok(rendered) => {
-                    let asked = Asked::by(&rendered.used, &request.capabilities);
+                    let asked = Asked::by(&rendered.used, request);
                     (asked, Ok(Arc::new(finish_helm(shared, request, &view, rendered)?)))
                 }
                 // It may have met a busy machine, or a live object that is another one the next time.
-                Err(error @ ChartError::Helm { limit: true, .. }) => return Err(error.into()),
-                Err(error) if request.lookup.is_some() => return Err(error.into()),
-                Err(error) => (Some(Asked::capabilities(&request.capabilities)), Err(error)),
+                Err(helm::Failure::ChanceWithheld) => {
+                    return Err(Error::ChanceWithheld { path: request.path.clone() });
+                }
+                Err(helm::Failure::Chart(error @ ChartError::Helm { limit: true, .. })) => {
+                    return Err(error.into());
+                }
+                Err(helm::Failure::Chart(error)) if request.lookup.is_some() => return Err(error.into()),
+                Err(helm::Failure::Chart(error)) => (Some(Asked::capabilities(&request.capabilities)), Err(error)),
             };
             if let Some(asked) = asked {
                 shared.cache.insert(key, view.inputs(), asked, &outcome);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tiphys_api::{DirectorySource, HelmSource, Source, TeraSource};
 use tiphys_helm::Lookup;
+use tiphys_helm::chance::Chance;
 use tiphys_tree::{Tree, TreePath};
 
 /// One directory to render, and everything that the result depends on.
@@ -22,6 +23,9 @@ pub struct Request {
     pub release: Release,
     /// What the destination cluster can do.
     pub capabilities: Capabilities,
+    /// Where Helm charts draw random values and the time from. Where it is withheld, a chart that asks for them is
+    /// [`Error::ChanceWithheld`](crate::Error::ChanceWithheld).
+    pub chance: Chance,
     /// Where the function `lookup` of Helm charts finds live objects. Without one it finds nothing.
     pub lookup: Option<Arc<dyn Lookup>>,
 }

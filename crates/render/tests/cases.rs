@@ -93,6 +93,7 @@ fn request(folder: &Path, case: Case) -> Request {
             namespace: "demo-ns".to_owned(),
         },
         capabilities,
+        chance: tiphys_render::Chance::Withheld,
         lookup: None,
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use support::{renderer, request};
 use tiphys_api::Application;
-use tiphys_render::{Options, Release};
+use tiphys_render::{Chance, Options, Release, Seed};
 use tiphys_tree::{DirectoryTree, MemoryTree, TreePath};
 
 fn repository() -> PathBuf {
@@ -21,6 +21,7 @@ fn repository() -> PathBuf {
 #[tokio::test]
 async fn every_example_application_renders() {
     let renderer = renderer();
+    let chance = Chance::Seeded { seed: Seed::new("test"), at: jiff::Timestamp::UNIX_EPOCH };
     let mut count = 0;
     for file in fs::read_dir(repository().join("charts-example/applications")).unwrap() {
         let text = fs::read_to_string(file.unwrap().path()).unwrap();
@@ -36,13 +37,14 @@ async fn every_example_application_renders() {
                 namespace: application.spec.destination.namespace.unwrap(),
             },
             capabilities: tiphys_render::Capabilities::default(),
+            chance: chance.clone(),
             lookup: None,
         };
         let rendering = renderer.render(request).await.unwrap();
         assert!(rendering.manifests.len() >= 3);
         count += 1;
     }
-    assert_eq!(count, 2);
+    assert_eq!(count, 3);
 }
 
 /// A generous bound on a busy machine; the figure is printed with `--nocapture`.

@@ -42,6 +42,7 @@ pub(crate) fn gather(
     };
     options.capabilities = capabilities(request, source.kube_version.as_deref(), source.api_versions)?;
     options.lookup.clone_from(&request.lookup);
+    options.chance = request.chance.clone();
     options.limits = limits;
     Ok(Gathered {
         path: path.clone(),

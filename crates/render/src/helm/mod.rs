@@ -26,6 +26,15 @@ pub(crate) struct Rendered {
     pub(crate) used: Used,
 }
 
+/// Why a chart gave nothing.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It needs what is withheld.
+    ChanceWithheld,
+    /// It is wrong.
+    Chart(ChartError),
+}
+
 /// What one chart may cost within the limits of the renderer.
 pub(crate) fn limits(config: &RendererConfig) -> tiphys_helm::Limits {
     let mut limits = tiphys_helm::Limits {
@@ -43,9 +52,12 @@ pub(crate) fn limits(config: &RendererConfig) -> tiphys_helm::Limits {
 }
 
 /// Renders a chart that was read.
-pub(crate) fn render(gathered: &Gathered) -> Result<Rendered, ChartError> {
+pub(crate) fn render(gathered: &Gathered) -> Result<Rendered, Failure> {
     let Gathered { path, chart, options, skip_crds, skip_tests } = gathered;
-    let rendering = tiphys_helm::render(chart, options).map_err(|error| chart_error(path, &error))?;
+    let rendering = tiphys_helm::render(chart, options).map_err(|error| match error {
+        tiphys_helm::Error::ChanceWithheld => Failure::ChanceWithheld,
+        error => Failure::Chart(chart_error(path, &error)),
+    })?;
     let in_repository = |file: &str| in_repository(path, file);
     let mut manifests = rendering.manifests;
     let is_test = |hook: &tiphys_helm::Hook| hook.events.contains(&tiphys_helm::Event::Test);

@@ -32,6 +32,7 @@ pub fn request(tree: Arc<dyn Tree>) -> Request {
         options: Options::Detect,
         release: Release { name: "demo".to_owned(), namespace: "demo-ns".to_owned() },
         capabilities: Capabilities::default(),
+        chance: tiphys_render::Chance::Withheld,
         lookup: None,
     }
 }
