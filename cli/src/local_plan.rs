@@ -12,7 +12,9 @@ use kube::{Api, ResourceExt as _};
 use tiphys_api::{Application, Duration, SyncSpec};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::discovery::{Lookup, ServedKind};
+use tiphys_engine::hooks::Run;
 use tiphys_engine::look::look;
+use tiphys_engine::order::Occasion;
 use tiphys_engine::place::{namespace_to_ensure, place};
 use tiphys_engine::plan::{Draft, DraftInput, Live, Plan, Policy, Prune, Recreate, Selection};
 use tiphys_engine::requests::RequestLimits;
@@ -95,6 +97,8 @@ pub async fn plan(
 }
 
 fn policy(application: &Application, spec: &SyncSpec) -> Policy {
+    let is_installed = application.status.as_ref().is_some_and(|it| it.revision.is_some());
+    let occasion = if is_installed { Occasion::Upgrade } else { Occasion::Install };
     let prunes = spec.prune.unwrap_or(application.spec.sync.prune);
     Policy {
         prune: if prunes { Prune::Enabled } else { Prune::Disabled },
@@ -103,6 +107,7 @@ fn policy(application: &Application, spec: &SyncSpec) -> Policy {
             [] => Selection::All,
             some => Selection::Only(some.to_vec()),
         },
+        hooks: spec.resources.is_empty().then(|| Run { occasion, id: "local".to_owned() }),
         ..Policy::default()
     }
 }

@@ -73,6 +73,12 @@ impl Records {
         in_time(self.api::<Sync>(application.namespace()).patch(name, &params, &Patch::Merge(&patch))).await
     }
 
+    /// The status of a Sync as it was last written.
+    pub async fn read_sync_status(&self, namespace: &str, name: &str) -> Result<SyncStatus, kube::Error> {
+        let sync = in_time(self.api::<Sync>(Some(namespace.to_owned())).get(name)).await?;
+        Ok(sync.status.unwrap_or_default())
+    }
+
     /// Writes the status of a Sync.
     pub async fn sync_status(
         &self,

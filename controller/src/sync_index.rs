@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::runtime::watcher::Event;
 use kube::{Resource as _, ResourceExt as _};
 use parking_lot::RwLock;
-use tiphys_api::{Phase, PlanSummary, Sync, SyncSpec};
+use tiphys_api::{Phase, PlanSummary, StageStatus, Sync, SyncSpec};
 
 /// An Application: namespace and name.
 pub type ApplicationKey = (String, String);
@@ -48,6 +48,8 @@ pub struct SyncRecord {
     pub snapshot: Option<String>,
     /// What it planned.
     pub plan: Option<PlanSummary>,
+    /// Which of several stages it is at.
+    pub stage: Option<StageStatus>,
 }
 
 impl SyncRecord {
@@ -70,6 +72,7 @@ impl SyncRecord {
             rendering: status.rendering,
             snapshot: status.snapshot,
             plan: status.plan,
+            stage: status.stage,
         }
     }
 }

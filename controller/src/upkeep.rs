@@ -54,6 +54,7 @@ async fn tidy(
         return Ok(());
     };
     kinds.extend(state.applied.iter().flat_map(|it| it.inventory.kinds()));
+    kinds.extend(state.staged.iter().flat_map(|it| it.schedule.hooks()).map(|it| it.gvk.clone()));
     let syncs = ctx.syncs.of(&key);
     let in_use = state.applied.iter().map(|it| it.sync.as_str());
     let in_use = in_use.chain(state.status.hold.iter().map(|it| it.rolled_back_to.as_str()));

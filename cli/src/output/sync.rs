@@ -144,6 +144,7 @@ fn counts(plan: &PlanSummary, word: impl Fn(tiphys_api::Action) -> String) -> St
         (plan.change, Action::Change),
         (plan.recreate, Action::Recreate),
         (plan.prune, Action::Prune),
+        (plan.hooks, Action::Hook),
     ]
     .into_iter()
     .filter(|(number, _)| *number > 0)

@@ -12,6 +12,7 @@ pub const fn to_do(action: Action) -> &'static str {
         Action::Change => "change",
         Action::Recreate => "recreate",
         Action::Prune => "prune",
+        Action::Hook => "run",
         Action::Unchanged => "unchanged",
     }
 }
@@ -24,6 +25,7 @@ pub const fn done(action: Action) -> &'static str {
         Action::Change => "changed",
         Action::Recreate => "recreated",
         Action::Prune => "pruned",
+        Action::Hook => "run",
         Action::Unchanged => "unchanged",
     }
 }

@@ -40,18 +40,29 @@ pub async fn begin(
     }
     let started_at = record.started_at.clone().unwrap_or_else(|| Time(Timestamp::now()));
     let number = record.number.unwrap_or_else(|| next_number(ctx, application, state, record));
+    let before = before(ctx, application, record).await?;
     let status = SyncStatus {
         phase: Phase::Running,
         number: Some(number),
         started_at: Some(started_at),
         by: Some(record.spec.initiated_by.text()),
-        ..SyncStatus::default()
+        ..before
     };
     sync.status = Some(status);
+    state.staged = None;
     ctx.syncs.observe_written(&sync);
     state.degraded_since = None;
     state.current = Some(Current { sync, written: SyncStatus::default(), since: Instant::now() });
     Ok(())
+}
+
+/// What a Sync of several stages did before it was interrupted: nobody but its record knows. Others start anew.
+async fn before(ctx: &Context, application: &Application, record: &SyncRecord) -> Result<SyncStatus, Error> {
+    if record.stage.is_none() {
+        return Ok(SyncStatus::default());
+    }
+    let read = ctx.records.read_sync_status(&namespace_of(application), &record.name).await;
+    read.map_err(Error::write("read", &record.name))
 }
 
 /// The number that the next Sync of an Application gets.
@@ -63,11 +74,12 @@ pub fn next_number(ctx: &Context, application: &Application, state: &State, itse
 }
 
 /// The current Sync of a process before this one, which waits for health.
-pub fn resume(application: &Application, record: &SyncRecord) -> Current {
+pub async fn resume(ctx: &Context, application: &Application, record: &SyncRecord) -> Result<Current, Error> {
     let mut sync = Sync::new(&record.name, record.spec.clone());
     sync.metadata.namespace = Some(namespace_of(application));
     sync.metadata.uid = Some(record.uid.clone());
     sync.metadata.resource_version = Some(record.resource_version.to_string());
+    let before = before(ctx, application, record).await?;
     let status = SyncStatus {
         phase: record.phase,
         number: record.number,
@@ -78,17 +90,17 @@ pub fn resume(application: &Application, record: &SyncRecord) -> Current {
         rendering: record.rendering.clone(),
         snapshot: record.snapshot.clone(),
         plan: record.plan.clone(),
-        ..SyncStatus::default()
+        ..before
     };
     sync.status = Some(status.clone());
-    Current { sync, written: status, since: Instant::now() }
+    Ok(Current { sync, written: status, since: Instant::now() })
 }
 
-/// Everything is applied: from now on events of the objects decide.
+/// Everything is applied, or everything of a stage: from now on events of the objects decide.
 pub fn note_waiting(ctx: &Context, state: &mut State) {
-    set_status(state, |status| {
-        conditions_while_running(status, "everything is applied; waiting until it is healthy");
-    });
+    let reason = state.staged.as_ref().and_then(|it| it.reason.clone());
+    let message = reason.as_deref().unwrap_or("everything is applied; waiting until it is healthy");
+    set_status(state, |status| conditions_while_running(status, message));
     if let Some(current) = &state.current {
         ctx.syncs.observe_written(&current.sync);
     }

@@ -73,6 +73,10 @@ pub struct Waiting<'a> {
     pub deadline: Timestamp,
     /// What its objects say.
     pub verdict: Verdict,
+    /// Whether it ends when it is healthy. If not, another stage follows.
+    pub last: bool,
+    /// Whether a hook of it runs. A hook is not interrupted: whoever wants to take its place waits.
+    pub busy: bool,
 }
 
 /// What the objects of a waiting Sync say.
@@ -118,6 +122,11 @@ pub enum Decision {
         name: String,
         /// Who takes its place, for the record.
         by: String,
+    },
+    /// The waiting Sync goes on with its next stage.
+    Advance {
+        /// Its name.
+        name: String,
     },
     /// The waiting Sync ends.
     Finish {
@@ -174,9 +183,12 @@ fn requested(facts: &Facts<'_>) -> Option<Decision> {
         return Some(Decision::Supersede { name: older.name.clone(), by: newest.name.clone() });
     }
     let next = open().next()?;
+    if facts.waiting.is_some_and(|it| it.busy) {
+        return None;
+    }
     if let Some(waiting) = facts.waiting {
         // What is healthy already has nothing to wait for: it ends as what it is before the next one runs.
-        if waiting.verdict == Verdict::Healthy {
+        if waiting.verdict == Verdict::Healthy && waiting.last {
             return Some(Decision::Finish { end: End::Healthy });
         }
         return Some(Decision::Supersede { name: waiting.name.to_owned(), by: next.name.clone() });
@@ -184,10 +196,11 @@ fn requested(facts: &Facts<'_>) -> Option<Decision> {
     Some(Decision::Run { name: next.name.clone() })
 }
 
-/// The end of the waiting Sync.
+/// The end of the waiting Sync, or of its stage.
 fn awaited(facts: &Facts<'_>) -> Option<Decision> {
     let waiting = facts.waiting?;
     if !waiting.pinned
+        && !waiting.busy
         && facts.spec.sync.auto
         && !is_suspended(facts)
         && let Candidate::Rendered { digest, .. } = facts.candidate
@@ -197,6 +210,9 @@ fn awaited(facts: &Facts<'_>) -> Option<Decision> {
         return Some(request(facts, facts.cause));
     }
     let end = match waiting.verdict {
+        Verdict::Healthy if !waiting.last => {
+            return Some(Decision::Advance { name: waiting.name.to_owned() });
+        }
         Verdict::Healthy => End::Healthy,
         Verdict::Degraded => End::Degraded,
         Verdict::Progressing(_) if facts.now >= waiting.deadline => End::TimedOut,

@@ -1,16 +1,29 @@
 //! The end of an Application: its objects are let go, or deleted first.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
 use serde_json::json;
-use tiphys_api::{APPLICATION_LABEL, Application, Deletion, FINALIZER, OWNER_ANNOTATION};
-use tiphys_engine::apply::{ApplyOptions, Deletions};
+use tiphys_api::{
+    APPLICATION_LABEL, Application, ApplicationStatus, Deletion, DeletionStatus, DeletionStep, FINALIZER,
+    HookPhase, OWNER_ANNOTATION,
+};
+use tiphys_engine::apply::{ApplyOptions, Deletions, apply};
+use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::delete::delete_all;
 use tiphys_engine::discovery::Lookup;
-use tiphys_engine::{Class, LiveObject};
+use tiphys_engine::hooks::{self, Run};
+use tiphys_engine::order::{self, Awaited, Occasion, Schedule};
+use tiphys_engine::plan::{Draft, DraftInput, Policy};
+use tiphys_engine::{Class, Inventory, LiveObject, tracking};
+use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
+use super::decide::Verdict;
 use super::state::State;
-use super::{Error, deadline, key_of, seed};
+use super::verdict::judge;
+use super::{Error, deadline, key_of, seed, stages};
 use crate::context::Context;
 
 /// How long one attempt to delete everything may take; another follows.
@@ -36,6 +49,9 @@ pub async fn delete(ctx: &Context, application: &Application, state: &mut State)
         Deletion::Orphan => orphan(ctx, application, state).await?,
     };
     if gone == Gone::Yes {
+        if application.spec.deletion == Deletion::Prune {
+            seed::delete(ctx, application).await?;
+        }
         // Whoever adopts what was let go need not wait until somebody tidies up.
         ctx.claims.lock().release(&ctx.owner(&key_of(application)));
         ctx.records
@@ -46,19 +62,175 @@ pub async fn delete(ctx: &Context, application: &Application, state: &mut State)
     Ok(gone)
 }
 
-async fn prune(ctx: &Context, application: &Application, state: &State) -> Result<Gone, Error> {
-    let Some(applied) = &state.applied else {
-        return Ok(Gone::Yes);
+/// Deletes the objects, between the hooks that the last Sync brought for that.
+async fn prune(ctx: &Context, application: &Application, state: &mut State) -> Result<Gone, Error> {
+    let Some(hooks) = DeletionHooks::of(ctx, application, state)? else {
+        return delete_objects(ctx, application, state).await;
     };
-    let options = ApplyOptions {
+    ctx.cluster.watch(hooks.kinds().iter(), deadline(super::WATCH_TIME)).await?;
+    loop {
+        let step = state.status.deletion.unwrap_or_default().step;
+        let next = match step {
+            DeletionStep::PreDelete => {
+                (hooks.run(ctx, application, state, HookPhase::PreDelete).await?, DeletionStep::Objects)
+            }
+            DeletionStep::Objects => {
+                (delete_objects(ctx, application, state).await?, DeletionStep::PostDelete)
+            }
+            DeletionStep::PostDelete => {
+                (hooks.run(ctx, application, state, HookPhase::PostDelete).await?, DeletionStep::Hooks)
+            }
+            DeletionStep::Hooks => return hooks.clean_up(ctx, application).await,
+        };
+        match next {
+            (Gone::Yes, step) => note(ctx, application, state, DeletionStatus { step, stages: 0 }).await?,
+            (not_yet @ Gone::NotYet(_), _) => return Ok(not_yet),
+        }
+    }
+}
+
+/// Writes down how far the deletion is, before the next step of it.
+async fn note(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    deletion: DeletionStatus,
+) -> Result<(), Error> {
+    let status = ApplicationStatus { deletion: Some(deletion), ..state.status.clone() };
+    let (namespace, name) = key_of(application);
+    let written = ctx.records.application_status(&namespace, &name, &status).await;
+    written.map_err(Error::write("report", &name))?;
+    state.status = status;
+    state.published = None;
+    Ok(())
+}
+
+/// The hooks of the deletion of an Application. Those that have run are deleted at the very end, so that their objects
+/// say until then that they have.
+struct DeletionHooks {
+    manifests: Vec<Manifest>,
+    schedule: Schedule,
+    run: Run,
+}
+
+impl DeletionHooks {
+    /// None when the last Sync brought no hooks at all.
+    fn of(ctx: &Context, application: &Application, state: &State) -> Result<Option<Self>, Error> {
+        let Some(applied) = &state.applied else { return Ok(None) };
+        let manifests = applied.snapshot()?.manifests;
+        if manifests.iter().all(order::is_plain) {
+            return Ok(None);
+        }
+        let run = Run { occasion: Occasion::Deletion, id: application.uid().unwrap_or_default() };
+        let mut manifests = hooks::name_all(manifests, &run.id);
+        let owner = ctx.owner(&key_of(application));
+        manifests.iter_mut().for_each(|it| tracking::mark(it, &owner));
+        let schedule = Schedule::new(&manifests, &BTreeSet::new(), Some(Occasion::Deletion));
+        Ok(Some(Self { manifests, schedule, run }))
+    }
+
+    fn kinds(&self) -> BTreeSet<GroupVersionKind> {
+        self.manifests.iter().filter(|it| !order::is_plain(it)).map(|it| it.gvk().clone()).collect()
+    }
+
+    /// Runs the hooks of one phase, stage after stage.
+    async fn run(
+        &self,
+        ctx: &Context,
+        application: &Application,
+        state: &mut State,
+        phase: HookPhase,
+    ) -> Result<Gone, Error> {
+        let stages = self.schedule.stages.iter().enumerate().filter(|(_, stage)| stage.phase == phase);
+        for (number, (place, stage)) in stages.enumerate() {
+            let mut begun = state.status.deletion.unwrap_or_default();
+            let is_new = usize::try_from(begun.stages).is_ok_and(|begun| begun <= number);
+            // Somebody who deletes the object of a hook that failed wants to see it run again.
+            let is_missing = |it: &Awaited| ctx.cluster.live(&it.id).present().is_none();
+            if is_new || stage.awaited.iter().any(is_missing) {
+                if let Err(problem) = self.apply(ctx, application, state, place).await? {
+                    return Ok(Gone::NotYet(problem));
+                }
+                begun.stages = u32::try_from(number + 1).unwrap_or(u32::MAX);
+                note(ctx, application, state, begun).await?;
+            }
+            let mark = |phase| self.run.mark(phase);
+            let live = |id: &ObjectId| ctx.cluster.live(id);
+            let judged = judge(&stage.awaited, &mark, &live, &mut state.degraded_since, Timestamp::now());
+            if judged.verdict != Verdict::Healthy {
+                let reason = judged.reason.unwrap_or_default();
+                return Ok(Gone::NotYet(format!(
+                    "{}: {reason}; deleting a hook makes it run again, and spec.deletion: Orphan leaves out all hooks",
+                    phase.as_str()
+                )));
+            }
+        }
+        Ok(Gone::Yes)
+    }
+
+    /// Applies one stage, or says why that is not possible.
+    async fn apply(
+        &self,
+        ctx: &Context,
+        application: &Application,
+        state: &State,
+        stage: usize,
+    ) -> Result<Result<(), String>, Error> {
+        let owner = ctx.owner(&key_of(application));
+        let draft = Draft::new(DraftInput {
+            owner: &owner,
+            manifests: self.manifests.clone(),
+            ensure: Vec::new(),
+            ignore: &[],
+            live: &ctx.cluster.view(&self.manifests),
+            inventory: &state.applied.as_ref().map(|it| it.inventory.clone()).unwrap_or_default(),
+            policy: Policy { hooks: Some(self.run.clone()), stage: Some(stage), ..Policy::default() },
+        });
+        let options = CheckOptions {
+            concurrency: ctx.settings.apply_concurrency,
+            deadline: deadline(super::CHECK_TIME),
+            stand_in: ctx.settings.namespace.clone(),
+        };
+        let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
+        if let Some(refusal) = plan.refusals.first() {
+            return Ok(Err(refusal.to_string()));
+        }
+        let options = apply_options(ctx);
+        let report =
+            apply(&ctx.cluster, &plan, draft.manifests(), &Inventory::default(), &options, &|_| {}).await;
+        let failure = report.failures().next().map(|it| {
+            format!("{} {} cannot be applied: {}", it.kind, it.name, it.message.clone().unwrap_or_default())
+        });
+        Ok(failure.map_or(Ok(()), Err))
+    }
+
+    /// Deletes the objects of all hooks, those of earlier Syncs too.
+    async fn clean_up(&self, ctx: &Context, application: &Application) -> Result<Gone, Error> {
+        let label = ctx.owner(&key_of(application)).label_value();
+        for live in ctx.cluster.live.by_owner(&label) {
+            if hooks::mark_of(&live.object()?).is_some() {
+                stages::delete_hook(ctx, &live).await?;
+            }
+        }
+        Ok(Gone::Yes)
+    }
+}
+
+fn apply_options(ctx: &Context) -> ApplyOptions {
+    ApplyOptions {
         concurrency: ctx.settings.apply_concurrency,
         deadline: deadline(ATTEMPT),
         deletions: Deletions::Complete,
+    }
+}
+
+async fn delete_objects(ctx: &Context, application: &Application, state: &State) -> Result<Gone, Error> {
+    let Some(applied) = &state.applied else {
+        return Ok(Gone::Yes);
     };
     let owner = ctx.owner(&key_of(application));
-    let deletion = delete_all(&ctx.cluster, &owner, &applied.inventory, &options, &|_| {}).await?;
+    let deletion = delete_all(&ctx.cluster, &owner, &applied.inventory, &apply_options(ctx), &|_| {}).await?;
     if deletion.is_complete() {
-        seed::delete(ctx, application).await?;
         return Ok(Gone::Yes);
     }
     let count = deletion.remaining.len();
@@ -68,14 +240,16 @@ async fn prune(ctx: &Context, application: &Application, state: &State) -> Resul
     )))
 }
 
-/// Takes our mark off every object, so that anybody can adopt it. What cannot be reached keeps its mark: nobody waits for
+/// Takes our mark off every object, what hooks left included, so that anybody can adopt it. No hook runs: nothing is
+/// deleted. What cannot be reached keeps its mark: nobody waits for
 /// that.
 async fn orphan(ctx: &Context, application: &Application, state: &State) -> Result<Gone, Error> {
     let Some(applied) = &state.applied else {
         return Ok(Gone::Yes);
     };
-    if let Err(error) = ctx.cluster.watch(applied.inventory.kinds().iter(), deadline(super::WATCH_TIME)).await
-    {
+    let mut kinds: BTreeSet<_> = applied.inventory.kinds().into_iter().collect();
+    kinds.extend(DeletionHooks::of(ctx, application, state)?.iter().flat_map(DeletionHooks::kinds));
+    if let Err(error) = ctx.cluster.watch(kinds.iter(), deadline(super::WATCH_TIME)).await {
         tracing::warn!(%error, "objects of a deleted application cannot be seen and keep their mark");
     }
     let label = ctx.owner(&key_of(application)).label_value();
@@ -102,5 +276,6 @@ async fn unmark(ctx: &Context, live: &LiveObject) -> Result<(), tiphys_engine::E
             patch.push(json!({ "op": "remove", "path": format!("/metadata/{field}/{}", pointer(key)) }));
         }
     }
-    ctx.cluster.requests.json_patch(&kind, &live.id, &patch, deadline(ATTEMPT)).await.map(drop)
+    ctx.cluster.requests.json_patch(&kind, &live.id, &patch, deadline(ATTEMPT)).await?;
+    stages::release_hook(ctx, &kind, live, &object).await
 }

@@ -14,7 +14,7 @@ use super::decide::Candidate;
 use super::report::{MAX_MESSAGE, shorten};
 use super::run::Stop;
 use super::state::{Current, State};
-use super::{Error, key_of, namespace_of};
+use super::{Error, key_of, namespace_of, stages};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -154,6 +154,7 @@ fn counts(status: &SyncStatus) -> String {
         (plan.change, "changed"),
         (plan.recreate, "recreated"),
         (plan.prune, "pruned"),
+        (plan.hooks, "hooks run"),
         (plan.unchanged, "unchanged"),
     ];
     let parts: Vec<_> =
@@ -214,6 +215,8 @@ fn note(application: &Application, state: &mut State, ended: &Ended, ending: &En
             state.status.revision.clone_from(&status.revision);
             state.status.rendering.clone_from(&status.rendering);
         }
+        // Some waves are applied, others are not.
+        Ending::Superseded { .. } if stages::has_written(&status.objects) => state.status.rendering = None,
         Ending::Failed { .. } | Ending::Superseded { .. } | Ending::Planned => {}
     }
     if ended.spec.initiated_by.trigger == Trigger::SelfHeal {

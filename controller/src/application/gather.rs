@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use tiphys_api::{Application, Health, ResourceStatus, SyncState};
 use tiphys_engine::drift::{self, Drift as ObjectDrift};
 use tiphys_engine::plan::{Live, Reason, Step};
@@ -17,12 +17,10 @@ use super::lookup::LiveLookup;
 use super::report::{MAX_MESSAGE, SourceReport, shorten};
 use super::seed::{self, KnownSeed};
 use super::state::{RenderKey, Rendered, Source, State};
+use super::verdict::graced;
 use super::{Error, key_of, name_of, namespace_of};
 use crate::context::Context;
 use crate::repositories::Lookup;
-
-/// Something that is degraded may recover by itself within this time.
-const GRACE: SignedDuration = SignedDuration::from_secs(5);
 
 /// One object that should be live, and how it is.
 #[derive(Clone, Debug)]
@@ -114,11 +112,7 @@ pub fn verdict(objects: &[ObjectState], state: &mut State, now: Timestamp) -> Ve
     let worst = objects.iter().map(|it| it.health).max().unwrap_or(Health::Healthy);
     match worst {
         Health::Healthy | Health::Suspended => Verdict::Healthy,
-        Health::Degraded => {
-            let since = *state.degraded_since.get_or_insert(now);
-            let end = since + GRACE;
-            if now >= end { Verdict::Degraded } else { Verdict::Progressing(Some(end)) }
-        }
+        Health::Degraded => graced(&mut state.degraded_since, now),
         Health::Progressing | Health::Unknown | Health::Missing => {
             state.degraded_since = None;
             Verdict::Progressing(None)

@@ -1,6 +1,6 @@
 //! What was applied before this process started: found from the snapshots.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ListParams, PartialObjectMeta};
@@ -8,15 +8,16 @@ use kube::{Api, Client, ResourceExt as _};
 use parking_lot::Mutex;
 use tiphys_api::{Application, SNAPSHOT_TYPE};
 use tiphys_engine::Inventory;
+use tiphys_engine::order;
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::snapshots::SNAPSHOT_LABEL;
-use tiphys_manifest::Manifest;
+use tiphys_manifest::{Manifest, ObjectId};
 
 use super::done_jobs;
 use super::state::{Applied, State};
 use super::{Error, deadline, key_of, namespace_of};
 use crate::context::Context;
-use crate::sync_index::ApplicationKey;
+use crate::sync_index::{ApplicationKey, SyncRecord};
 
 /// The snapshots that were there at the start, as names of their first Secrets by Application and Sync.
 #[derive(Debug, Default)]
@@ -66,17 +67,35 @@ fn note(
 /// everything that either names is in the inventory.
 pub async fn load(ctx: &Context, application: &Application, state: &mut State) -> Result<(), Error> {
     let key = key_of(application);
-    let by_sync = ctx.snapshot_names.take(&key);
+    let mut by_sync = ctx.snapshot_names.take(&key);
     let syncs = ctx.syncs.of(&key);
-    let newest = syncs.iter().rev().filter(|it| !it.spec.dry_run).find(|it| by_sync.contains_key(&it.name));
-    let Some(newest) = newest else { return Ok(()) };
+    for (sync, snapshot) in syncs.iter().filter_map(|it| Some((&it.name, it.snapshot.as_ref()?))) {
+        // A Sync that changed nothing names the snapshot of another one.
+        if snapshot.starts_with(sync.as_str()) {
+            let names = by_sync.entry(sync.clone()).or_default();
+            if !names.contains(snapshot) {
+                names.push(snapshot.clone());
+            }
+        }
+    }
+    let counts = |it: &&SyncRecord| {
+        let untouched = it.stage.as_ref().is_some_and(|stage| stage.untouched);
+        !it.spec.dry_run && !untouched && by_sync.contains_key(&it.name)
+    };
+    let newest = syncs.iter().rev().find(counts);
+    let Some(newest) = newest else {
+        state.applied = None;
+        return Ok(());
+    };
     let mut applied: Option<Applied> = None;
+    let mut kinds = BTreeSet::new();
     for name in first_pages(&by_sync[&newest.name]) {
         let read = ctx.snapshots.read(&namespace_of(application), name, deadline(super::CHECK_TIME)).await?;
         let Some(pages) = read else { continue };
         let snapshot = Snapshot::unpack(&pages)?;
         let noted = newest.snapshot.as_deref() == Some(name);
-        let rendered = snapshot.manifests.iter().map(Manifest::id).collect();
+        let rendered = rendered(&snapshot.manifests);
+        kinds.extend(snapshot.manifests.iter().filter(|it| !order::is_plain(it)).map(|it| it.gvk().clone()));
         let inventory = merged(applied.as_ref().map(|it| &it.inventory), snapshot.inventory, noted);
         match &mut applied {
             Some(applied) if !noted => applied.inventory = inventory,
@@ -86,12 +105,12 @@ pub async fn load(ctx: &Context, application: &Application, state: &mut State) -
             }
         }
     }
-    ctx.cluster
-        .watch(
-            applied.iter().flat_map(|it| it.inventory.kinds()).collect::<Vec<_>>().iter(),
-            deadline(super::WATCH_TIME),
-        )
-        .await?;
+    // Hooks are looked at only while a Sync is at work.
+    if newest.phase.is_finished() {
+        kinds.clear();
+    }
+    kinds.extend(applied.iter().flat_map(|it| it.inventory.kinds()));
+    ctx.cluster.watch(kinds.iter(), deadline(super::WATCH_TIME)).await?;
     let owner = ctx.owner(&key);
     if let Some(applied) = &applied {
         let ids: Vec<_> = applied.inventory.iter().map(|(id, _)| id).collect();
@@ -100,6 +119,11 @@ pub async fn load(ctx: &Context, application: &Application, state: &mut State) -
     }
     state.applied = applied;
     done_jobs::note_loaded(state, newest.phase)
+}
+
+/// The objects of a rendering that belong to the Application: all but hooks.
+pub fn rendered(manifests: &[Manifest]) -> BTreeSet<ObjectId> {
+    manifests.iter().filter(|it| order::is_plain(it)).map(Manifest::id).collect()
 }
 
 /// Of `a`, `a-2`, `a-3`, `b`: `a` and `b`. Further pages are named after the first.

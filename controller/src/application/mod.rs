@@ -14,7 +14,9 @@ mod progress;
 pub mod report;
 mod run;
 mod seed;
+mod stages;
 mod state;
+mod verdict;
 
 pub use gather::RenderFailure;
 pub use load::SnapshotNames;
@@ -120,7 +122,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
         retry_with_other_kinds(ctx, state);
         gather::look(ctx, &application, state).await?;
         let objects = gather::objects(ctx, &application, state);
-        let waiting = waiting(ctx, &application, state, &objects, now);
+        let waiting = waiting(ctx, &application, state, &objects, now).await?;
         let drift = match waiting {
             // What is being applied is not drift.
             Some(_) => Drift::None,
@@ -167,6 +169,10 @@ async fn prepare(ctx: &Context, application: &mut Application, state: &mut State
         load::load(ctx, application, state).await?;
         state.loaded = true;
     }
+    if state.reload {
+        load::load(ctx, application, state).await?;
+        state.reload = false;
+    }
     let finalizers = application.finalizers();
     if application.metadata.deletion_timestamp.is_none()
         && !state.finalizer
@@ -194,6 +200,8 @@ struct WaitingFor {
     record: SyncRecord,
     deadline: Timestamp,
     verdict: decide::Verdict,
+    last: bool,
+    busy: bool,
 }
 
 impl WaitingFor {
@@ -204,33 +212,51 @@ impl WaitingFor {
             rendering: self.record.rendering.as_deref(),
             deadline: self.deadline,
             verdict: self.verdict,
+            last: self.last,
+            busy: self.busy,
         }
     }
 }
 
 /// The Sync that waits for health, if there is one. After a restart it is taken up where it was.
-fn waiting(
+async fn waiting(
     ctx: &Context,
     application: &Application,
     state: &mut State,
     objects: &[ObjectState],
     now: Timestamp,
-) -> Option<WaitingFor> {
+) -> Result<Option<WaitingFor>, Error> {
     let syncs = ctx.syncs.of(&key_of(application));
     let Some(record) = syncs.into_iter().rev().find(|it| it.phase == Phase::Waiting) else {
         // The Sync was deleted while it waited: there is no record any more that could be finished.
         state.current.take_if(|it| it.sync.status.as_ref().is_some_and(|it| it.phase == Phase::Waiting));
-        return None;
+        return Ok(None);
     };
     if state.current.is_none() {
-        state.current = Some(resume(application, &record));
+        state.current = Some(resume(ctx, application, &record).await?);
     }
     let timeout =
         SignedDuration::try_from(application.spec.sync.timeout.get()).unwrap_or(SignedDuration::MAX);
-    let started = record.started_at.as_ref().map_or(record.created_at, |it| it.0);
-    let deadline = started.saturating_add(timeout).unwrap_or(Timestamp::MAX);
-    let verdict = gather::verdict(objects, state, now);
-    Some(WaitingFor { record, deadline, verdict })
+    let within = |start: Timestamp| start.saturating_add(timeout).unwrap_or(Timestamp::MAX);
+    let deadline = within(record.started_at.as_ref().map_or(record.created_at, |it| it.0));
+    let Some((judged, position)) = stages::waited_for(ctx, application, state, &record) else {
+        let verdict = gather::verdict(objects, state, now);
+        return Ok(Some(WaitingFor { record, deadline, verdict, last: true, busy: false }));
+    };
+    let mut waiting = WaitingFor {
+        record,
+        // What follows a failure has its own time: that of the Sync may be over.
+        deadline: if position.failing { within(position.since) } else { deadline },
+        verdict: judged.verdict,
+        last: position.last,
+        // A failure is followed to its end.
+        busy: judged.busy || (position.failing && !position.done),
+    };
+    // In the end everything must be healthy, and not only what the last stage applied.
+    if position.last && !position.failing && !position.done && judged.verdict == decide::Verdict::Healthy {
+        waiting.verdict = gather::verdict(objects, state, now);
+    }
+    Ok(Some(waiting))
 }
 
 /// Does what was decided. `None`: decide again, for the world is another one now.
@@ -248,6 +274,10 @@ async fn execute(
         Decision::Run { name } => run_named(ctx, application, state, syncs, &name).await?,
         Decision::Request { spec } => request(ctx, application, state, *spec).await?,
         Decision::Supersede { name, by } => supersede(ctx, application, state, syncs, &name, by).await?,
+        Decision::Advance { name } => {
+            stages::pass(state);
+            run_named(ctx, application, state, syncs, &name).await?;
+        }
         Decision::Finish { end } => {
             let ending = ending(state, objects, end);
             conclude(ctx, application, state, ending).await?;
@@ -384,6 +414,14 @@ fn ending(state: &State, objects: &[ObjectState], end: End) -> Ending {
     let culprit = worst.map(|it| format!("{} is {:?}: {}", it.id, it.health, it.message)).unwrap_or_default();
     let revision =
         state.current.as_ref().and_then(|it| it.sync.status.as_ref()?.revision.clone()).unwrap_or_default();
+    if let Some(reason) = state.staged.as_ref().and_then(|it| it.reason.clone()) {
+        let message = match end {
+            End::Healthy => return Ending::Succeeded,
+            End::Degraded => reason,
+            End::TimedOut => format!("not done in time (spec.sync.timeout): {reason}"),
+        };
+        return Ending::Failed { message, written: true };
+    }
     match end {
         End::Healthy => Ending::Succeeded,
         End::Degraded => Ending::Failed {
@@ -399,14 +437,25 @@ fn ending(state: &State, objects: &[ObjectState], end: End) -> Ending {
     }
 }
 
-/// Ends the current Sync, and requests the rollback that may follow from it.
+/// Ends the current Sync, unless something has to be done before, and requests the rollback that may follow from it.
 async fn conclude(
     ctx: &Context,
     application: &Application,
     state: &mut State,
     ending: Ending,
 ) -> Result<(), Error> {
-    match finish(ctx, application, state, ending).await? {
+    let Some(ending) = stages::before_end(ctx, application, state, ending).await? else {
+        return Ok(());
+    };
+    let untouched = stages::note_untouched(state, &ending);
+    let rollback = finish(ctx, application, state, ending).await?;
+    state.staged = None;
+    if untouched {
+        state.applied = None;
+        state.reload = true;
+        prepare(ctx, &mut application.clone(), state).await?;
+    }
+    match rollback {
         Some(rollback) => request(ctx, application, state, rollback).await,
         None => Ok(()),
     }

@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use tiphys_api::{Action, Application, ObjectResult, Outcome, Phase, SyncStatus, Trigger};
 use tiphys_engine::apply::{ApplyOptions, ApplyReport, Deletions, apply, planned_inventory};
 use tiphys_engine::check::{CheckOptions, check};
+use tiphys_engine::hooks::{self, Run};
+use tiphys_engine::order::Warning;
 use tiphys_engine::place::namespace_to_ensure;
-use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Prune, Recreate, Refusal, Selection};
+use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Prune, Recreate, Refusal, Selection, Step};
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::snapshots::KeptFor;
 use tiphys_engine::{Class, Inventory, look};
@@ -19,9 +21,11 @@ use tiphys_manifest::{Manifest, ObjectId};
 
 use super::current::{for_record, set_status};
 use super::desired::{self, Desired, kinds_of};
+use super::load::rendered;
 use super::progress::Progress;
+use super::report::shorten;
 use super::state::{Applied, Current, State};
-use super::{Error, deadline, heal, key_of};
+use super::{Error, deadline, heal, key_of, stages};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -93,28 +97,84 @@ async fn attempt(
         heal::note_correction(ctx, application, state, &found).await;
         return heal_now(ctx, application, state, found).await;
     }
+    if let Some(stage) = stages::taken_up(ctx, application, state, record) {
+        return stages::run_from(ctx, application, state, record, stage, None).await;
+    }
     let desired = desired::desire(ctx, application, state, record).await?;
     set_status(state, |status| {
         status.revision = Some(desired.revision.clone());
         status.rendering = Some(desired.rendering.clone());
+        status.stage = None;
     });
-    let (manifests, refusals) = desired::place(ctx, application, desired.manifests).await?;
+    let hooks = stages::hooks_of(ctx, application, state, record, &desired.rendering);
+    let named = hooks::name_all(desired.manifests, hooks.as_ref().map_or("", |run| &run.id));
+    let (manifests, refusals) = desired::place(ctx, application, named).await?;
     if !refusals.is_empty() {
         state.unknown_kinds = desired::has_unknown_kinds(ctx, &manifests).then(|| ctx.kinds_version());
-        return Err(refused(&refusals, None));
+        return Err(refused("nothing was written", &refusals, None));
     }
     let desired = Desired { manifests, ..desired };
     claim(ctx, application, state, &desired.manifests)?;
     watch(ctx, state, &desired.manifests).await?;
-    let (draft, plan) = plan(ctx, application, state, record, desired.manifests.clone()).await?;
-    set_status(state, |status| status.plan = Some(plan.summary()));
+    let (draft, plan) =
+        plan(ctx, application, state, record, desired.manifests.clone(), (hooks.clone(), None)).await?;
+    set_status(state, |status| {
+        status.plan = Some(plan.summary());
+        status.warnings = plan.warnings.iter().take(MAX_WARNINGS).map(warning).collect();
+    });
     if record.spec.dry_run {
         keep_plan(ctx, state, &plan).await?;
         return Ok(Ran::Planned);
     }
     may_run(&plan, record)?;
     write_ahead(ctx, application, state, &desired, &plan).await?;
-    execute(ctx, application, state, &draft, &plan).await
+    if draft.schedule().is_staged() {
+        stages::begin(state, record, draft.schedule().clone(), hooks, &plan);
+        return stages::run_from(ctx, application, state, record, 0, Some((draft, plan))).await;
+    }
+    execute(ctx, application, state, &draft, &plan).await?;
+    Ok(note_applied(state))
+}
+
+/// Everything is applied: from now on its health is waited for.
+fn note_applied(state: &mut State) -> Ran {
+    set_status(state, |status| {
+        status.applied_at = Some(Time(Timestamp::now()));
+        status.phase = Phase::Waiting;
+    });
+    Ran::Waiting
+}
+
+/// Most warnings that a record holds, and the longest of them in bytes.
+const MAX_WARNINGS: usize = 20;
+const MAX_WARNING: usize = 512;
+
+fn warning(warning: &Warning) -> String {
+    shorten(&warning.to_string(), MAX_WARNING)
+}
+
+/// Plans one stage of a Sync from its snapshot and what is live now.
+pub async fn plan_stage(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    record: &SyncRecord,
+    stage: usize,
+) -> Result<(Draft, Plan), Stop> {
+    let Some(applied) = &state.applied else {
+        return Err(Stop::failed("the snapshot of this Sync is gone; sync again".to_owned()));
+    };
+    let manifests = applied.snapshot()?.manifests;
+    let hooks = state.staged.as_ref().and_then(|it| it.hooks.clone());
+    claim(ctx, application, state, &manifests)?;
+    watch(ctx, state, &manifests).await?;
+    let (draft, plan) = plan(ctx, application, state, record, manifests, (hooks, Some(stage))).await?;
+    if plan.refusals.is_empty() {
+        return Ok((draft, plan));
+    }
+    let schedule = draft.schedule().stages.get(stage);
+    let name = schedule.map_or("Sync", |it| it.phase.as_str());
+    Err(refused(&format!("stage {} ({name}) cannot be applied", stage + 1), &plan.refusals, None))
 }
 
 /// Makes sure that no other Application of this controller works on these objects.
@@ -138,7 +198,7 @@ fn claim(
         .into_iter()
         .map(|it| Refusal { message: it.to_string(), id: it.id, origin: None, class: Class::Conflict })
         .collect();
-    Err(refused(&refusals, None))
+    Err(refused("nothing was written", &refusals, None))
 }
 
 /// An API server that just started forbids everything until it has read its roles, so what it forbids counts only when it
@@ -167,6 +227,7 @@ async fn plan(
     state: &State,
     record: &SyncRecord,
     manifests: Vec<Manifest>,
+    (hooks, stage): (Option<Run>, Option<usize>),
 ) -> Result<(Draft, Plan), Stop> {
     let prune = record.spec.prune.unwrap_or(application.spec.sync.prune);
     let policy = Policy {
@@ -177,6 +238,8 @@ async fn plan(
             some => Selection::Only(some.to_vec()),
         },
         done: state.done_jobs.ids(),
+        hooks,
+        stage,
     };
     let namespace = desired::destination(application);
     let ensure = namespace_to_ensure(&application.spec, &namespace);
@@ -210,7 +273,7 @@ async fn plan(
 
 fn may_run(plan: &Plan, record: &SyncRecord) -> Result<(), Stop> {
     if !plan.refusals.is_empty() {
-        return Err(refused(&plan.refusals, Some(plan)));
+        return Err(refused("nothing was written", &plan.refusals, Some(plan)));
     }
     plan.may_run(record.spec.confirm.as_deref()).map_err(|blocked| Stop::Failed {
         message: blocked.to_string(),
@@ -220,7 +283,7 @@ fn may_run(plan: &Plan, record: &SyncRecord) -> Result<(), Stop> {
     })
 }
 
-fn refused(refusals: &[Refusal], plan: Option<&Plan>) -> Stop {
+fn refused(what: &str, refusals: &[Refusal], plan: Option<&Plan>) -> Stop {
     let objects: Vec<_> = refusals.iter().map(|it| refused_object(it, plan)).collect();
     let first = refusals.first().map(|it| {
         let origin = it.origin.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
@@ -230,7 +293,7 @@ fn refused(refusals: &[Refusal], plan: Option<&Plan>) -> Stop {
         0 | 1 => String::new(),
         count => format!(" (and {} more objects are refused)", count - 1),
     };
-    let message = format!("nothing was written: {}{more}", first.unwrap_or_default());
+    let message = format!("{what}: {}{more}", first.unwrap_or_default());
     Stop::Failed { message, objects, plan: plan.cloned().map(Box::new), written: false }
 }
 
@@ -250,6 +313,7 @@ fn result(id: &ObjectId, action: Action, outcome: Outcome, message: Option<Strin
         kind: id.kind.clone(),
         namespace: id.namespace.clone(),
         name: id.name.clone(),
+        hook: None,
         action,
         outcome,
         message,
@@ -287,7 +351,7 @@ async fn write_ahead(
     let empty = Inventory::default();
     let before = state.applied.as_ref().map_or(&empty, |it| &it.inventory);
     let inventory = planned_inventory(plan, before);
-    let rendered = desired.manifests.iter().map(Manifest::id).collect();
+    let rendered = rendered(&desired.manifests);
     let same_rendering = state.status.rendering.as_ref() == Some(&desired.rendering);
     if let Some(applied) = &mut state.applied
         && plan.steps.is_empty()
@@ -339,25 +403,38 @@ async fn heal_now(
         status.plan = Some(found.plan.summary());
     });
     if !found.plan.refusals.is_empty() {
-        return Err(refused(&found.plan.refusals, Some(&found.plan)));
+        return Err(refused("nothing was written", &found.plan.refusals, Some(&found.plan)));
     }
-    execute(ctx, application, state, &found.draft, &found.plan).await
+    execute(ctx, application, state, &found.draft, &found.plan).await?;
+    Ok(note_applied(state))
 }
 
-async fn execute(
+/// What is to be done, for the record.
+pub fn pending(plan: &Plan) -> Vec<ObjectResult> {
+    let pending = |step: &Step| {
+        let hook = step.hook.as_ref().map(|it| it.hook.phase);
+        ObjectResult { hook, ..result(&step.id, step.action, Outcome::Pending, None) }
+    };
+    plan.steps.iter().map(pending).collect()
+}
+
+/// Applies a plan, or one stage of it, and notes in the record what came of it.
+pub async fn execute(
     ctx: &Context,
     application: &Application,
     state: &mut State,
     draft: &Draft,
     plan: &Plan,
-) -> Result<Ran, Stop> {
+) -> Result<(), Stop> {
     let Some(current) = &state.current else {
         return Err(Stop::failed("no Sync is current".to_owned()));
     };
     let status = current.sync.status.clone().unwrap_or_default();
-    let pending: Vec<_> =
-        plan.steps.iter().map(|it| result(&it.id, it.action, Outcome::Pending, None)).collect();
-    let shared = Arc::new(Mutex::new(SyncStatus { objects: pending, ..status }));
+    let mut objects = if state.staged.is_some() { status.objects.clone() } else { Vec::new() };
+    for step in pending(plan) {
+        note_result(&mut objects, &step);
+    }
+    let shared = Arc::new(Mutex::new(SyncStatus { objects, ..status }));
     let progress = Progress::start(ctx.records.clone(), &current.sync, Arc::clone(&shared));
     let told = Arc::clone(&shared);
     let note = move |done: &ObjectResult| note_result(&mut told.lock().objects, done);
@@ -373,29 +450,29 @@ async fn execute(
         applied.inventory = report.inventory.clone();
     }
     state.namespace_exists |= application.spec.destination.create_namespace && report.succeeded();
-    set_status(state, |status| {
-        status.objects = for_record(report.results.clone());
-        status.applied_at = Some(Time(Timestamp::now()));
-        status.phase = Phase::Waiting;
-    });
+    let objects = for_record(shared.lock().objects.clone());
+    set_status(state, |status| status.objects.clone_from(&objects));
     if report.succeeded() {
-        return Ok(Ran::Waiting);
+        return Ok(());
     }
     Err(Stop::Failed {
         message: failures(&report),
-        objects: for_record(report.results.clone()),
-        plan: Some(Box::new(plan.clone())),
+        objects,
+        // That of a stage is not the plan of the Sync.
+        plan: state.staged.is_none().then(|| Box::new(plan.clone())),
         written: report.results.iter().any(|it| it.outcome == Outcome::Applied),
     })
 }
 
-fn note_result(objects: &mut [ObjectResult], done: &ObjectResult) {
+/// Notes what became of an object. A hook of several phases has a line for each.
+fn note_result(objects: &mut Vec<ObjectResult>, done: &ObjectResult) {
     let same = |it: &&mut ObjectResult| {
-        (&it.group, &it.kind, &it.namespace, &it.name)
-            == (&done.group, &done.kind, &done.namespace, &done.name)
+        (&it.group, &it.kind, &it.namespace, &it.name, it.hook)
+            == (&done.group, &done.kind, &done.namespace, &done.name, done.hook)
     };
-    if let Some(object) = objects.iter_mut().find(same) {
-        *object = done.clone();
+    match objects.iter_mut().find(same) {
+        Some(object) => *object = done.clone(),
+        None => objects.push(done.clone()),
     }
 }
 

@@ -17,6 +17,7 @@ use super::decide::Candidate;
 use super::done_jobs::DoneJobs;
 use super::report::SourceReport;
 use super::seed::KnownSeed;
+use super::stages::Staged;
 
 /// What is remembered of an Application.
 #[derive(Default)]
@@ -43,8 +44,12 @@ pub struct State {
     pub done_jobs: DoneJobs,
     /// Whether the destination's namespace is known to exist.
     pub namespace_exists: bool,
+    /// Whether what was applied has to be found again.
+    pub reload: bool,
     /// The Sync that runs or waits.
     pub current: Option<Current>,
+    /// Its stages, if it has several.
+    pub staged: Option<Staged>,
     /// Objects that were seen to drift, with the plan that puts them right.
     pub drift: Option<DriftFound>,
     /// Who changes back what we apply.

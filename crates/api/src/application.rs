@@ -301,6 +301,35 @@ pub struct ApplicationStatus {
     /// Digest of the rendering that was last applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rendering: Option<String>,
+    /// How far the deletion of the Application and its objects is, when hooks are part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<DeletionStatus>,
+}
+
+/// How far the deletion of an Application is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletionStatus {
+    /// What is under way.
+    pub step: DeletionStep,
+    /// How many stages of hooks have begun in it.
+    pub stages: u32,
+}
+
+/// A step of a deletion, in their order.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub enum DeletionStep {
+    /// Hooks run before anything is deleted.
+    #[default]
+    PreDelete,
+    /// The objects are deleted.
+    Objects,
+    /// Hooks run after everything is gone.
+    PostDelete,
+    /// What hooks left is deleted.
+    Hooks,
 }
 
 /// Whether the live objects are what the source says.

@@ -15,22 +15,23 @@ mod source;
 mod sync;
 
 pub use application::{
-    Application, ApplicationSpec, ApplicationStatus, Backoff, Deletion, Destination, Health, History, Hold,
-    HoldPolicy, IgnoreDifference, LastSync, OnFailure, ResourceStatus, Retry, RetryState, Summary,
-    Suspension, SyncPolicy, SyncState,
+    Application, ApplicationSpec, ApplicationStatus, Backoff, Deletion, DeletionStatus, DeletionStep,
+    Destination, Health, History, Hold, HoldPolicy, IgnoreDifference, LastSync, OnFailure, ResourceStatus,
+    Retry, RetryState, Summary, Suspension, SyncPolicy, SyncState,
 };
 pub use condition::{Condition, ConditionStatus, READY, RECONCILING, STALLED, set_conditions};
 pub use duration::{Duration, InvalidDuration};
 pub use names::{
-    APPLICATION_LABEL, CONFIRM_HINT, FIELD_MANAGER, FINALIZER, IN_CLUSTER, OWNER_ANNOTATION,
-    PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER,
+    APPLICATION_LABEL, CONFIRM_HINT, DEPENDS_ON_ANNOTATION, FIELD_MANAGER, FINALIZER, HOOK_ANNOTATION,
+    HOOK_DELETE_POLICY_ANNOTATION, HOOK_FINALIZER, HOOK_RUN_ANNOTATION, IN_CLUSTER, OWNER_ANNOTATION,
+    PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER, SYNC_WAVE_ANNOTATION,
 };
 pub use project::{AllowedDestination, AllowedKind, Project, ProjectSpec};
 pub use repository::{Limits, Repository, RepositorySpec, RepositoryStatus, SecretReference, WebhookSpec};
 pub use source::{DirectorySource, HelmSource, Source, TeraSource};
 pub use sync::{
-    Action, InitiatedBy, ObjectReference, ObjectResult, Outcome, Phase, PlanSummary, Sync, SyncSpec,
-    SyncStatus, Trigger,
+    Action, HookPhase, InitiatedBy, ObjectReference, ObjectResult, Outcome, Phase, PlanSummary, StageStatus,
+    Sync, SyncSpec, SyncStatus, Trigger,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

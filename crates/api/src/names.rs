@@ -13,6 +13,27 @@ pub const PRUNE_ANNOTATION: &str = "tiphys.dev/prune";
 /// Annotation on an object: `Allowed` lets us delete and create it again when an immutable field changed.
 pub const RECREATE_ANNOTATION: &str = "tiphys.dev/recreate";
 
+/// Annotation on a manifest that makes it a hook: when it runs, as a list of [`crate::HookPhase`]s with commas.
+pub const HOOK_ANNOTATION: &str = "tiphys.dev/hook";
+
+/// Annotation on a hook: when its object is deleted, as a list of `BeforeHookCreation` (the default), `HookSucceeded`
+/// and `HookFailed` with commas.
+pub const HOOK_DELETE_POLICY_ANNOTATION: &str = "tiphys.dev/hook-delete-policy";
+
+/// Annotation on a manifest: its wave, an integer, 0 when absent. A wave waits for the health of the one before.
+pub const SYNC_WAVE_ANNOTATION: &str = "tiphys.dev/sync-wave";
+
+/// Annotation on a manifest: what must be healthy before it is applied, as a list of `group/kind/[namespace/]name` with
+/// commas; the core group is left out (`Secret/name`).
+pub const DEPENDS_ON_ANNOTATION: &str = "tiphys.dev/depends-on";
+
+/// Annotation on the live object of a hook: the run that it belongs to.
+pub const HOOK_RUN_ANNOTATION: &str = "tiphys.dev/hook-run";
+
+/// Finalizer on the Job of a hook that would vanish by itself (`ttlSecondsAfterFinished`), until its Sync has ended: how it
+/// ended must be seen.
+pub const HOOK_FINALIZER: &str = "tiphys.dev/hook";
+
 /// Finalizer on an Application while its objects may have to be looked after at its deletion.
 pub const FINALIZER: &str = "tiphys.dev/finalizer";
 

@@ -201,6 +201,73 @@ pub struct SyncStatus {
     /// Name of the Secret that holds the first page of the snapshot (or, of a dry run, of the plan).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// The stage that it is at, or was at when it ended. Absent when there is only one: no hooks, no waves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageStatus>,
+    /// The first 20 things about the manifests that somebody should look at, such as annotations without effect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub warnings: Vec<String>,
+}
+
+/// When a hook runs. Stages of a Sync have the same names; the objects of the Application itself are applied in `Sync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum HookPhase {
+    /// Before anything else is applied.
+    PreSync,
+    /// While the objects are applied.
+    Sync,
+    /// After everything is applied and healthy.
+    PostSync,
+    /// After a Sync failed.
+    SyncFail,
+    /// Before an Application is deleted together with its objects.
+    PreDelete,
+    /// After its objects are gone.
+    PostDelete,
+}
+
+impl HookPhase {
+    /// All of them, in the order in which they come.
+    pub const ALL: [Self; 6] =
+        [Self::PreSync, Self::Sync, Self::PostSync, Self::SyncFail, Self::PreDelete, Self::PostDelete];
+
+    /// The word used in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PreSync => "PreSync",
+            Self::Sync => "Sync",
+            Self::PostSync => "PostSync",
+            Self::SyncFail => "SyncFail",
+            Self::PreDelete => "PreDelete",
+            Self::PostDelete => "PostDelete",
+        }
+    }
+}
+
+/// Which part of a Sync is applied or waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StageStatus {
+    /// 1, 2, 3… in the order in which they run.
+    pub number: u32,
+    /// How many there are; those of `SyncFail` are not counted before they run.
+    pub of: u32,
+    /// Its phase.
+    pub phase: HookPhase,
+    /// Its wave.
+    pub wave: i32,
+    /// When it began.
+    pub since: Time,
+    /// Whether it is done, and so are all before it.
+    #[serde(default)]
+    pub done: bool,
+    /// Why the Sync fails, from when that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// Whether the Sync ended before anything but hooks was applied: what was live before still is.
+    #[serde(default)]
+    pub untouched: bool,
 }
 
 /// How far a Sync got.
@@ -254,6 +321,8 @@ pub struct PlanSummary {
     pub recreate: u32,
     /// Objects that are deleted.
     pub prune: u32,
+    /// Hooks that run, those of `SyncFail` not counted.
+    pub hooks: u32,
     /// Objects that stay as they are.
     pub unchanged: u32,
     /// Digest of the plan, to confirm it with.
@@ -275,6 +344,9 @@ pub struct ObjectResult {
     pub namespace: Option<String>,
     /// Name.
     pub name: String,
+    /// When it ran, if it is a hook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookPhase>,
     /// What the plan said.
     pub action: Action,
     /// What came of it.
@@ -297,6 +369,8 @@ pub enum Action {
     Recreate,
     /// Delete it.
     Prune,
+    /// Run it as a hook: create it, after what an earlier run left of it was deleted.
+    Hook,
     /// Leave it as it is.
     Unchanged,
 }

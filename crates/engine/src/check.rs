@@ -15,6 +15,7 @@ use tiphys_manifest::ObjectId;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
+use crate::definition::{defined_by, is_definition};
 use crate::discovery::{Lookup, ServedKind};
 use crate::error::{Class, Error};
 use crate::plan::{Checked, Creating, Draft, Existed, Question, Tracking};
@@ -51,8 +52,7 @@ pub async fn check(cluster: &Cluster, draft: &Draft, options: &CheckOptions) -> 
 
 /// Namespaces and definitions are asked about first: the rest depends on what is there.
 fn brings_others(id: &ObjectId) -> bool {
-    let definition = id.group == "apiextensions.k8s.io" && id.kind == "CustomResourceDefinition";
-    definition || is_namespace(id)
+    is_definition(id) || is_namespace(id)
 }
 
 fn is_namespace(id: &ObjectId) -> bool {
@@ -161,7 +161,7 @@ impl Round<'_> {
             (false, _, _) | (true, Some(_), _) => None,
             // It stays as it is: nobody compares it.
             (true, None, Tracking::Unowned) => Some(applied.object.clone()),
-            (true, None, Tracking::Owned) => self.read(question, kind).await?,
+            (true, None, Tracking::Owned | Tracking::Hook) => self.read(question, kind).await?,
         };
         // It may have been deleted since it was dry-run.
         let existed = applied.existed && (live.is_some() || question.live.is_some());
@@ -297,13 +297,6 @@ impl Round<'_> {
         }
         answers
     }
-}
-
-/// Group and kind that a CustomResourceDefinition defines.
-pub(crate) fn defined_by(definition: &Map<String, Value>) -> Option<(String, String)> {
-    let spec = definition.get("spec")?;
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    Some((text(spec.get("group"))?, text(spec.get("names")?.get("kind"))?))
 }
 
 fn moved(mut object: Value, namespace: &str) -> Value {

@@ -1,12 +1,13 @@
 //! Brings a cluster to a rendering: live cache, diff, plan, apply, prune, health, snapshots.
 //!
 //! One half of this crate is pure and knows no client: [`tracking`], [`fields`], [`health`], [`ignore`], [`migrate`],
-//! [`diff`], [`plan`], [`scope`], [`snapshot`], [`drift`], [`history`]. The other half talks to the API server.
+//! [`diff`], [`order`], [`plan`], [`hooks`], [`scope`], [`snapshot`], [`drift`], [`history`]. The other half talks to the API server.
 
 pub mod apply;
 mod backoff;
 pub mod check;
 mod cluster;
+mod definition;
 pub mod delete;
 pub mod diff;
 mod digest;
@@ -17,12 +18,14 @@ pub mod fields;
 mod glob;
 pub mod health;
 pub mod history;
+pub mod hooks;
 pub mod ignore;
 mod inventory;
 pub mod live;
 mod live_object;
 pub mod look;
 pub mod migrate;
+pub mod order;
 pub mod place;
 pub mod plan;
 pub mod requests;

@@ -72,6 +72,11 @@ pub fn mark(manifest: &mut Manifest, owner: &Owner) {
     manifest.set_annotation(OWNER_ANNOTATION, &owner.annotation());
 }
 
+/// Whether a manifest carries no mark: it only has to exist.
+pub(crate) fn is_unmarked(manifest: &Manifest) -> bool {
+    manifest.label(APPLICATION_LABEL).is_none()
+}
+
 /// Whose a live object is, as seen by `owner`.
 pub fn claim(object: &Value, owner: &Owner) -> Claim {
     let metadata = |field: &str, key: &str| {

@@ -95,7 +95,7 @@ pub enum ObjectProblem {
 
     /// `metadata.generateName` instead of `metadata.name`.
     #[error(
-        "metadata.generateName makes a new object at every sync and is refused; write metadata.name instead"
+        "metadata.generateName makes a new object at every sync and is only for hooks; write metadata.name instead"
     )]
     GenerateName,
 

@@ -6,7 +6,8 @@ use crate::{Error, GroupVersionKind, ObjectId, Origin};
 /// One desired Kubernetes object and where it was written.
 ///
 /// A manifest has non-empty strings in `apiVersion`, `kind` and `metadata.name`, a string in
-/// `metadata.namespace` if there is one, and only strings in its labels and annotations.
+/// `metadata.namespace` if there is one, and only strings in its labels and annotations. A hook may have
+/// `metadata.generateName` instead of a name, until it is given one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     gvk: GroupVersionKind,
@@ -54,9 +55,10 @@ impl Manifest {
         self.metadata_text("namespace").filter(|namespace| !namespace.is_empty())
     }
 
-    /// `metadata.name`.
+    /// `metadata.name`, or the start of the name that a hook will be given.
     pub fn name(&self) -> &str {
-        self.metadata_text("name").unwrap_or_default()
+        let name = self.metadata_text("name").filter(|name| !name.is_empty());
+        name.or_else(|| self.metadata_text("generateName")).unwrap_or_default()
     }
 
     /// `metadata.labels`, sorted by key.
@@ -176,10 +178,22 @@ fn check(object: &Map<String, Value>) -> Result<GroupVersionKind, ObjectProblem>
 fn check_name(metadata: &Map<String, Value>) -> Result<(), ObjectProblem> {
     match required_text(metadata, "name", "metadata.name") {
         Err(ObjectProblem::Missing { .. }) if metadata.contains_key("generateName") => {
-            Err(ObjectProblem::GenerateName)
+            if is_hook(metadata) {
+                required_text(metadata, "generateName", "metadata.generateName").map(drop)
+            } else {
+                Err(ObjectProblem::GenerateName)
+            }
         }
         other => other.map(|_| ()),
     }
+}
+
+/// Annotations that make an object a hook: it is created anew in each run, and may have a new name each time.
+const HOOKS: &[&str] = &["tiphys.dev/hook", "argocd.argoproj.io/hook", "helm.sh/hook"];
+
+fn is_hook(metadata: &Map<String, Value>) -> bool {
+    let annotations = metadata.get("annotations").and_then(Value::as_object);
+    annotations.is_some_and(|it| HOOKS.iter().any(|key| it.contains_key(*key)))
 }
 
 fn check_texts(metadata: &Map<String, Value>, field: &str) -> Result<(), ObjectProblem> {

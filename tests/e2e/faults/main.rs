@@ -11,6 +11,7 @@ mod control_plane;
 mod cost;
 mod election;
 mod ground;
+mod hooks;
 mod promises;
 mod proxy;
 mod rights;

@@ -19,13 +19,13 @@ use crate::support::shared::git;
 use crate::support::{LONG, message, phase};
 
 /// Every version of every ConfigMap of a namespace, as the API server tells of them.
-struct Versions {
+pub struct Versions {
     seen: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Versions {
-    async fn watch(client: Client, ns: &str) -> Self {
+    pub async fn watch(client: Client, ns: &str) -> Self {
         let api: Api<ConfigMap> = Api::namespaced(client, ns);
         let list = api.list(&ListParams::default()).await.expect("ConfigMaps can be listed");
         let mut version = list.metadata.resource_version.expect("a list has a version");
@@ -55,7 +55,7 @@ impl Versions {
     }
 
     /// What was seen since the last call.
-    fn take(&self) -> BTreeMap<String, Vec<String>> {
+    pub fn take(&self) -> BTreeMap<String, Vec<String>> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 }

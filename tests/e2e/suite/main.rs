@@ -16,6 +16,7 @@ mod drift;
 mod failure;
 mod flows;
 mod health;
+mod hooks;
 mod promises;
 mod secrets;
 mod tenancy;

@@ -15,6 +15,8 @@ struct World {
     syncs: Vec<SyncRecord>,
     candidate: Candidate,
     waiting: Option<(String, bool, Verdict, i64)>,
+    last: bool,
+    busy: bool,
     drift: Drift,
 }
 
@@ -65,6 +67,8 @@ fn world() -> World {
         syncs: Vec::new(),
         candidate: rendered("a"),
         waiting: None,
+        last: true,
+        busy: false,
         drift: Drift::None,
     }
 }
@@ -88,6 +92,7 @@ fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
         rendering: None,
         snapshot: None,
         plan: None,
+        stage: None,
     }
 }
 
@@ -99,6 +104,8 @@ impl World {
             rendering: Some("a"),
             deadline: at(*deadline),
             verdict: *verdict,
+            last: self.last,
+            busy: self.busy,
         });
         decide(&Facts {
             now: at(NOW),
@@ -323,4 +330,44 @@ fn a_suspended_application_does_only_what_a_person_asks_for() {
     assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 9)) });
     world.spec.suspend = Some(Suspension { reason: None, until: Some(Time(at(NOW))) });
     assert_requests(&world, Trigger::Webhook);
+}
+
+#[test]
+fn a_stage_that_is_done_is_followed_by_the_next() {
+    let mut world = world();
+    world.wait_for_health(Verdict::Healthy);
+    world.last = false;
+    assert_eq!(world.decide(), Decision::Advance { name: "web-1".to_owned() });
+    world.wait_for_health(Verdict::Degraded);
+    assert_eq!(world.decide(), Decision::Finish { end: End::Degraded });
+}
+
+#[test]
+fn between_two_stages_another_sync_may_take_its_place() {
+    let mut world = world();
+    world.wait_for_health(Verdict::Healthy);
+    world.last = false;
+    world.syncs = vec![sync("mine", Trigger::User, Phase::Pending)];
+    let by = "mine".to_owned();
+    assert_eq!(world.decide(), Decision::Supersede { name: "web-1".to_owned(), by });
+    world.syncs.clear();
+    world.candidate = rendered("b");
+    assert_requests(&world, Trigger::Webhook);
+}
+
+#[test]
+fn a_hook_that_runs_is_not_interrupted() {
+    let mut world = world();
+    world.wait_for_health(Verdict::Progressing(None));
+    (world.last, world.busy) = (false, true);
+    world.syncs = vec![sync("mine", Trigger::User, Phase::Pending)];
+    world.candidate = rendered("b");
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 60)) });
+    world.waiting = Some(("web-1".to_owned(), false, Verdict::Progressing(None), NOW - 1));
+    assert_eq!(world.decide(), Decision::Finish { end: End::TimedOut });
+    // A question is answered all the same.
+    let mut question = sync("question", Trigger::User, Phase::Pending);
+    question.spec.dry_run = true;
+    world.syncs.push(question);
+    assert_eq!(world.decide(), Decision::Run { name: "question".to_owned() });
 }

@@ -11,10 +11,8 @@
 mod step;
 mod wait;
 
-use std::collections::BTreeSet;
-
 use futures::{FutureExt as _, StreamExt as _};
-use tiphys_api::{Action, ObjectResult, Outcome};
+use tiphys_api::{ObjectResult, Outcome};
 use tiphys_manifest::{Manifest, ObjectId};
 use tokio::time::Instant;
 
@@ -103,7 +101,7 @@ pub async fn apply(
     options: &ApplyOptions,
     progress: Progress<'_>,
 ) -> ApplyReport {
-    let runner = Runner::new(cluster, manifests, options, needed_kinds(&plan.steps));
+    let runner = Runner::new(cluster, manifests, options);
     let mut report = ApplyReport {
         results: Vec::with_capacity(plan.steps.len()),
         inventory: planned_inventory(plan, before),
@@ -158,12 +156,6 @@ async fn run_step(runner: &Runner<'_>, place: usize, step: &Step, progress: Prog
         progress(&done.result);
     }
     (place, done)
-}
-
-/// Group and kind of everything that is applied.
-fn needed_kinds(steps: &[Step]) -> BTreeSet<(String, String)> {
-    let applied = steps.iter().filter(|step| step.action != Action::Prune);
-    applied.map(|step| (step.id.group.clone(), step.id.kind.clone())).collect()
 }
 
 fn skipped(step: &Step, failed: &ObjectId, progress: Progress<'_>) -> ObjectResult {

@@ -4,19 +4,23 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tiphys_api::{Action, FIELD_MANAGER, ObjectResult, Outcome};
 use tiphys_manifest::{GroupVersionKind, Manifest};
 use tokio::time::{Instant, sleep};
 
 use super::{ApplyOptions, wait};
 use crate::backoff::Backoff;
-use crate::check::{defined_by, words};
+use crate::check::words;
 use crate::cluster::Cluster;
+use crate::definition::{defined_by, is_definition};
 use crate::discovery::{Lookup, ServedKind};
 use crate::error::{Class, Error};
 use crate::fields::ProjectionHash;
+use crate::hooks;
 use crate::inventory::Inventory;
 use crate::migrate;
+use crate::order::DeletePolicy;
 use crate::plan::{Reason, Step};
 use crate::requests::{Applied, Deleted, Mode};
 
@@ -32,7 +36,7 @@ pub(super) struct Runner<'a> {
     pub(super) cluster: &'a Cluster,
     manifests: &'a [Manifest],
     pub(super) options: &'a ApplyOptions,
-    /// Group and kind of everything that this plan applies: definitions of these are waited for.
+    /// Group and kind of everything that is applied, now or in a later stage: definitions of these are waited for.
     needed: BTreeSet<(String, String)>,
 }
 
@@ -73,12 +77,9 @@ impl Done {
 }
 
 impl<'a> Runner<'a> {
-    pub(super) fn new(
-        cluster: &'a Cluster,
-        manifests: &'a [Manifest],
-        options: &'a ApplyOptions,
-        needed: BTreeSet<(String, String)>,
-    ) -> Self {
+    pub(super) fn new(cluster: &'a Cluster, manifests: &'a [Manifest], options: &'a ApplyOptions) -> Self {
+        let kinds = manifests.iter().map(Manifest::gvk);
+        let needed = kinds.map(|gvk| (gvk.group.clone(), gvk.kind.clone())).collect();
         Self { cluster, manifests, options, needed }
     }
 
@@ -86,6 +87,7 @@ impl<'a> Runner<'a> {
         let done = match step.action {
             Action::Unchanged => Ok(Done::new(step, Outcome::Applied, None, Effect::None)),
             Action::Prune => self.prune(step).await,
+            Action::Hook => self.run_hook(step).await,
             Action::Create | Action::Adopt | Action::Change | Action::Recreate => self.put(step).await,
         };
         done.unwrap_or_else(|error| Done::new(step, Outcome::Failed, Some(words(&error)), Effect::None))
@@ -129,11 +131,44 @@ impl<'a> Runner<'a> {
         })
     }
 
-    async fn put(&self, step: &Step) -> Result<Done, Error> {
+    fn manifest_of(&self, step: &Step) -> Result<&Manifest, Error> {
         let manifest = step.manifest.and_then(|place| self.manifests.get(place));
-        let Some(manifest) = manifest else {
+        manifest.ok_or_else(|| Error::ForeignPlan { id: Box::new(step.id.clone()) })
+    }
+
+    /// Creates a hook, unless this very run has done so before. What is live is read anew: the plan may be older than
+    /// another try of the same run.
+    async fn run_hook(&self, step: &Step) -> Result<Done, Error> {
+        let (Ok(manifest), Some(hook)) = (self.manifest_of(step), &step.hook) else {
             return Err(Error::ForeignPlan { id: Box::new(step.id.clone()) });
         };
+        let deadline = self.options.deadline;
+        let kind = self.kind_of(step).await?;
+        let live = self.cluster.requests.get(&kind, &step.id, deadline).await?;
+        if let Some(live) = &live {
+            if hooks::mark_of(live) == Some(&hook.mark) {
+                self.cluster.live.observe(live)?;
+                return Ok(Done::new(step, Outcome::Applied, None, Effect::None));
+            }
+            if hook.hook.policies.contains(&DeletePolicy::BeforeHookCreation) {
+                let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
+                if self.cluster.requests.delete(&kind, &step.id, uid, deadline).await? == Deleted::Pending {
+                    if let Some(patch) = hooks::release(live) {
+                        self.cluster.requests.json_patch(&kind, &step.id, &patch, deadline).await?;
+                    }
+                    wait::gone(self.cluster, &kind, &step.id, uid, deadline).await?;
+                }
+            }
+        }
+        let manifest = hooks::marked(manifest.clone(), &hook.mark);
+        let applied = self.apply_settling(step, &kind, &manifest).await?;
+        self.cluster.live.observe(&applied.object)?;
+        self.await_definition(step, &manifest).await?;
+        Ok(Done::new(step, Outcome::Applied, None, Effect::None))
+    }
+
+    async fn put(&self, step: &Step) -> Result<Done, Error> {
+        let manifest = self.manifest_of(step)?;
         let kind = self.kind_of(step).await?;
         if step.action == Action::Recreate {
             self.remove_first(step, &kind).await?;
@@ -202,9 +237,7 @@ impl<'a> Runner<'a> {
 
     /// After a definition whose objects come later in this plan: waits until they can be applied and seen.
     async fn await_definition(&self, step: &Step, manifest: &Manifest) -> Result<(), Error> {
-        let definition =
-            step.id.group == "apiextensions.k8s.io" && step.id.kind == "CustomResourceDefinition";
-        let defined = if definition { defined_by(manifest.object()) } else { None };
+        let defined = if is_definition(&step.id) { defined_by(manifest.object()) } else { None };
         let Some((group, kind)) = defined.filter(|defined| self.needed.contains(defined)) else {
             return Ok(());
         };
@@ -231,6 +264,7 @@ pub(super) fn result(step: &Step, outcome: Outcome, message: Option<String>) -> 
         kind: step.id.kind.clone(),
         namespace: step.id.namespace.clone(),
         name: step.id.name.clone(),
+        hook: step.hook.as_ref().map(|it| it.hook.phase),
         action: step.action,
         outcome,
         message,

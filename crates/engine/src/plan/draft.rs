@@ -9,12 +9,14 @@ use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
 use super::check::{Checked, Question, Surroundings};
 use super::prune::{Pruning, Removal};
-use super::{Plan, Policy, Recreate, Refusal, Tracking, Unchanged, finish};
+use super::{HookRun, Plan, Policy, Recreate, Refusal, Tracking, Unchanged, finish};
+use crate::definition::{defined_by, is_definition};
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::ignore;
 use crate::inventory::Inventory;
 use crate::live_object::LiveObject;
+use crate::order::{self, Schedule, Task};
 use crate::tracking::{self, Claim, Owner};
 
 /// What the live cache knows about an object.
@@ -68,6 +70,7 @@ pub struct Draft {
     pub(super) policy: Policy,
     /// In the order of applying; what is asked about is already without ignored fields.
     manifests: Vec<Manifest>,
+    schedule: Schedule,
     pub(super) items: Vec<Item>,
     pub(super) unchanged: Vec<Unchanged>,
     pub(super) refusals: Vec<Refusal>,
@@ -82,6 +85,11 @@ pub struct Draft {
 pub(super) struct Item {
     pub(super) id: ObjectId,
     pub(super) index: usize,
+    /// Place of its stage in the schedule.
+    pub(super) stage: usize,
+    /// When it comes in that stage.
+    pub(super) rank: usize,
+    pub(super) hook: Option<HookRun>,
     pub(super) tracking: Tracking,
     pub(super) live: Option<Arc<LiveObject>>,
     pub(super) desired: Digest,
@@ -95,7 +103,7 @@ pub(super) struct Item {
 /// What comparing one manifest with what is known says.
 enum Verdict {
     Unchanged(Unchanged),
-    Ask(Item),
+    Ask(Box<Item>),
     Refuse(Refusal),
     NotSelected,
 }
@@ -103,39 +111,49 @@ enum Verdict {
 impl Draft {
     /// Compares the rendering with what is known, without asking the API server.
     pub fn new(input: DraftInput<'_>) -> Self {
-        let (manifests, owned) = arrange(input.manifests, input.ensure, input.owner);
+        let arranged = arrange(input.manifests, input.ensure, input.owner);
+        let occasion = input.policy.hooks.as_ref().map(|run| run.occasion);
+        let schedule = Schedule::new(&arranged.manifests, &arranged.ensured, occasion);
         let mut draft = Self {
             owner: input.owner.clone(),
             policy: input.policy,
             items: Vec::new(),
             unchanged: Vec::new(),
-            refusals: Vec::new(),
+            refusals: schedule.refusals.clone(),
             pruning: Pruning::default(),
             inventory_size: input.inventory.len(),
-            rendering_is_empty: owned.is_empty(),
-            namespaces: namespaces_in(&manifests),
-            definitions: definitions_in(&manifests),
-            manifests,
+            rendering_is_empty: arranged.owned.is_empty(),
+            namespaces: namespaces_in(&arranged.manifests),
+            definitions: definitions_in(&arranged.manifests),
+            manifests: arranged.manifests,
+            schedule: Schedule::default(),
         };
-        for index in 0..draft.manifests.len() {
-            let verdict = draft.judge(index, &owned, input.ignore, input.live, input.inventory);
-            match verdict {
-                Verdict::Unchanged(unchanged) => draft.unchanged.push(unchanged),
-                Verdict::Ask(item) => draft.items.push(item),
-                Verdict::Refuse(refusal) => draft.refusals.push(refusal),
-                Verdict::NotSelected => {}
+        let is_wanted = |stage: &usize| draft.policy.stage.is_none_or(|only| only == *stage);
+        let stages = (0..schedule.stages.len()).filter(is_wanted).collect::<Vec<_>>();
+        for stage in &stages {
+            for task in schedule.stages.get(*stage).into_iter().flat_map(|it| &it.tasks) {
+                draft.add(*stage, task, input.ignore, input.live, input.inventory);
             }
         }
-        let uids = live_uids(&owned, input.live);
-        draft.pruning = Pruning::find(&Removal {
-            owner_label: &draft.owner.label_value(),
-            policy: &draft.policy,
-            inventory: input.inventory,
-            live: input.live,
-            rendering: &owned,
-            uids: &uids,
-        });
+        if schedule.last_of_sync().is_some_and(|last| stages.contains(&last)) {
+            let uids = live_uids(&arranged.owned, input.live);
+            draft.pruning = Pruning::find(&Removal {
+                owner_label: &draft.owner.label_value(),
+                policy: &draft.policy,
+                inventory: input.inventory,
+                live: input.live,
+                rendering: &arranged.owned,
+                hooks: &arranged.hooks,
+                uids: &uids,
+            });
+        }
+        draft.schedule = schedule;
         draft
+    }
+
+    /// In which order everything is applied.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
     }
 
     /// The manifests in the order of applying, as they would be applied: marked, and without the fields that others
@@ -151,7 +169,9 @@ impl Draft {
 
     /// What the API server has to be asked about, in the order of applying.
     pub fn questions(&self) -> impl Iterator<Item = Question<'_>> {
-        self.items.iter().filter_map(|item| {
+        // A hook of several phases is one object.
+        let mut seen = BTreeSet::new();
+        self.items.iter().filter(move |item| seen.insert(item.index)).filter_map(|item| {
             let manifest = self.manifests.get(item.index)?;
             let namespace = item.id.namespace.as_ref();
             Some(Question {
@@ -192,7 +212,7 @@ impl Draft {
     /// CustomResourceDefinitions that would be pruned. Unless the answer about one is [`Checked::NoObjects`], pruning
     /// it has to be confirmed.
     pub fn definitions_to_prune(&self) -> impl Iterator<Item = &ObjectId> {
-        self.pruning.prunes.iter().map(|prune| &prune.id).filter(|id| is_definition(id))
+        self.pruning.prunes.iter().map(|prune| &prune.live.id).filter(|id| is_definition(id))
     }
 
     /// Makes the plan, given what the API server said about each of [`Draft::questions`].
@@ -200,69 +220,104 @@ impl Draft {
         finish::finish(self, checks)
     }
 
-    fn judge(
+    /// Adds one task of the schedule.
+    fn add(
         &mut self,
-        index: usize,
-        owned: &BTreeSet<ObjectId>,
+        stage: usize,
+        task: &Task,
         rules: &[IgnoreDifference],
         live: &dyn Fn(&ObjectId) -> Live,
         inventory: &Inventory,
-    ) -> Verdict {
-        let Some(manifest) = self.manifests.get_mut(index) else {
-            return Verdict::NotSelected;
-        };
+    ) {
+        let Some(manifest) = self.manifests.get(task.manifest) else { return };
         let id = manifest.id();
-        let tracking = if owned.contains(&id) { Tracking::Owned } else { Tracking::Unowned };
+        let is_ensured = tracking::is_unmarked(manifest);
+        let tracking = match &task.hook {
+            Some(_) => Tracking::Hook,
+            None if is_ensured => Tracking::Unowned,
+            None => Tracking::Owned,
+        };
         if tracking == Tracking::Owned && !self.policy.selection.includes(&id) {
-            return Verdict::NotSelected;
+            return;
         }
         let live = live(&id).present().cloned();
         let rules = ignore::matching(rules, &id);
-        let desired = Digest::of_json(&(manifest.object(), &rules));
-        if tracking == Tracking::Unowned && live.is_some() {
-            return Verdict::NotSelected;
+        let item = Item {
+            index: task.manifest,
+            stage,
+            rank: task.rank,
+            hook: None,
+            tracking,
+            desired: Digest::of_json(&(manifest.object(), &rules)),
+            recreate: true,
+            known: false,
+            ignore: Vec::new(),
+            live,
+            id,
+        };
+        let verdict = match tracking {
+            Tracking::Hook => self.judge_hook(item, task),
+            Tracking::Unowned if item.live.is_some() => Verdict::NotSelected,
+            Tracking::Unowned | Tracking::Owned => self.judge(item, &rules, inventory),
+        };
+        match verdict {
+            Verdict::Unchanged(unchanged) => self.unchanged.push(unchanged),
+            Verdict::Ask(item) => self.items.push(*item),
+            Verdict::Refuse(refusal) => self.refusals.push(refusal),
+            Verdict::NotSelected => {}
         }
-        if let Some(live) = &live {
+    }
+
+    /// A hook always runs: there is nothing to compare it with.
+    fn judge_hook(&self, item: Item, task: &Task) -> Verdict {
+        let (Some(hook), Some(run)) = (&task.hook, &self.policy.hooks) else {
+            return Verdict::NotSelected;
+        };
+        let hook = HookRun { hook: hook.clone(), mark: run.mark(hook.phase) };
+        Verdict::Ask(Box::new(Item { hook: Some(hook), ..item }))
+    }
+
+    fn judge(&mut self, item: Item, rules: &[&IgnoreDifference], inventory: &Inventory) -> Verdict {
+        let Some(manifest) = self.manifests.get_mut(item.index) else {
+            return Verdict::NotSelected;
+        };
+        if let Some(live) = &item.live {
             if let Some(refusal) = foreign(&self.owner, manifest, live) {
                 return Verdict::Refuse(refusal);
             }
-            if is_settled(inventory, manifest, live, desired) {
+            if is_settled(inventory, manifest, live, item.desired) {
                 return Verdict::Unchanged(Unchanged {
                     version: manifest.gvk().version.clone(),
-                    id,
-                    desired,
+                    id: item.id,
+                    desired: item.desired,
                     live: live.projection,
                 });
             }
         }
-        if live.is_none()
-            && self.policy.done.contains(&id)
-            && let Some(entry) = inventory.get(&id).filter(|it| it.desired == desired)
+        if item.live.is_none()
+            && self.policy.done.contains(&item.id)
+            && let Some(entry) = inventory.get(&item.id).filter(|it| it.desired == item.desired)
         {
-            let version = entry.version.clone();
-            return Verdict::Unchanged(Unchanged { id, version, desired, live: entry.live });
+            return Verdict::Unchanged(Unchanged {
+                version: entry.version.clone(),
+                id: item.id,
+                desired: item.desired,
+                live: entry.live,
+            });
         }
         let recreate = self.policy.recreate == Recreate::All
             || manifest.annotation(RECREATE_ANNOTATION) == Some("Allowed");
-        let known = inventory.contains(&id);
         if !rules.is_empty()
-            && let Some(live) = &live
+            && let Some(live) = &item.live
         {
             match live.object() {
-                Ok(object) => leave_alone(manifest, &rules, &object, &self.owner),
+                Ok(object) => leave_alone(manifest, rules, &object, &self.owner),
                 Err(error) => return Verdict::Refuse(refusal(manifest, error.class(), error.to_string())),
             }
         }
-        Verdict::Ask(Item {
-            id,
-            index,
-            tracking,
-            live,
-            desired,
-            recreate,
-            known,
-            ignore: rules.into_iter().cloned().collect(),
-        })
+        let known = inventory.contains(&item.id);
+        let ignore = rules.iter().map(|rule| (*rule).clone()).collect();
+        Verdict::Ask(Box::new(Item { recreate, known, ignore, ..item }))
     }
 }
 
@@ -277,21 +332,32 @@ fn leave_alone(manifest: &mut Manifest, rules: &[&IgnoreDifference], live: &Valu
     tracking::mark(manifest, owner);
 }
 
-/// Marks what is owned, adds what has to exist, and sorts all for applying. Also gives the owned ids.
-fn arrange(
+/// Everything that may be applied, in the order of kinds and names.
+struct Arranged {
     manifests: Vec<Manifest>,
-    ensure: Vec<Manifest>,
-    owner: &Owner,
-) -> (Vec<Manifest>, BTreeSet<ObjectId>) {
+    /// The objects of the Application.
+    owned: BTreeSet<ObjectId>,
+    /// Its hooks, and what is never applied.
+    hooks: BTreeSet<ObjectId>,
+    /// What only has to exist.
+    ensured: BTreeSet<ObjectId>,
+}
+
+/// Marks what is owned, adds what has to exist, and sorts all for applying.
+fn arrange(manifests: Vec<Manifest>, ensure: Vec<Manifest>, owner: &Owner) -> Arranged {
     let mut manifests: Vec<_> = manifests.into_iter().map(fold_string_data).collect();
     for manifest in &mut manifests {
         tracking::mark(manifest, owner);
     }
-    let owned: BTreeSet<_> = manifests.iter().map(Manifest::id).collect();
-    manifests.extend(ensure.into_iter().filter(|manifest| !owned.contains(&manifest.id())));
+    let (owned, hooks): (Vec<_>, Vec<_>) = manifests.iter().partition(|manifest| order::is_plain(manifest));
+    let ids = |manifests: Vec<&Manifest>| manifests.into_iter().map(Manifest::id).collect::<BTreeSet<_>>();
+    let (owned, hooks) = (ids(owned), ids(hooks));
+    let ensure: Vec<_> = ensure.into_iter().filter(|manifest| !owned.contains(&manifest.id())).collect();
+    let ensured = ids(ensure.iter().collect());
+    manifests.extend(ensure);
     manifests.sort_by_cached_key(Manifest::id);
     manifests.sort_by(|left, right| tiphys_manifest::order::compare_for_apply(&left.id(), &right.id()));
-    (manifests, owned)
+    Arranged { manifests, owned, hooks, ensured }
 }
 
 /// Writes the `stringData` of a Secret as `data`.
@@ -364,10 +430,6 @@ pub(super) fn refusal(manifest: &Manifest, class: Class, message: String) -> Ref
     Refusal { id: manifest.id(), origin: Some(manifest.origin().clone()), class, message }
 }
 
-pub(super) fn is_definition(id: &ObjectId) -> bool {
-    id.group == "apiextensions.k8s.io" && id.kind == "CustomResourceDefinition"
-}
-
 fn namespaces_in(manifests: &[Manifest]) -> BTreeSet<String> {
     manifests
         .iter()
@@ -380,10 +442,6 @@ fn definitions_in(manifests: &[Manifest]) -> BTreeSet<(String, String)> {
     manifests
         .iter()
         .filter(|manifest| is_definition(&manifest.id()))
-        .filter_map(|manifest| {
-            let spec = manifest.object().get("spec")?;
-            let kind = spec.get("names")?.get("kind")?;
-            Some((spec.get("group")?.as_str()?.to_owned(), kind.as_str()?.to_owned()))
-        })
+        .filter_map(|manifest| defined_by(manifest.object()))
         .collect()
 }

@@ -1,20 +1,22 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tiphys_api::{Action, FIELD_MANAGER, RECREATE_ANNOTATION};
+use tiphys_api::{Action, FIELD_MANAGER, HOOK_DELETE_POLICY_ANNOTATION, RECREATE_ANNOTATION};
 use tiphys_manifest::order::Rank;
 use tiphys_manifest::{Manifest, ObjectId};
 
 use super::check::{Checked, Creating, Existed};
 use super::draft::{Draft, Item, conflict, refusal};
 use super::guard::{self, Watched};
-use super::{Plan, Reason, Refusal, Step, Tracking, Unchanged};
+use super::prune::Pruned;
+use super::{HookRun, Plan, Reason, Refusal, StageName, Step, Tracking, Unchanged};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::fields::{ProjectionHash, projection};
-use crate::live_object::LiveObject;
+use crate::hooks;
 use crate::migrate;
+use crate::order::DeletePolicy;
 
 /// What came of one question.
 enum Verdict {
@@ -25,30 +27,42 @@ enum Verdict {
     Exists,
 }
 
-/// Makes the plan. The steps come out in the order of the questions, which is the order of applying; prunes follow.
+/// Makes the plan. The steps come out in the order of the draft's items, which is the order of applying; prunes follow
+/// what is applied last in the phase Sync.
 pub(super) fn finish(draft: &Draft, checks: &BTreeMap<ObjectId, Checked>) -> Plan {
     let mut plan = Plan {
         unchanged: draft.unchanged.clone(),
         kept: draft.pruning.kept.clone(),
         gone: draft.pruning.gone.clone(),
         refusals: draft.refusals.clone(),
+        stages: stages(draft),
+        aside: draft.schedule().aside.clone(),
+        warnings: draft.schedule().warnings.clone(),
         ..Plan::default()
     };
+    let mut places = Vec::new();
     for item in &draft.items {
         let Some(manifest) = draft.manifests().get(item.index) else {
             continue;
         };
         match judge(&Case { draft, item, manifest }, checks.get(&item.id)) {
-            Verdict::Step(step) => plan.steps.push(*step),
+            Verdict::Step(step) => {
+                plan.steps.push(*step);
+                places.push(Place::Apply { stage: item.stage, rank: item.rank });
+            }
             Verdict::Unchanged(unchanged) => plan.unchanged.push(unchanged),
             Verdict::Refuse(refusal) => plan.refusals.push(refusal),
             Verdict::Exists => {}
         }
     }
-    plan.steps.extend(draft.pruning.prunes.iter().map(|live| prune_step(live)));
+    let stage = draft.schedule().last_of_sync().unwrap_or_default();
+    let after = plan.steps.partition_point(|step| step.stage <= stage);
+    let prunes = draft.pruning.prunes.iter();
+    places.splice(after..after, prunes.clone().map(|pruned| Place::of_prune(pruned, stage)));
+    plan.steps.splice(after..after, prunes.map(|pruned| prune_step(pruned, stage)));
     plan.unchanged.sort_by(|left, right| left.id.cmp(&right.id));
     plan.refusals.sort_by(|left, right| left.id.cmp(&right.id));
-    number_ranks(&mut plan.steps);
+    number_ranks(&mut plan.steps, &places);
     plan.guards = guard::find(&Watched {
         steps: &plan.steps,
         inventory_size: draft.inventory_size,
@@ -57,6 +71,13 @@ pub(super) fn finish(draft: &Draft, checks: &BTreeMap<ObjectId, Checked>) -> Pla
     });
     plan.digest = digest(&plan.steps);
     plan
+}
+
+/// The names of the stages, if there is more than one.
+fn stages(draft: &Draft) -> Vec<StageName> {
+    let stages = draft.schedule().stages.iter();
+    let names: Vec<_> = stages.map(|stage| StageName { phase: stage.phase, wave: stage.wave }).collect();
+    if draft.schedule().is_staged() { names } else { Vec::new() }
 }
 
 /// One object and all that is known about it before the answer.
@@ -68,6 +89,7 @@ struct Case<'a> {
 
 fn judge(case: &Case<'_>, answer: Option<&Checked>) -> Verdict {
     match answer {
+        Some(answer) if case.item.hook.is_some() => case.hook(answer),
         Some(Checked::Predicted { object, existed: Existed::No, warnings, .. }) => {
             case.create(Some(object), warnings)
         }
@@ -124,7 +146,9 @@ impl Case<'_> {
             version: self.manifest.gvk().version.clone(),
             action,
             rank: 0,
+            stage: self.item.stage,
             reason,
+            hook: self.item.hook.clone(),
             manifest: Some(self.item.index),
             origin: Some(self.manifest.origin().clone()),
             uid: None,
@@ -210,6 +234,69 @@ impl Case<'_> {
         }
     }
 
+    /// A hook runs, unless what is there must not be touched.
+    fn hook(&self, answer: &Checked) -> Verdict {
+        match answer {
+            Checked::Predicted { existed: Existed::No, warnings, .. } => self.run(Reason::New, None, warnings),
+            Checked::Predicted { existed: Existed::Yes, live, warnings, .. } => {
+                self.existing(live.as_ref(), |live| match self.left_over(live) {
+                    Ok(reason) => self.run(reason, uid(live), warnings),
+                    Err(message) => self.refuse(Class::Conflict, message),
+                })
+            }
+            Checked::Immutable { message, live, creating } => self.existing(live.as_ref(), |live| {
+                match (self.left_over(live), creating) {
+                    (Err(message), _) => self.refuse(Class::Conflict, message),
+                    (Ok(_), Creating::Refused { message }) => self.refuse(Class::Invalid, message.clone()),
+                    (Ok(Reason::Reused), _) if !self.is_under_way(live) => self.refuse(
+                        Class::Invalid,
+                        format!(
+                            "{message}. An earlier run left it, and its delete policy does not let it be deleted \
+                             first: add BeforeHookCreation to {HOOK_DELETE_POLICY_ANNOTATION}"
+                        ),
+                    ),
+                    (Ok(reason), _) => self.run(reason, uid(live), &[]),
+                }
+            }),
+            Checked::Refused { class, message } => self.refuse(*class, message.clone()),
+            Checked::Unverifiable { why } => self.run(Reason::Unverified { why: why.clone() }, None, &[]),
+            Checked::NoObjects => self.refuse(Class::Transient, "it was not asked about; try again".to_owned()),
+        }
+    }
+
+    fn run(&self, reason: Reason, uid: Option<String>, warnings: &[String]) -> Verdict {
+        let mut step = self.step(Action::Hook, reason);
+        step.uid = uid;
+        step.diff = Diff::between(None, Some(&self.desired()));
+        step.warnings = warnings.to_vec();
+        Verdict::Step(Box::new(step))
+    }
+
+    /// What becomes of an object that is there already. Nobody's object is deleted for a hook of the same name, unless
+    /// it says that it is a hook itself: another tool may have run it.
+    fn left_over(&self, live: &Value) -> Result<Reason, String> {
+        if !self.deletes_first() {
+            return Ok(Reason::Reused);
+        }
+        if is_marked(live) || hooks::is_hook(live) {
+            return Ok(Reason::LeftOver);
+        }
+        Err("it exists, is no hook, and would be deleted before the hook is created: give the hook another name, or \
+             delete the object"
+            .to_owned())
+    }
+
+    fn deletes_first(&self) -> bool {
+        let hook = self.item.hook.as_ref();
+        hook.is_some_and(|it| it.hook.policies.contains(&DeletePolicy::BeforeHookCreation))
+    }
+
+    /// Whether the live object is that of this very run.
+    fn is_under_way(&self, live: &Value) -> bool {
+        let mark = self.item.hook.as_ref().map(|HookRun { mark, .. }| mark.as_str());
+        mark.is_some() && hooks::mark_of(live) == mark
+    }
+
     fn unverified(&self, why: &str) -> Verdict {
         let reason = Reason::Unverified { why: why.to_owned() };
         let mut step = self.step(Action::Create, reason);
@@ -226,13 +313,16 @@ impl Case<'_> {
     }
 }
 
-fn prune_step(live: &LiveObject) -> Step {
+fn prune_step(pruned: &Pruned, stage: usize) -> Step {
+    let live = &pruned.live;
     Step {
         id: live.id.clone(),
         version: live.gvk.version.clone(),
         action: Action::Prune,
         rank: 0,
+        stage,
         reason: Reason::NotInRendering,
+        hook: None,
         manifest: None,
         origin: None,
         uid: Some(live.uid.clone()),
@@ -245,15 +335,25 @@ fn prune_step(live: &LiveObject) -> Step {
     }
 }
 
+/// Where a step is; steps at equal places may run at the same time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Apply { stage: usize, rank: usize },
+    Prune { stage: usize, wave: i32, rank: Rank },
+}
+
+impl Place {
+    fn of_prune(pruned: &Pruned, stage: usize) -> Self {
+        let id = &pruned.live.id;
+        Self::Prune { stage, wave: pruned.wave, rank: Rank::for_prune(&id.group, &id.kind) }
+    }
+}
+
 /// Gives the steps, which are in order already, the numbers of their ranks.
-fn number_ranks(steps: &mut [Step]) {
+fn number_ranks(steps: &mut [Step], places: &[Place]) {
     let mut rank = 0;
     let mut before = None;
-    for step in steps {
-        let prunes = step.action == Action::Prune;
-        let (group, kind) = (&step.id.group, &step.id.kind);
-        let place =
-            (prunes, if prunes { Rank::for_prune(group, kind) } else { Rank::for_apply(group, kind) });
+    for (step, place) in steps.iter_mut().zip(places) {
         if before.is_some_and(|before| before != place) {
             rank += 1;
         }

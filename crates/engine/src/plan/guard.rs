@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 use tiphys_api::{Action, CONFIRM_HINT};
 use tiphys_manifest::ObjectId;
 
-use super::draft::is_definition;
 use super::{Reason, Step};
+use crate::definition::is_definition;
 
 /// Something that a plan would do and that has to be confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ fn loses_data(step: &Step, has_no_objects: &dyn Fn(&ObjectId) -> bool) -> bool {
         Action::Prune => true,
         // What is being deleted already is lost whatever we do.
         Action::Recreate => step.reason != Reason::Deleting,
-        Action::Create | Action::Adopt | Action::Change | Action::Unchanged => false,
+        Action::Create | Action::Adopt | Action::Change | Action::Hook | Action::Unchanged => false,
     };
     let holds = match (step.id.group.as_str(), step.id.kind.as_str()) {
         ("", "Namespace" | "PersistentVolumeClaim" | "PersistentVolume") => true,

@@ -7,6 +7,9 @@
 //! 2. [`Draft::finish`] takes the answers and gives a [`Plan`]: pure data, the same for the same input, with its
 //!    steps in the order in which they run.
 //!
+//! When an object comes is not decided here but by a [`Schedule`](crate::order::Schedule), which is made from the
+//! manifests alone; a plan has the same stages.
+//!
 //! A plan that holds [`Refusal`]s, or [`Guard`]s that nobody confirmed, must not run: ask [`Plan::may_run`].
 
 mod check;
@@ -19,14 +22,16 @@ mod text;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use tiphys_api::{Action, ObjectReference, PlanSummary};
+use tiphys_api::{Action, HookPhase, ObjectReference, PlanSummary};
 use tiphys_manifest::{ObjectId, Origin};
 
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::fields::ProjectionHash;
+use crate::hooks::Run;
 use crate::migrate::Migration;
+use crate::order::{Aside, Hook, Warning};
 
 pub use check::{Checked, Creating, Existed, Question, Surroundings};
 pub use draft::{Draft, DraftInput, Live};
@@ -45,6 +50,10 @@ pub struct Policy {
     /// Objects that did their work and may have gone by themselves, such as Jobs with `ttlSecondsAfterFinished`: where
     /// they are gone, they are not created again unless something else is asked for than before.
     pub done: BTreeSet<ObjectId>,
+    /// The run of the hooks. Without one they are left out.
+    pub hooks: Option<Run>,
+    /// The only stage that the plan is about, by its place in the schedule. None: all of them.
+    pub stage: Option<usize>,
 }
 
 /// Whether objects that are no longer in the rendering are deleted.
@@ -98,18 +107,55 @@ impl Selection {
 pub struct Plan {
     /// What is done, in this order; steps of one rank may run at the same time.
     pub steps: Vec<Step>,
+    /// The stages that the steps belong to. Each waits for the one before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageName>,
     /// Objects that are as they should be.
     pub unchanged: Vec<Unchanged>,
     /// Objects that are no longer in the rendering and stay.
     pub kept: Vec<Kept>,
     /// Objects of the inventory that are gone, or are no longer ours.
     pub gone: Vec<ObjectId>,
+    /// What is in the rendering and is not applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<Aside>,
+    /// What in the rendering has no effect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Why the plan cannot run.
     pub refusals: Vec<Refusal>,
     /// Why the plan must be confirmed before it may run.
     pub guards: Vec<Guard>,
     /// Names exactly this plan, to confirm it.
     pub digest: String,
+}
+
+/// Names a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageName {
+    /// Its phase.
+    pub phase: HookPhase,
+    /// Its wave.
+    pub wave: i32,
+}
+
+impl std::fmt::Display for StageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.wave {
+            0 => f.write_str(self.phase.as_str()),
+            wave => write!(f, "{} wave {wave}", self.phase.as_str()),
+        }
+    }
+}
+
+/// As what a hook is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookRun {
+    /// When, and when its object is deleted.
+    #[serde(flatten)]
+    pub hook: Hook,
+    /// The mark of the run ([`tiphys_api::HOOK_RUN_ANNOTATION`]).
+    pub mark: String,
 }
 
 /// What is done with one object.
@@ -124,8 +170,14 @@ pub struct Step {
     pub action: Action,
     /// Steps run in the order of their ranks; those of one rank may run at the same time.
     pub rank: u32,
+    /// Place of its stage in [`Plan::stages`].
+    #[serde(default)]
+    pub stage: usize,
     /// Why.
     pub reason: Reason,
+    /// As what it is run, if it is a hook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookRun>,
     /// Place of its manifest in [`Draft::manifests`]. Absent for prunes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<usize>,
@@ -181,6 +233,11 @@ pub enum Reason {
         /// What that is.
         why: String,
     },
+    /// What an earlier run of the hook left is deleted first.
+    LeftOver,
+    /// What an earlier run of the hook left stays, since its delete policy does not let it be deleted first. The hook is
+    /// applied over it, which makes a Job or Pod that is done not run again.
+    Reused,
     /// It is no longer in the rendering.
     NotInRendering,
 }
@@ -193,6 +250,9 @@ pub enum Tracking {
     Owned,
     /// It only has to exist: it is created when it does not, without a mark, and never changed or pruned.
     Unowned,
+    /// It is a hook: it carries the mark, to be seen, but is not in the inventory, so it is never pruned and its drift is
+    /// nobody's concern.
+    Hook,
 }
 
 /// An object that is as it should be.
@@ -285,6 +345,13 @@ impl Plan {
         Ok(())
     }
 
+    /// The steps of one stage, as a plan of its own.
+    pub fn of_stage(&self, stage: usize) -> Self {
+        let mut plan = self.clone();
+        plan.steps.retain(|step| step.stage == stage);
+        plan
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.refusals.is_empty()
@@ -292,11 +359,11 @@ impl Plan {
 
     /// Whether what is live is what is desired.
     ///
-    /// Steps that only take back ownership change no value. Objects that stay because pruning is off do differ;
+    /// Steps that only take back ownership change no value, and hooks are no objects of the Application. Objects that stay because pruning is off do differ;
     /// those that an annotation keeps do not.
     pub fn is_in_sync(&self) -> bool {
         self.refusals.is_empty()
-            && self.steps.iter().all(|step| step.reason == Reason::Ownership)
+            && self.steps.iter().all(|step| step.reason == Reason::Ownership || step.hook.is_some())
             && self.kept.iter().all(|kept| kept.why != KeptWhy::PruneDisabled)
     }
 
@@ -306,12 +373,17 @@ impl Plan {
             let steps = self.steps.iter().filter(|step| step.action == action);
             u32::try_from(steps.count()).unwrap_or(u32::MAX)
         };
+        let on_failure =
+            |step: &&Step| step.hook.as_ref().is_some_and(|it| it.hook.phase == HookPhase::SyncFail);
+        let failing = u32::try_from(self.steps.iter().filter(on_failure).count()).unwrap_or(u32::MAX);
         PlanSummary {
             create: count(Action::Create),
             adopt: count(Action::Adopt),
             change: count(Action::Change),
             recreate: count(Action::Recreate),
             prune: count(Action::Prune),
+            // Those of SyncFail run only when it fails.
+            hooks: count(Action::Hook).saturating_sub(failing),
             unchanged: u32::try_from(self.unchanged.len()).unwrap_or(u32::MAX),
             digest: Some(self.digest.clone()),
         }

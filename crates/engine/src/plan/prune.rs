@@ -2,12 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tiphys_api::PRUNE_ANNOTATION;
-use tiphys_manifest::{ObjectId, order};
+use tiphys_manifest::ObjectId;
+use tiphys_manifest::order::compare_for_prune;
 
 use super::draft::Live;
 use super::{Kept, KeptWhy, Policy, Prune};
 use crate::inventory::Inventory;
 use crate::live_object::LiveObject;
+use crate::order::wave_of_live;
 
 /// Annotations on a live object that forbid to prune it, in our words and in those that charts carry for others.
 const KEEP: &[(&str, &str)] = &[
@@ -20,10 +22,17 @@ const KEEP: &[(&str, &str)] = &[
 /// What becomes of the objects that are no longer in the rendering.
 #[derive(Default)]
 pub(super) struct Pruning {
-    /// To be deleted, in this order.
-    pub(super) prunes: Vec<Arc<LiveObject>>,
+    /// To be deleted, in this order: the highest wave first, in it the reverse of the order of applying.
+    pub(super) prunes: Vec<Pruned>,
     pub(super) kept: Vec<Kept>,
     pub(super) gone: Vec<ObjectId>,
+}
+
+/// An object that is to be deleted.
+pub(super) struct Pruned {
+    /// Its wave, as its annotations say.
+    pub(super) wave: i32,
+    pub(super) live: Arc<LiveObject>,
 }
 
 /// What is asked for.
@@ -34,7 +43,9 @@ pub(super) struct Removal<'a> {
     pub(super) live: &'a dyn Fn(&ObjectId) -> Live,
     /// The objects of the rendering, selected or not.
     pub(super) rendering: &'a BTreeSet<ObjectId>,
-    /// The same, by the uids of their live objects.
+    /// Hooks of the rendering: what became one is no longer ours to prune.
+    pub(super) hooks: &'a BTreeSet<ObjectId>,
+    /// The objects of the rendering, by the uids of their live objects.
     pub(super) uids: &'a BTreeMap<String, ObjectId>,
 }
 
@@ -50,18 +61,22 @@ impl Pruning {
         for id in candidates {
             match (removal.live)(id) {
                 Live::Absent => found.gone.push(id.clone()),
+                Live::Present(_) if removal.hooks.contains(id) => found.gone.push(id.clone()),
                 Live::Unknown => found.keep(id, KeptWhy::Unknown),
                 // The mark was taken off, or another Application has put its own on: it is not ours any more.
                 Live::Present(live) if live.owner_label.as_deref() != Some(removal.owner_label) => {
                     found.gone.push(id.clone());
                 }
-                Live::Present(live) => match reason_to_keep(removal, &live) {
-                    Some(why) => found.keep(id, why),
-                    None => found.prunes.push(live),
+                Live::Present(live) => match judge(removal, &live) {
+                    Err(why) => found.keep(id, why),
+                    Ok(wave) => found.prunes.push(Pruned { wave, live }),
                 },
             }
         }
-        found.prunes.sort_by(|left, right| order::compare_for_prune(&left.id, &right.id));
+        found.prunes.sort_by(|left, right| {
+            let by_kind = || compare_for_prune(&left.live.id, &right.live.id);
+            right.wave.cmp(&left.wave).then_with(by_kind)
+        });
         found
     }
 
@@ -70,27 +85,25 @@ impl Pruning {
     }
 }
 
-fn reason_to_keep(removal: &Removal<'_>, live: &LiveObject) -> Option<KeptWhy> {
+/// The wave of an object that is to be deleted, or why it stays.
+fn judge(removal: &Removal<'_>, live: &LiveObject) -> Result<i32, KeptWhy> {
     if let Some(to) = removal.uids.get(&live.uid).filter(|_| !live.uid.is_empty()) {
-        return Some(KeptWhy::Renamed { to: to.clone() });
+        return Err(KeptWhy::Renamed { to: to.clone() });
     }
     if live.deleting {
-        return Some(KeptWhy::Deleting);
+        return Err(KeptWhy::Deleting);
     }
-    match live.object() {
-        Err(_) => return Some(KeptWhy::Unreadable),
-        Ok(object) => {
-            let annotations = object.pointer("/metadata/annotations");
-            let kept = KEEP.iter().find(|(key, value)| {
-                annotations
-                    .and_then(|annotations| annotations.get(key)?.as_str())
-                    // Argo CD's options come as a list with commas.
-                    .is_some_and(|text| text.split(',').any(|option| option.trim() == *value))
-            });
-            if let Some((key, value)) = kept {
-                return Some(KeptWhy::Annotated { annotation: format!("{key}: {value}") });
-            }
-        }
+    let object = live.object().map_err(|_| KeptWhy::Unreadable)?;
+    let annotations = object.pointer("/metadata/annotations");
+    let kept = KEEP.iter().find(|(key, value)| {
+        annotations
+            .and_then(|annotations| annotations.get(key)?.as_str())
+            // Argo CD's options come as a list with commas.
+            .is_some_and(|text| text.split(',').any(|option| option.trim() == *value))
+    });
+    match kept {
+        Some((key, value)) => Err(KeptWhy::Annotated { annotation: format!("{key}: {value}") }),
+        None if removal.policy.prune == Prune::Disabled => Err(KeptWhy::PruneDisabled),
+        None => Ok(wave_of_live(&object)),
     }
-    (removal.policy.prune == Prune::Disabled).then_some(KeptWhy::PruneDisabled)
 }

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use anstyle::AnsiColor;
-use tiphys_api::Action;
+use tiphys_api::{Action, HookPhase};
 
 use super::guard::guards_text;
 use super::{Kept, KeptWhy, Plan, Reason, Step};
@@ -38,7 +38,16 @@ pub fn text(plan: &Plan, style: Style, detail: Detail) -> String {
 fn table(plan: &Plan, style: Style) -> String {
     let width = plan.steps.iter().map(|step| step.id.to_string().chars().count()).max().unwrap_or(0);
     let mut out = String::new();
+    let mut stage = None;
     for step in &plan.steps {
+        if let Some(name) = plan.stages.get(step.stage).filter(|_| stage != Some(step.stage)) {
+            stage = Some(step.stage);
+            let heading = format!(
+                "{name}{}:",
+                if name.phase == HookPhase::SyncFail { " (when the Sync fails)" } else { "" }
+            );
+            let _ = writeln!(out, "{}", style.paint(AnsiColor::Cyan, &heading));
+        }
         let (sign, word, colour) = describe(step.action);
         let head = style.paint(colour, &format!("{sign} {word:<8}"));
         let line = format!("{head} {:<width$}  {}", step.id.to_string(), note(step));
@@ -55,6 +64,12 @@ fn table(plan: &Plan, style: Style) -> String {
     for kept in &plan.kept {
         let _ = writeln!(out, "  keep     {:<width$}  {}", kept.id.to_string(), kept.words());
     }
+    for aside in &plan.aside {
+        let _ = writeln!(out, "  aside    {:<width$}  {}", aside.id.to_string(), aside.why);
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(out, "{} {warning}", style.paint(AnsiColor::Yellow, "warning:"));
+    }
     out
 }
 
@@ -65,6 +80,7 @@ const fn describe(action: Action) -> (char, &'static str, AnsiColor) {
         Action::Change => ('~', "change", AnsiColor::Yellow),
         Action::Recreate => ('!', "recreate", AnsiColor::Red),
         Action::Prune => ('-', "prune", AnsiColor::Red),
+        Action::Hook => ('>', "run", AnsiColor::Cyan),
         Action::Unchanged => (' ', "unchanged", AnsiColor::White),
     }
 }
@@ -77,6 +93,8 @@ fn note(step: &Step) -> String {
         Reason::Ownership => "takes back fields that others took over, without changing them".to_owned(),
         Reason::Immutable { message } => message.clone(),
         Reason::Deleting => "is being deleted".to_owned(),
+        Reason::LeftOver => "what an earlier run left is deleted first".to_owned(),
+        Reason::Reused => "applied over what an earlier run left; what is done does not run again".to_owned(),
         Reason::Unverified { why } => format!("not checked: {why}"),
     }
 }
@@ -124,6 +142,7 @@ fn totals(plan: &Plan) -> String {
         (summary.change, "to change"),
         (summary.recreate, "to recreate"),
         (summary.prune, "to prune"),
+        (summary.hooks, "to run"),
         (summary.unchanged, "unchanged"),
         (u32::try_from(plan.refusals.len()).unwrap_or(u32::MAX), "refused"),
     ];

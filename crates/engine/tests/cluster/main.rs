@@ -5,6 +5,7 @@
 mod app;
 mod discovery;
 mod hard;
+mod hooks;
 mod live;
 mod ownership;
 mod snapshots;

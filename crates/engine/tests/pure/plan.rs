@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tiphys_api::{IgnoreDifference, ObjectReference};
 use tiphys_engine::diff::Style;
+use tiphys_engine::hooks::Run;
 use tiphys_engine::plan::{
     Blocked, Checked, Creating, Detail, Draft, DraftInput, Policy, Prune, Recreate, Selection,
     text as plan_text,
@@ -12,6 +13,7 @@ use tiphys_engine::{Class, Inventory};
 use tiphys_manifest::ObjectId;
 
 use crate::data::{check_all, text};
+use crate::order::occasion;
 use crate::server::{Server, id_of, manifest};
 
 pub fn owner(name: &str) -> Owner {
@@ -163,6 +165,8 @@ fn policy(case: &Value) -> Policy {
         recreate: if is("recreate") { Recreate::All } else { Recreate::Annotated },
         selection: if only.is_empty() { Selection::All } else { Selection::Only(only) },
         done: list(case, "done").iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect(),
+        hooks: case.get("occasion").map(|_| Run { occasion: occasion(case).unwrap(), id: "this".to_owned() }),
+        stage: None,
     }
 }
 
@@ -178,7 +182,7 @@ fn given_answers(case: &Value) -> BTreeMap<ObjectId, Checked> {
                 "refused" => Checked::Refused { class: Class::Invalid, message },
                 "immutable" => Checked::Immutable {
                     message,
-                    live: None,
+                    live: answer.get("live").cloned(),
                     creating: match text(answer, "creating") {
                         "accepted" => Creating::Accepted,
                         "" => Creating::NotAsked,
@@ -194,7 +198,7 @@ fn given_answers(case: &Value) -> BTreeMap<ObjectId, Checked> {
         .collect()
 }
 
-fn list<'a>(case: &'a Value, field: &str) -> &'a [Value] {
+pub fn list<'a>(case: &'a Value, field: &str) -> &'a [Value] {
     case.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 

@@ -130,7 +130,11 @@ impl Server {
                 inventory.forget(&step.id);
                 continue;
             }
-            let manifest = &manifests[step.manifest.unwrap()];
+            let mut manifest = manifests[step.manifest.unwrap()].clone();
+            if let Some(hook) = &step.hook {
+                self.objects.remove(&step.id);
+                manifest.set_annotation(tiphys_api::HOOK_RUN_ANNOTATION, &hook.mark);
+            }
             self.apply(&Value::Object(manifest.object().clone()), applier());
             if step.tracking == Tracking::Owned {
                 let entry = InventoryEntry {
