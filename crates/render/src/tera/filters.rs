@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 use tera::value::Key;
 use tera::{Error, Kwargs, Map, State, Tera, TeraResult, Value};
 use tiphys_manifest::yaml;
+use tiphys_version::{Constraint, Version};
 
-use super::constraint::{Constraint, lenient_version};
 use crate::rendering::Hex;
 
 use super::convert::{from_json, to_json};
@@ -187,8 +187,12 @@ fn merged(base: &Map, over: &Map) -> Map {
 
 /// `version | semver_matches(constraint=">=1.30-0")`.
 fn semver_matches(version: &str, arguments: Kwargs, _: &State<'_>) -> TeraResult<bool> {
-    let constraint: Constraint = arguments.must_get::<&str>("constraint")?.parse().map_err(Error::message)?;
-    Ok(constraint.matches(&lenient_version(version).map_err(Error::message)?))
+    let text = arguments.must_get::<&str>("constraint")?;
+    let constraint: Constraint =
+        text.parse().map_err(|problem| Error::message(format!("constraint {text:?}: {problem}")))?;
+    let version: Version =
+        version.parse().map_err(|problem| Error::message(format!("version {version:?}: {problem}")))?;
+    Ok(constraint.matches(&version))
 }
 
 /// The first `length` characters; without the dots that Tera's `truncate` adds.

@@ -2,7 +2,6 @@
 //!
 //! Pure: the result depends on the job alone. Not bounded by itself: that is what the worker is for.
 
-mod constraint;
 mod convert;
 mod failure;
 #[expect(clippy::needless_pass_by_value, reason = "Tera calls filters with their arguments by value")]
@@ -17,10 +16,10 @@ use std::io;
 
 use serde_json::{Map, Value, json};
 use tera::{Context, ErrorKind, Tera};
+use tiphys_version::{Constraint, Version};
 use tiphys_worker::CappedBuffer;
 
 use crate::chart::{ChartError, Job, Output, Printed};
-use constraint::{Constraint, lenient_version};
 
 /// The name under which Tera gives all variables at once, in an order that differs from run to run.
 const DUMP_OF_CONTEXT: &str = "__tera_context";
@@ -79,12 +78,12 @@ fn check_kube_version(job: &Job, chart: &Map<String, Value>) -> Result<(), Chart
     };
     let error = |problem: String| ChartError::Chart { file: job.chart.path.clone(), problem };
     let constraint: Constraint =
-        wanted.parse().map_err(|problem| error(format!("kubeVersion: {problem}")))?;
+        wanted.parse().map_err(|problem| error(format!("kubeVersion {wanted:?}: {problem}")))?;
     let actual = &job.capabilities.kube_version;
-    let mut version =
-        lenient_version(actual).map_err(|problem| error(format!("the cluster's version: {problem}")))?;
+    let mut version: Version =
+        actual.parse().map_err(|problem| error(format!("the cluster's version {actual:?}: {problem}")))?;
     // Vendors append their own builds (`-gke.100`, `+k3s1`), which are no pre-releases.
-    version.pre = semver::Prerelease::EMPTY;
+    version.pre.clear();
     if constraint.matches(&version) {
         Ok(())
     } else {
@@ -110,9 +109,8 @@ fn compile(job: &Job) -> Result<Tera, ChartError> {
 
 fn context(job: &Job, chart: Map<String, Value>, values: Map<String, Value>) -> tera::TeraResult<Context> {
     let mut context = Context::new();
-    let version = lenient_version(&job.capabilities.kube_version).ok();
-    let number =
-        |part: fn(&semver::Version) -> u64| version.as_ref().map(part).unwrap_or_default().to_string();
+    let version: Option<Version> = job.capabilities.kube_version.parse().ok();
+    let number = |part: fn(&Version) -> u64| version.as_ref().map(part).unwrap_or_default().to_string();
     let capabilities = json!({
         "kube_version": {
             "version": job.capabilities.kube_version,
