@@ -217,27 +217,38 @@ impl<'a> Reader<'a> {
         let mut parts = [0; 3];
         let count = form.parts;
         let length = count * 2 + if form.colons { count - 1 } else { 0 };
-        let mut inner = Reader { rest: self.take(length)?, ..Reader::default() };
+        let taken = self.take(length)?;
+        let step = if form.colons { 3 } else { 2 };
+        if form.colons && (1..count).any(|index| taken.get(index * step - 1) != Some(&b':')) {
+            return Err(Problem::Bad);
+        }
+        let mut is_bad = false;
         for (index, part) in parts.iter_mut().take(count).enumerate() {
-            if index > 0 && form.colons && inner.take(1)? != b":" {
-                return Err(Problem::Bad);
+            let digits = taken.get(index * step..index * step + 2).unwrap_or_default();
+            match (Reader { rest: digits, ..Reader::default() }).number(true) {
+                Ok(number) => *part = number,
+                Err(_) => {
+                    is_bad = true;
+                    break;
+                }
             }
-            *part = inner.number(true)?;
         }
         let [hours, minutes, seconds] = parts;
-        // Some write offsets of 24 hours, or of 60 minutes.
+        // Some write offsets of 24 hours, or of 60 minutes. As in Go, this is looked at before what is no number.
         let limits = [
             (hours, 24, "time zone offset hour"),
             (minutes, 60, "time zone offset minute"),
             (seconds, 60, "time zone offset second"),
         ];
-        let beyond = limits.into_iter().rfind(|(number, max, _)| number > max);
+        if let Some((.., what)) = limits.into_iter().rfind(|(number, max, _)| number > max) {
+            return Err(Problem::Range(what));
+        }
         let offset = (hours * 60 + minutes) * 60 + seconds;
-        self.offset = Some(match (beyond, sign) {
-            (Some((.., what)), _) => return Err(Problem::Range(what)),
-            (None, b"+") => offset,
-            (None, b"-") => -offset,
-            (None, _) => return Err(Problem::Bad),
+        self.offset = Some(match sign {
+            _ if is_bad => return Err(Problem::Bad),
+            b"+" => offset,
+            b"-" => -offset,
+            _ => return Err(Problem::Bad),
         });
         Ok(())
     }
