@@ -90,43 +90,99 @@ fn push_class(regex: &mut String, characters: &mut std::iter::Peekable<std::str:
     Some(())
 }
 
-/// A pattern by the rules of Go's `path/filepath.Match`; `None` if it is malformed, and so fits nothing.
-pub(crate) fn path_pattern(pattern: &str) -> Option<Regex> {
-    if pattern.len() > MAX_LENGTH {
-        return None;
+/// A pattern by the rules of Go's `path/filepath.Match`.
+///
+/// A chart has dozens of them in its `.helmignore`, so they are read and matched without a regular expression.
+#[derive(Debug)]
+pub(crate) struct PathPattern(Vec<Token>);
+
+#[derive(Debug)]
+enum Token {
+    /// Any characters but `/`.
+    Star,
+    /// One character but `/`.
+    Any,
+    Literal(char),
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+impl PathPattern {
+    /// Reads a pattern; `None` if it is malformed, and so fits nothing.
+    pub(crate) fn new(pattern: &str) -> Option<Self> {
+        let mut tokens = Vec::new();
+        let mut characters = pattern.chars().peekable();
+        while let Some(character) = characters.next() {
+            tokens.push(match character {
+                '*' => Token::Star,
+                '?' => Token::Any,
+                '\\' => Token::Literal(characters.next()?),
+                '[' => class(&mut characters)?,
+                other => Token::Literal(other),
+            });
+        }
+        Some(Self(tokens))
     }
-    let mut regex = String::from("^(?s:");
-    let mut characters = pattern.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '*' => regex.push_str("[^/]*"),
-            '?' => regex.push_str("[^/]"),
-            '\\' => push_literal(&mut regex, characters.next()?),
-            '[' => push_ranges(&mut regex, &mut characters)?,
-            other => push_literal(&mut regex, other),
+
+    /// Whether it fits the whole path. As in Go, an earlier `*` takes as little as it can and is not tried again once
+    /// a later one is reached.
+    pub(crate) fn is_match(&self, path: &str) -> bool {
+        let (mut tokens, mut rest) = (self.0.as_slice(), path);
+        // What follows the last star, and what is left of the path behind what the star has taken so far.
+        let mut last_star: Option<(&[Token], &str)> = None;
+        loop {
+            match tokens.split_first() {
+                Some((Token::Star, after)) => {
+                    last_star = Some((after, rest));
+                    tokens = after;
+                    continue;
+                }
+                Some((token, after)) => {
+                    if let Some(behind) = token.take(rest) {
+                        (tokens, rest) = (after, behind);
+                        continue;
+                    }
+                }
+                None if rest.is_empty() => return true,
+                None => {}
+            }
+            let Some((after, behind)) = last_star else { return false };
+            let Some(behind) = Token::Any.take(behind) else { return false };
+            last_star = Some((after, behind));
+            (tokens, rest) = (after, behind);
         }
     }
-    regex.push_str(")$");
-    Regex::new(&regex).ok()
+}
+
+impl Token {
+    /// What is left of a text behind the character that this stands for; `None` if it is another one.
+    fn take<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let mut characters = text.chars();
+        let character = characters.next()?;
+        let fits = match self {
+            Self::Star => false,
+            Self::Any => character != '/',
+            Self::Literal(literal) => character == *literal,
+            Self::Class { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&character)) != *negated
+            }
+        };
+        fits.then_some(characters.as_str())
+    }
 }
 
 /// Ranges and single characters of `[...]`, up to `]`.
-fn push_ranges(regex: &mut String, characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<()> {
+fn class(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Token> {
     let negated = characters.next_if_eq(&'^').is_some();
-    regex.push_str(if negated { "[^" } else { "[" });
-    let mut ranges = 0;
-    while ranges == 0 || characters.next_if_eq(&']').is_none() {
+    let mut ranges = Vec::new();
+    while ranges.is_empty() || characters.next_if_eq(&']').is_none() {
         let low = class_member(characters)?;
         let high = if characters.next_if_eq(&'-').is_some() { class_member(characters)? } else { low };
-        if low <= high {
-            push_literal(regex, low);
-            regex.push('-');
-            push_literal(regex, high);
-        }
-        ranges += 1;
+        ranges.push((low, high));
     }
-    regex.push(']');
-    Some(())
+    Some(Token::Class { negated, ranges })
 }
 
 fn class_member(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
@@ -169,11 +225,20 @@ mod tests {
             ("templates/*.yaml", "templates/a/b.yaml", false),
             ("templates/[a-bd].yaml", "templates/d.yaml", true),
             ("templates/[^a].yaml", "templates/a.yaml", false),
+            ("*", "", true),
+            ("*", "a/b", false),
+            ("*a*b", "xaxab", true),
+            ("*a*b", "xaxabc", false),
+            ("a*/*c", "ab/bc", true),
+            (r"\*?", "*a", true),
+            ("[b-a]", "a", false),
+            ("?", "\u{e4}", true),
+            ("?", "/", false),
         ];
         for (pattern, path, expected) in cases {
-            assert_eq!(path_pattern(pattern).unwrap().is_match(path), expected, "{pattern} {path}");
+            assert_eq!(PathPattern::new(pattern).unwrap().is_match(path), expected, "{pattern} {path}");
         }
-        assert!(path_pattern("a[").is_none());
-        assert!(path_pattern("a\\").is_none());
+        assert!(PathPattern::new("a[").is_none());
+        assert!(PathPattern::new("a\\").is_none());
     }
 }

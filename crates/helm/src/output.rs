@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::assembly::{self, Hook, Manifest};
 use crate::error::Error;
-use crate::glob;
+use crate::glob::PathPattern;
 use crate::render::Rendering;
 
 /// Which parts of a rendering to print.
@@ -62,7 +62,7 @@ fn show_only(output: &[u8], patterns: &[String]) -> Result<Vec<u8>, Error> {
     let sources: Vec<Option<&str>> = documents.iter().map(|document| source(document.text)).collect();
     let mut shown = Vec::new();
     for pattern in patterns {
-        let matcher = glob::path_pattern(pattern);
+        let matcher = PathPattern::new(pattern);
         let mut found = false;
         for (document, source) in documents.iter().zip(&sources) {
             if let (Some(matcher), Some(source)) = (&matcher, source)

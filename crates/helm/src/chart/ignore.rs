@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use regex::Regex;
-
 use crate::error::{Error, Place};
-use crate::glob;
+use crate::glob::PathPattern;
 
 /// The rules of a `.helmignore`, with the one that Helm adds.
 ///
@@ -19,7 +17,7 @@ pub struct IgnoreRules {
 
 #[derive(Debug)]
 struct Rule {
-    pattern: Regex,
+    pattern: PathPattern,
     negated: bool,
     only_directories: bool,
     /// Whether the pattern is for the last part of paths.
@@ -79,7 +77,7 @@ impl Rule {
         let (only_directories, rest) = rest.strip_suffix('/').map_or((false, rest), |rest| (true, rest));
         let base_name = !rest.contains('/');
         let rest = rest.strip_prefix('/').unwrap_or(rest);
-        let pattern = glob::path_pattern(rest).ok_or("syntax error in pattern")?;
+        let pattern = PathPattern::new(rest).ok_or("syntax error in pattern")?;
         Ok(Self { pattern, negated, only_directories, base_name })
     }
 }
