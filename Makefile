@@ -3,10 +3,10 @@
 .DEFAULT_GOAL := help
 # What is built in CI is what was committed.
 LOCKED := $(if $(CI),--locked)
-.PHONY: help setup cluster build test lint deny soak demo bench parity goldens clean
+.PHONY: help setup cluster build test lint deny soak demo bench bench-helm parity goldens clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing on this machine (Debian packages)
 	@scripts/setup.sh
@@ -45,6 +45,10 @@ bench: setup ## measure and print the table of figures (BENCH="--only push --run
 parity: setup ## compare with the real Helm over our own charts, or CASES=file (PARITY="--runs 5 --json")
 	cargo build $(LOCKED) --release --package tiphys-cli --package tiphys-tests --bin tiphys --bin parity
 	@target/release/parity run --ours target/release/tiphys --helm "$$(scripts/helm-peer.sh)" $(PARITY) $(CASES)
+
+bench-helm: setup ## measure beside the real Helm over our own charts, or CASES=file, and print a table
+	cargo build $(LOCKED) --release --package tiphys-cli --package tiphys-tests --bin tiphys --bin parity
+	@target/release/parity bench --ours target/release/tiphys --helm "$$(scripts/helm-peer.sh)" $(CASES)
 
 goldens: setup ## make the goldens of our own charts with the real Helm
 	cargo build $(LOCKED) --package tiphys-tests --bin parity

@@ -10,6 +10,7 @@
     reason = "a comparison fails the way an assertion does, and prints"
 )]
 
+mod bench;
 mod case;
 mod difference;
 mod goldens;
@@ -19,6 +20,7 @@ mod report;
 mod run;
 mod sums;
 mod verdict;
+mod warm;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -76,6 +78,20 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Measures both programs over cases and prints a table in Markdown
+    Bench {
+        /// A file of cases, one JSON object a line; without it, our own charts
+        cases: Option<PathBuf>,
+        /// The tiphys program
+        #[arg(long)]
+        ours: PathBuf,
+        /// The helm-peer program
+        #[arg(long)]
+        helm: PathBuf,
+        /// How often each case is run; the first does not count
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..))]
+        runs: u32,
+    },
     /// Makes the goldens of our own charts
     Goldens {
         /// The helm-peer program
@@ -89,11 +105,15 @@ enum What {
 fn main() -> ExitCode {
     let good = match Arguments::parse().command {
         What::Run { cases, ours, helm, runs, keep, json } => {
-            let cases: Vec<Case> =
-                cases.map_or_else(|| case::own(&own_charts()), |path| case::read_lines(&path));
+            let cases = cases_of(cases);
             let ours = Program::ours(&ours).run(&cases, runs, &keep.join("ours"));
             let helm = Program::helm(&helm).run(&cases, runs, &keep.join("helm"));
             print(&Report::of(&ours, &helm), json)
+        }
+        What::Bench { cases, ours, helm, runs } => {
+            let (ours, helm) = (Program::ours(&ours), Program::helm(&helm));
+            let figures = bench::Figures::measure(&ours, &helm, &cases_of(cases), runs);
+            io::stdout().write_all(figures.to_string().as_bytes()).is_ok()
         }
         What::Compare { ours, helm, ours_out, helm_out, json } => {
             print(&Report::of(&Side::read(&ours, ours_out), &Side::read(&helm, helm_out)), json)
@@ -106,6 +126,11 @@ fn main() -> ExitCode {
         }
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The cases of a file, or our own charts.
+fn cases_of(file: Option<PathBuf>) -> Vec<Case> {
+    file.map_or_else(|| case::own(&own_charts()), |path| case::read_lines(&path))
 }
 
 /// Prints a report and returns whether it is good.

@@ -108,7 +108,7 @@ impl Speed {
 }
 
 /// The middle one, or between the two in the middle.
-fn median(values: &[f64]) -> Option<f64> {
+pub fn median(values: &[f64]) -> Option<f64> {
     let sorted = sorted(values);
     let middle = sorted.len() / 2;
     if sorted.len().is_multiple_of(2) {
