@@ -4,7 +4,9 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use tiphys_api::Source;
-use tiphys_render::{Chance, Capabilities, Kind, Options, Release, Renderer, RendererConfig, Rendering, Request};
+use tiphys_render::{
+    Capabilities, Chance, Kind, Options, Release, Renderer, RendererConfig, Rendering, Request,
+};
 use tiphys_tree::{DirectoryTree, Tree, TreePath};
 
 use crate::error::Error;

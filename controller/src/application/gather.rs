@@ -176,7 +176,8 @@ pub async fn render(
     let chance = seed.as_ref().map_or(Chance::Withheld, |it| it.chance.clone());
     match render_with(ctx, application, source, revision, chance).await {
         Err(RenderFailure::Render(tiphys_render::Error::ChanceWithheld { .. })) => {
-            let made = seed::ensure(ctx, application).await.map_err(|it| RenderFailure::Seed(Box::new(it)))?;
+            let made =
+                seed::ensure(ctx, application).await.map_err(|it| RenderFailure::Seed(Box::new(it)))?;
             let chance = made.chance.clone();
             *seed = Some(made);
             render_with(ctx, application, source, revision, chance).await

@@ -126,7 +126,8 @@ fn known(secret: &Secret) -> Result<KnownSeed, Error> {
     let seed = value(SEED_KEY).filter(|it| it.len() >= Seed::LEN);
     let seed = seed.ok_or_else(|| unusable("has no key `seed` of 32 bytes or more"))?;
     let at = value(TIME_KEY).and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
-    let at: Timestamp = at.ok_or_else(|| unusable("has no key `at` with a time such as 2026-11-29T12:00:00Z"))?;
+    let at: Timestamp =
+        at.ok_or_else(|| unusable("has no key `at` with a time such as 2026-11-29T12:00:00Z"))?;
     Ok(KnownSeed {
         chance: Chance::Seeded { seed: Seed::new(seed), at },
         version: secret.resource_version().unwrap_or_default(),

@@ -195,11 +195,8 @@ fn execute_prepared(
         return Err(Error::ChanceWithheld);
     }
     let outputs = outputs?;
-    let used = Used {
-        capabilities: capabilities_used.get(),
-        lookup: host.looked_up,
-        chance: host.chance.is_used(),
-    };
+    let used =
+        Used { capabilities: capabilities_used.get(), lookup: host.looked_up, chance: host.chance.is_used() };
     Ok((outputs, used))
 }
 

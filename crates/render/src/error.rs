@@ -109,7 +109,9 @@ pub enum Error {
         source: globset::Error,
     },
     /// A Helm chart asks for random values or the time, and they are withheld.
-    #[error("the chart {path} draws random values or asks for the time: it needs a seed to render the same every time")]
+    #[error(
+        "the chart {path} draws random values or asks for the time: it needs a seed to render the same every time"
+    )]
     ChanceWithheld {
         /// The chart.
         path: TreePath,

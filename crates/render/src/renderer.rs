@@ -242,7 +242,9 @@ impl Renderer {
                     return Err(error.into());
                 }
                 Err(helm::Failure::Chart(error)) if request.lookup.is_some() => return Err(error.into()),
-                Err(helm::Failure::Chart(error)) => (Some(Asked::capabilities(&request.capabilities)), Err(error)),
+                Err(helm::Failure::Chart(error)) => {
+                    (Some(Asked::capabilities(&request.capabilities)), Err(error))
+                }
             };
             if let Some(asked) = asked {
                 shared.cache.insert(key, view.inputs(), asked, &outcome);
