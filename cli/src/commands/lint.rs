@@ -25,6 +25,7 @@ Examples:
   tiphys lint ./chart -f values-prod.yaml --strict
   tiphys lint charts/* --with-subcharts --kube-version 1.31"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct LintCommand {
     /// Directories or archives of charts
     #[arg(value_name = "CHART", num_args = 0..)]

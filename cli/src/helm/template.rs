@@ -60,6 +60,7 @@ struct ReleaseArguments {
 /// What is printed, and where.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "What is printed")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 struct PrintArguments {
     /// Also the files in crds/
     #[arg(long)]
@@ -86,6 +87,7 @@ struct PrintArguments {
 
 /// What Helm takes here for the sake of `helm install` and does not look at.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 struct IgnoredArguments {
     #[arg(long, hide = true)]
     create_namespace: bool,
@@ -181,7 +183,9 @@ impl TemplateArguments {
             Ok(rendering) => self.print(&rendering, &options.release.name, printed),
             Err(error @ tiphys_helm::Error::Document { .. }) if self.output.debug => {
                 let texts = render_templates(&chart, &options).map_err(|error| message(&error))?;
-                texts.iter().for_each(|(path, text)| print_debug(path, text, printed));
+                for (path, text) in &texts {
+                    print_debug(path, text, printed);
+                }
                 Err(error.to_string())
             }
             Err(error) if self.output.debug => Err(error.to_string()),

@@ -124,7 +124,9 @@ impl DeletionHooks {
         let run = Run { occasion: Occasion::Deletion, id: application.uid().unwrap_or_default() };
         let mut manifests = hooks::name_all(manifests, &run.id);
         let owner = ctx.owner(&key_of(application));
-        manifests.iter_mut().for_each(|it| tracking::mark(it, &owner));
+        for manifest in &mut manifests {
+            tracking::mark(manifest, &owner);
+        }
         let schedule = Schedule::new(&manifests, &BTreeSet::new(), Some(Occasion::Deletion));
         Ok(Some(Self { manifests, schedule, run }))
     }

@@ -88,7 +88,7 @@ impl LiveLookup {
         message
     }
 
-    fn check(&self, id: ObjectId) -> Result<(), String> {
+    fn check(&self, id: &ObjectId) -> Result<(), String> {
         let rights = &self.rights;
         let violations = scope::check(&scope::ScopeInput {
             application_namespace: &rights.application_namespace,
@@ -98,9 +98,9 @@ impl LiveLookup {
             source: &rights.source,
             cluster: &rights.cluster,
             namespace: &rights.namespace,
-            objects: &[id.clone()],
+            objects: std::slice::from_ref(id),
         });
-        match violations.iter().find(|it| it.object() == Some(&id)) {
+        match violations.iter().find(|it| it.object() == Some(id)) {
             Some(violation) => Err(format!(
                 "lookup of {id} is not allowed, because a chart may read only what it may write: {violation}"
             )),
@@ -132,7 +132,7 @@ impl tiphys_render::Lookup for LiveLookup {
             namespace,
             name: name.to_owned(),
         };
-        self.check(id(asked))?;
+        self.check(&id(asked))?;
         let deadline = Instant::now() + TIMEOUT;
         let requests = &self.cluster.requests;
         let found = if name.is_empty() {

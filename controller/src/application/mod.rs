@@ -85,7 +85,7 @@ async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Resu
     let state = ctx.state(&key);
     // Two reconciliations of one Application never run at the same time, so nobody waits here.
     let mut state = state.lock().await;
-    let done = advance(&ctx, &application, &mut state).await;
+    let done = Box::pin(advance(&ctx, &application, &mut state)).await;
     ctx.metrics.reconciled(began.elapsed());
     match done {
         Ok(action) => {

@@ -451,11 +451,11 @@ async fn release_hooks(ctx: &Context, staged: &Staged) -> Result<(), Error> {
     Ok(())
 }
 
-/// The objects of the hooks of this run that are there, and what became of each.
-fn live_hooks<'a>(
-    ctx: &Context,
-    staged: &'a Staged,
-) -> Result<Vec<(&'a Awaited, Arc<LiveObject>, hooks::Outcome)>, Error> {
+/// A hook, its object, and what became of it.
+type LiveHook<'a> = (&'a Awaited, Arc<LiveObject>, hooks::Outcome);
+
+/// The hooks of this run whose objects are there.
+fn live_hooks<'a>(ctx: &Context, staged: &'a Staged) -> Result<Vec<LiveHook<'a>>, Error> {
     let mut found = Vec::new();
     for awaited in staged.schedule.hooks() {
         let (Some(run), Some(hook)) = (&staged.hooks, &awaited.hook) else { continue };

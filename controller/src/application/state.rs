@@ -21,6 +21,7 @@ use super::stages::Staged;
 
 /// What is remembered of an Application.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct State {
     /// Identity of the Application; another one under the same name starts anew.
     pub uid: String,

@@ -58,7 +58,7 @@ fn set_name(object: &mut Map<String, Value>, name: Option<String>) -> Option<Val
 pub(crate) fn marked(mut manifest: Manifest, mark: &str) -> Manifest {
     manifest.set_annotation(HOOK_RUN_ANNOTATION, mark);
     let spec = manifest.object().get("spec");
-    if !spec.is_some_and(|spec| spec.get("ttlSecondsAfterFinished").is_some()) {
+    if spec.is_none_or(|spec| spec.get("ttlSecondsAfterFinished").is_none()) {
         return manifest;
     }
     let original = manifest.clone();

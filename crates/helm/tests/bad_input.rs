@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -148,7 +149,7 @@ fn aliases_that_explode() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let inner = vec![format!("*a{}", level - 1); 10].join(", ");
-        text.push_str(&format!("a{level}: &a{level} [{inner}]\n"));
+        writeln!(text, "a{level}: &a{level} [{inner}]").unwrap();
     }
     contains(&refused(&[("values.yaml", &text)]), "cannot load values.yaml");
     contains(&refused(&[("templates/t.yaml", &text)]), "YAML parse error on t/templates/t.yaml");
@@ -283,7 +284,7 @@ fn schemas_that_reach_out_or_do_not_end() {
     let mut definitions = r#""d30": {"type": "string"}"#.to_owned();
     for level in 0..30 {
         let next = format!(r##"{{"$ref": "#/$defs/d{}"}}"##, level + 1);
-        definitions.push_str(&format!(r#", "d{level}": {{"anyOf": [{next}, {next}]}}"#));
+        write!(definitions, r#", "d{level}": {{"anyOf": [{next}, {next}]}}"#).unwrap();
     }
     contains(&schema(&format!(r##"{{"$ref": "#/$defs/d0", "$defs": {{{definitions}}}}}"##)), "schema");
     // One that is itself says nothing, or is refused; it must not run for ever.

@@ -1,5 +1,7 @@
 //! The functions that need the engine, and the words of errors. The expected texts are those of Helm 4.3.1.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use tiphys_helm::{Chart, File, Limits, Options, render_templates};
 
 fn render(templates: &[(&str, &str)]) -> Result<String, String> {

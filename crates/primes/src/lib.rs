@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_sieve_strikes_out_multiples_and_nothing_else() {
-        let start = U256::from_u64(1_000_000_000_000_000_003 | 1);
+        let start = U256::from_u64(1_000_000_000_000_000_003);
         let candidates = sieve(&start, &U256::from_u32(2));
         for (index, is_candidate) in candidates.iter().take(2000).enumerate() {
             let number = start.wrapping_add(&U256::from_u64(2 * index as u64));

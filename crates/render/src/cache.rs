@@ -47,7 +47,7 @@ pub(crate) enum Asked {
 
 impl Asked {
     /// What a Helm chart asked. `None`: it depends on live objects or on chance, and is another one the next time.
-    pub(crate) fn by(used: &tiphys_helm::Used, request: &Request) -> Option<Self> {
+    pub(crate) fn by(used: tiphys_helm::Used, request: &Request) -> Option<Self> {
         if used.lookup || (used.chance && matches!(request.chance, Chance::System)) {
             return None;
         }

@@ -231,7 +231,7 @@ impl Renderer {
             let gathered = helm::gather(&view, request, options, &shared.config)?;
             let (asked, outcome): (_, Outcome) = match helm::render(&gathered) {
                 Ok(rendered) => {
-                    let asked = Asked::by(&rendered.used, request);
+                    let asked = Asked::by(rendered.used, request);
                     (asked, Ok(Arc::new(finish_helm(shared, request, &view, rendered)?)))
                 }
                 // It may have met a busy machine, or a live object that is another one the next time.

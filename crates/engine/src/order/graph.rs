@@ -15,7 +15,7 @@ pub(super) struct Edge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn {
     /// So many times health has to be waited for before.
-    pub(super) turn: usize,
+    pub(super) waits: usize,
     /// The rank of its kind, or the highest rank of what it needs.
     rank: Rank,
     /// So many steps after others of that rank.
@@ -25,15 +25,15 @@ pub(super) struct Turn {
 /// When each node comes: by the rank of its kind, but later than what it needs. Or else a cycle, as the places of its
 /// nodes, each needing the next and the last needing the first.
 pub(super) fn turns(ranks: &[Rank], needs: &[Vec<Edge>]) -> Result<Vec<Turn>, Vec<usize>> {
-    let mut turns: Vec<_> = ranks.iter().map(|rank| Turn { turn: 0, rank: *rank, step: 0 }).collect();
+    let mut turns: Vec<_> = ranks.iter().map(|rank| Turn { waits: 0, rank: *rank, step: 0 }).collect();
     for node in sorted(needs)? {
         let (Some(edges), Some(mut turn)) = (needs.get(node), turns.get(node).copied()) else {
             continue;
         };
-        let before = |edge: &Edge| turns.get(edge.to).map(|it| (*it, it.turn + usize::from(edge.waits)));
-        turn.turn = edges.iter().filter_map(before).map(|(_, turn)| turn).max().unwrap_or(0);
+        let before = |edge: &Edge| turns.get(edge.to).map(|it| (*it, it.waits + usize::from(edge.waits)));
+        turn.waits = edges.iter().filter_map(before).map(|(_, turn)| turn).max().unwrap_or(0);
         for (needed, _) in edges.iter().filter_map(before) {
-            let not_after = (needed.turn, needed.rank, needed.step) >= (turn.turn, turn.rank, turn.step);
+            let not_after = (needed.waits, needed.rank, needed.step) >= (turn.waits, turn.rank, turn.step);
             if not_after {
                 (turn.rank, turn.step) = (needed.rank, needed.step + 1);
             }
@@ -122,7 +122,7 @@ mod tests {
         let turns = turns(&ranks(&[CONFIG, WORKLOAD, CONFIG]), &needs(&[&[(1, false)], &[], &[(0, false)]]));
         let turns = turns.unwrap();
         assert!(turns[1] < turns[0] && turns[0] < turns[2]);
-        assert!(turns.iter().all(|it| it.turn == 0));
+        assert!(turns.iter().all(|it| it.waits == 0));
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
             &needs(&[&[(1, true)], &[], &[(0, false)], &[]]),
         );
         let turns = turns.unwrap();
-        let numbers: Vec<_> = turns.iter().map(|it| it.turn).collect();
+        let numbers: Vec<_> = turns.iter().map(|it| it.waits).collect();
         assert_eq!(numbers, [1, 0, 1, 0]);
         assert!(turns[0] < turns[2], "the Deployment of the second turn needs the ConfigMap");
     }
@@ -151,6 +151,6 @@ mod tests {
         let kinds = vec![Rank::for_apply("", "ConfigMap"); count];
         let chain: Vec<_> =
             (0..count).map(|it| Vec::from_iter((it > 0).then(|| Edge { to: it - 1, waits: true }))).collect();
-        assert_eq!(turns(&kinds, &chain).unwrap()[count - 1].turn, count - 1);
+        assert_eq!(turns(&kinds, &chain).unwrap()[count - 1].waits, count - 1);
     }
 }

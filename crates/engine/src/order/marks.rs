@@ -259,8 +259,11 @@ impl Holds {
     }
 }
 
-/// The events of Helm, on which occasion they come, and when that is. Tests come on none.
-const HELM_EVENTS: &[(&str, Option<(Option<Occasion>, HookPhase)>)] = &[
+/// On which occasion a hook of Helm comes, if not on all, and when that is.
+type HelmTime = (Option<Occasion>, HookPhase);
+
+/// The events of Helm. Tests come never.
+const HELM_EVENTS: &[(&str, Option<HelmTime>)] = &[
     ("pre-install", Some((Some(Occasion::Install), HookPhase::PreSync))),
     ("post-install", Some((Some(Occasion::Install), HookPhase::PostSync))),
     ("pre-upgrade", Some((Some(Occasion::Upgrade), HookPhase::PreSync))),

@@ -237,25 +237,25 @@ impl Schedule {
             }
         };
         // Something is waited for before the last turn that needs it to be healthy; everything is before the next wave.
-        let last = turns.iter().map(|turn| turn.turn).max().unwrap_or(0);
+        let last = turns.iter().map(|turn| turn.waits).max().unwrap_or(0);
         let mut until = vec![0; wave.len()];
         for (edges, turn) in needs.iter().zip(&turns) {
             for edge in edges.iter().filter(|edge| edge.waits) {
                 if let Some(until) = until.get_mut(edge.to) {
-                    *until = turn.turn.max(*until);
+                    *until = turn.waits.max(*until);
                 }
             }
         }
         for turn in 0..=last {
             let places = || wave.iter().zip(&turns).enumerate();
-            let mut members: Vec<_> = places().filter(|(_, (_, it))| it.turn == turn).collect();
+            let mut members: Vec<_> = places().filter(|(_, (_, it))| it.waits == turn).collect();
             members.sort_by(|(_, (left, left_turn)), (_, (right, right_turn))| {
                 left_turn.cmp(right_turn).then_with(|| compare_for_apply(&left.id, &right.id))
             });
             let tasks = tasks(members.iter().map(|(_, member)| *member));
             let is_awaited =
                 |place: usize| turn == last || until.get(place).is_some_and(|until| *until > turn);
-            let so_far = places().filter(|(place, (_, it))| it.turn <= turn && is_awaited(*place));
+            let so_far = places().filter(|(place, (_, it))| it.waits <= turn && is_awaited(*place));
             let awaited = so_far.map(|(_, (entry, _))| awaited(entry)).collect();
             self.stages.push(Stage { phase, wave: number, tasks, awaited });
         }

@@ -76,10 +76,14 @@ impl Found {
         }
         for volume in list(pod, "/volumes") {
             self.volume(volume);
-            list(volume, "/projected/sources").iter().for_each(|source| self.volume(source));
+            for source in list(volume, "/projected/sources") {
+                self.volume(source);
+            }
         }
         for containers in ["/containers", "/initContainers"] {
-            list(pod, containers).iter().for_each(|container| self.container(container));
+            for container in list(pod, containers) {
+                self.container(container);
+            }
         }
     }
 

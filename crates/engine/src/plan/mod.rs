@@ -346,6 +346,7 @@ impl Plan {
     }
 
     /// The steps of one stage, as a plan of its own.
+    #[must_use]
     pub fn of_stage(&self, stage: usize) -> Self {
         let mut plan = self.clone();
         plan.steps.retain(|step| step.stage == stage);

@@ -9,8 +9,8 @@ use tiphys_tests::{Cluster, TestNamespace};
 use crate::app::{App, data, manifests, steps};
 use crate::support::connect;
 
-fn run(id: &str) -> Option<Run> {
-    Some(Run { occasion: Occasion::Upgrade, id: id.to_owned() })
+fn run(id: &str) -> Run {
+    Run { occasion: Occasion::Upgrade, id: id.to_owned() }
 }
 
 fn hook(ns: &str, name: &str, value: &str, policy: &str) -> Value {
@@ -33,7 +33,7 @@ async fn a_hook_is_created_once_in_each_run() {
         hook(ns.name(), "reused", "1", "HookFailed"),
         data(ns.name(), "config", "1"),
     ];
-    app.policy.hooks = run("one");
+    app.policy.hooks = Some(run("one"));
     let plan = app.sync(&objects).await;
     assert_eq!(steps(&plan), "Hook ConfigMap before, Hook ConfigMap reused, Create ConfigMap config");
     assert_eq!(app.inventory.len(), 1, "hooks are not in it");
@@ -45,7 +45,7 @@ async fn a_hook_is_created_once_in_each_run() {
     assert_eq!(steps(&plan), "Hook ConfigMap before, Hook ConfigMap reused");
     assert_eq!(uid(&ns, "before"), before, "the same run does not run it again");
 
-    app.policy.hooks = run("two");
+    app.policy.hooks = Some(run("two"));
     app.sync(&objects).await;
     assert_ne!(uid(&ns, "before"), before, "another run deletes it first");
     assert_eq!(uid(&ns, "reused"), reused, "which its policy must allow");
@@ -69,7 +69,7 @@ async fn a_hook_without_a_name_has_one_for_each_run() {
     unnamed["metadata"]["name"] = Value::Null;
     unnamed["metadata"]["generateName"] = "migrate-".into();
     for id in ["one", "one", "two"] {
-        app.policy.hooks = run(id);
+        app.policy.hooks = Some(run(id));
         let named = name_all(manifests(std::slice::from_ref(&unnamed)), id);
         // Names are given anew, as when a snapshot is applied again.
         let named = name_all(name_all(named, "another"), id);

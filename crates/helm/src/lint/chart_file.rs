@@ -1,5 +1,7 @@
 //! `Chart.yaml`.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use tiphys_manifest::yaml;
 
@@ -39,9 +41,8 @@ pub(super) fn check(source: &Source, report: &mut Report) {
 }
 
 fn parse(source: &Source) -> Result<(yaml::Document, Metadata), String> {
-    let text = match &source.chart_file {
-        Entry::File(text) => text,
-        _ => return Err(format!("read {}/{FILE}: is a directory", source.root)),
+    let Entry::File(text) = &source.chart_file else {
+        return Err(format!("read {}/{FILE}: is a directory", source.root));
     };
     let document = yaml::read_document(text, &yaml::Limits::default())
         .map_err(|error| format!("error converting YAML to JSON: yaml: {error}"))?;
@@ -74,14 +75,12 @@ fn is_strict(document: &yaml::Document) -> Result<(), String> {
     const MAINTAINER: [&str; 3] = ["name", "email", "url"];
     const DEPENDENCY: [&str; 8] =
         ["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
-    let twice: String = document
-        .warnings
-        .iter()
-        .map(|warning| {
-            let key = gotemplate::quote(&warning.repeated_key);
-            format!("\n  line {}: key {key} already set in map", warning.line)
-        })
-        .collect();
+    let mut twice = String::new();
+    for warning in &document.warnings {
+        let key = gotemplate::quote(&warning.repeated_key);
+        // Writing to a string cannot fail.
+        let _ = write!(twice, "\n  line {}: key {key} already set in map", warning.line);
+    }
     if !twice.is_empty() {
         return Err(format!("error converting YAML to JSON: yaml: unmarshal errors:{twice}"));
     }

@@ -62,7 +62,7 @@ impl Entry {
 impl Source {
     /// Reads a directory, or an archive by its ending. The error is Helm's text.
     pub fn from_path(path: &str, limits: &Limits) -> Result<Self, String> {
-        if path.ends_with(".tgz") || path.ends_with(".tar.gz") {
+        if [".tgz", ".tar.gz"].iter().any(|ending| path.ends_with(ending)) {
             let data = fs::read(path)
                 .map_err(|error| format!("unable to open tarball: open {path}: {}", reason(&error)))?;
             return Self::from_archive(path, &data, limits);

@@ -4,6 +4,7 @@ use tiphys_manifest::yaml;
 
 use super::source::Entry;
 use super::{LintOptions, Report, Source, ensure};
+use crate::assembly::HelmVersion;
 use crate::error::Error;
 use crate::schema;
 use crate::value::map_from_json;
@@ -20,7 +21,7 @@ pub(super) fn check(source: &Source, options: &LintOptions, report: &mut Report)
     }
     let schema = source.schema.text().filter(|schema| !schema.is_empty() && !options.skip_schema);
     let result = read(source, &options.limits.values).and_then(|values| {
-        merge_tables(&given, &values, Nulls::Delete(Default::default()));
+        merge_tables(&given, &values, Nulls::Delete(HelmVersion::default()));
         schema.map_or(Ok(()), |schema| schema::check(&given, schema))
     });
     report.error(FILE, result);
@@ -29,9 +30,8 @@ pub(super) fn check(source: &Source, options: &LintOptions, report: &mut Report)
 
 /// Helm reads only the first document here.
 fn read(source: &Source, limits: &yaml::Limits) -> Result<gotemplate::Map, String> {
-    let text = match &source.values {
-        Entry::File(text) => text,
-        _ => return Err(format!("unable to parse YAML: read {}/{FILE}: is a directory", source.root)),
+    let Entry::File(text) = &source.values else {
+        return Err(format!("unable to parse YAML: read {}/{FILE}: is a directory", source.root));
     };
     let values = read_one(text, limits).map_err(|(_, message)| format!("unable to parse YAML: {message}"))?;
     Ok(map_from_json(&values))

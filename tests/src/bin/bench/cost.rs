@@ -42,7 +42,7 @@ pub async fn restart(
     let mut times = Times::new();
     for _ in 0..plan.runs {
         controller.terminate();
-        controller.wait(Duration::from_secs(60));
+        controller.wait(Duration::from_mins(1));
         let began = Instant::now();
         controller = stage.controller().data_dir(data).launch();
         all_observed(&controller, fleet).await;

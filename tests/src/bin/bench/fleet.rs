@@ -13,7 +13,7 @@ use crate::stage::Stage;
 use crate::watching::Watching;
 
 /// How long a whole fleet may take for anything.
-pub const LIMIT: Duration = Duration::from_secs(180);
+pub const LIMIT: Duration = Duration::from_mins(3);
 
 /// How many requests are under way at once when all Applications are created.
 const AT_ONCE: usize = 16;

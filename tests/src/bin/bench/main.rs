@@ -4,6 +4,7 @@
 //! of their own, through a proxy. The table on standard output is Markdown for the README, progress goes to standard
 //! error.
 #![allow(
+    clippy::cast_precision_loss,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,

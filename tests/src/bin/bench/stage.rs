@@ -16,7 +16,7 @@ const NAMESPACES: usize = 10;
 const LOG: &str = "target/bench-controller.log";
 
 /// How long namespaces may take to come and to go.
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
+const LIMIT: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// A cluster, a Git server, and Tiphys installed.
 pub struct Stage {

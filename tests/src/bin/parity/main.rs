@@ -3,6 +3,7 @@
 //! Both programs answer the same cases in one warm process each; see tests/helm. For each case it is printed whether the
 //! two agree or where they begin to differ, and at the end the sums and how fast ours is.
 #![allow(
+    clippy::cast_precision_loss,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,

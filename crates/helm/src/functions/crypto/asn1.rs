@@ -22,15 +22,14 @@ pub(super) const fn context(number: u8, constructed: bool) -> u8 {
 pub(super) fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     let length = content.len();
-    match u8::try_from(length) {
-        Ok(short @ ..=0x7f) => out.push(short),
-        _ => {
-            let bytes = length.to_be_bytes();
-            let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len() - 1);
-            let bytes = bytes.get(start..).unwrap_or_default();
-            out.push(0x80 | u8::try_from(bytes.len()).unwrap_or_default());
-            out.extend_from_slice(bytes);
-        }
+    if let Ok(short @ ..=0x7f) = u8::try_from(length) {
+        out.push(short);
+    } else {
+        let bytes = length.to_be_bytes();
+        let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len() - 1);
+        let bytes = bytes.get(start..).unwrap_or_default();
+        out.push(0x80 | u8::try_from(bytes.len()).unwrap_or_default());
+        out.extend_from_slice(bytes);
     }
     out.extend_from_slice(content);
     out

@@ -17,6 +17,8 @@ const MAX_PASSWORD: usize = 72;
 
 /// Adds the functions of this file.
 pub(super) fn add(functions: &mut Functions) {
+    const DERIVE: &[Type] =
+        &[Type::Uint(UintType::Uint32), Type::String, Type::String, Type::String, Type::String];
     fixed(functions, "bcrypt", &[Type::String], Type::String, |ctx, args| {
         Ok(Value::from(hash(ctx, args.str(0))?))
     });
@@ -27,8 +29,6 @@ pub(super) fn add(functions: &mut Functions) {
         }
         Ok(Value::from(format!("{user}:{}", hash(ctx, args.str(1))?)))
     });
-    const DERIVE: &[Type] =
-        &[Type::Uint(UintType::Uint32), Type::String, Type::String, Type::String, Type::String];
     fixed(functions, "derivePassword", DERIVE, Type::String, derive);
 }
 

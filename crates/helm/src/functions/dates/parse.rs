@@ -225,13 +225,11 @@ impl<'a> Reader<'a> {
         let mut is_bad = false;
         for (index, part) in parts.iter_mut().take(count).enumerate() {
             let digits = taken.get(index * step..index * step + 2).unwrap_or_default();
-            match (Reader { rest: digits, ..Reader::default() }).number(true) {
-                Ok(number) => *part = number,
-                Err(_) => {
-                    is_bad = true;
-                    break;
-                }
-            }
+            let Ok(number) = (Reader { rest: digits, ..Reader::default() }).number(true) else {
+                is_bad = true;
+                break;
+            };
+            *part = number;
         }
         let [hours, minutes, seconds] = parts;
         // Some write offsets of 24 hours, or of 60 minutes. As in Go, this is looked at before what is no number.
