@@ -11,6 +11,7 @@ mod support;
 mod admission;
 mod bad_input;
 mod bystander;
+mod charts;
 mod deletion;
 mod drift;
 mod failure;
