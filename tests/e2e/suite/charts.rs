@@ -111,7 +111,8 @@ async fn no_two_applications_draw_the_same() {
     assert_eq!(drawn[0].len(), 32);
     assert_ne!(drawn[0], drawn[1]);
     // A chart that draws nothing needs no secret.
-    push_chart(&stage, "a: b").await;
+    let commit = push_chart(&stage, "a: b").await;
+    stage.synced("one", &commit).await;
     stage.create("plain", json!({})).await;
     stage.says("plain", "config").await;
     let none = stage.namespace.api::<Secret>().get_opt("plain-tiphys-seed").await.unwrap();

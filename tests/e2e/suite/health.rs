@@ -141,7 +141,10 @@ async fn checks_of_the_installation_count_at_once_and_harm_nobody_else() {
         }),
     )
     .await;
-    let seen = resources(&stage, "all four were judged anew", |it| it[0].0 == Health::Degraded).await;
+    let judged = |it: &[(Health, String, String)]| {
+        it[0].0 == Health::Degraded && it.iter().filter(|it| it.0 == Health::Unknown).count() == 2
+    };
+    let seen = resources(&stage, "all four were judged anew", judged).await;
     let place = format!("ConfigMap {}/{}", Installation::NAMESPACE, checks.name);
     let of = |kind: &str| seen.iter().find(|it| it.1 == kind).unwrap();
     assert_eq!((of("Lease").0, of("Lease").2.as_str()), (Health::Degraded, "nobody holds it"));

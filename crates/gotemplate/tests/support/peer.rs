@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::{env, fs, thread};
 
 use super::{Answer, Case};
@@ -36,7 +37,12 @@ pub fn ask(cases: &[Case]) -> Vec<Answer> {
 }
 
 /// The program, kept in the user's cache under the hash of its source.
-pub fn program() -> PathBuf {
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(build)
+}
+
+fn build() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/gotemplate-peer");
     let mut hasher = DefaultHasher::new();
     let mut files: Vec<PathBuf> = fs::read_dir(&source).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -52,7 +58,7 @@ pub fn program() -> PathBuf {
     let program = cache.join(format!("gotemplate-peer-{:016x}", hasher.finish()));
     if !program.exists() {
         fs::create_dir_all(&cache).unwrap();
-        // Built beside its place and then moved, because tests run at the same time.
+        // Built beside its place and then moved, because test programs run at the same time.
         let fresh = cache.join(format!("gotemplate-peer-{}", std::process::id()));
         let status =
             Command::new("go").args(["build", "-o"]).arg(&fresh).arg(".").current_dir(&source).status();

@@ -96,9 +96,35 @@ pub(crate) fn chart_error(path: &TreePath, error: &tiphys_helm::Error) -> ChartE
         }
     });
     let limit = matches!(error, tiphys_helm::Error::Execute { limit: Some(_), .. });
-    ChartError::Helm {
-        place: place.unwrap_or_else(|| format!("{path}: ")),
-        message: error.to_string(),
-        limit,
+    let place = place.unwrap_or_else(|| format!("{path}: "));
+    ChartError::Helm { place, message: shortened(&error.to_string()), limit }
+}
+
+/// A message without its middle if it is long: the places are named first, what is wrong comes last, and between them
+/// may stand a thousand templates that include one another.
+fn shortened(message: &str) -> String {
+    /// Bytes at each end that stay.
+    const KEPT: usize = 1000;
+    if message.len() <= 3 * KEPT {
+        return message.to_owned();
+    }
+    let head = message.floor_char_boundary(KEPT);
+    let tail = message.ceil_char_boundary(message.len() - KEPT);
+    let (Some(first), Some(last)) = (message.get(..head), message.get(tail..)) else {
+        return message.to_owned();
+    };
+    format!("{first}\n[… {} bytes …]\n{last}", tail - head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_keeps_its_beginning_and_its_end() {
+        assert_eq!(shortened("short"), "short");
+        let long = format!("begin {} end", "é".repeat(5000));
+        let shown = shortened(&long);
+        assert!(shown.starts_with("begin é") && shown.ends_with("é end") && shown.len() < 2100, "{shown}");
     }
 }
