@@ -139,11 +139,13 @@ mod tests {
     }
 
     fn deployment(progressing: &str) -> Value {
+        let reason =
+            if progressing == "True" { "NewReplicaSetAvailable" } else { "ProgressDeadlineExceeded" };
         json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "a", "generation": 1 },
             "spec": { "replicas": 0 },
             "status": { "observedGeneration": 1, "conditions": [
-                { "type": "Progressing", "status": progressing, "reason": "ProgressDeadlineExceeded" },
+                { "type": "Progressing", "status": progressing, "reason": reason },
                 { "type": "Available", "status": "True" },
             ] },
         })
