@@ -10,6 +10,7 @@
 )]
 
 mod applications;
+mod charts;
 mod check;
 mod create;
 mod delete;
