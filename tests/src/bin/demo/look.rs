@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
 use tiphys_api::{Application, ConditionStatus, Health, Phase, READY, Sync, SyncState, Trigger};
@@ -18,6 +19,7 @@ pub struct Look {
     applications: Api<Application>,
     syncs: Api<Sync>,
     deployments: Api<Deployment>,
+    secrets: Api<Secret>,
     patience: Duration,
 }
 
@@ -39,6 +41,7 @@ impl Look {
             applications: Api::namespaced(client.clone(), Installation::NAMESPACE),
             syncs: Api::namespaced(client.clone(), Installation::NAMESPACE),
             deployments: Api::namespaced(client.clone(), TARGET),
+            secrets: Api::namespaced(client.clone(), TARGET),
             patience,
         }
     }
@@ -93,12 +96,20 @@ impl Look {
         self.until(&what, &self.syncs, &name, is_so, |it| it.spec.clone()).await.map(drop)
     }
 
-    /// All Syncs that were more than questions, in order.
+    /// The value of a key of a Secret.
+    pub async fn secret(&self, name: &str, key: &str) -> Result<String, Failure> {
+        let secret = self.secrets.get(name).await.map_err(|error| error.to_string())?;
+        let value = secret.data.as_ref().and_then(|it| it.get(key)).map(|it| it.0.clone());
+        let value = value.ok_or_else(|| format!("Secret {name} has no key {key}"))?;
+        String::from_utf8(value).map_err(|error| error.to_string())
+    }
+
+    /// All Syncs of the Application that were more than questions, in order.
     pub async fn history(&self) -> Result<Vec<Entry>, Failure> {
         let syncs = self.syncs.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
         let mut entries: Vec<Entry> = syncs
             .into_iter()
-            .filter(|it| !it.spec.dry_run)
+            .filter(|it| !it.spec.dry_run && it.spec.application == APPLICATION)
             .map(|it| {
                 let status = it.status.unwrap_or_default();
                 let trigger = it.spec.initiated_by.trigger;

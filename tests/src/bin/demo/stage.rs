@@ -126,11 +126,11 @@ impl Stage {
         self.shell
             .ask(&format!("git clone --quiet {url} {target} && git -C {target} checkout --quiet -B main"))
             .await?;
-        let charts = self.shell.folder(Place::Tiphys).join("charts-example/web").display().to_string();
-        show(Place::Deploy, "cp -r ../tiphys/charts-example/web .");
-        self.shell.ask(&format!("cp -r {charts} {target}")).await?;
+        let charts = self.shell.folder(Place::Tiphys).join("charts-example").display().to_string();
+        show(Place::Deploy, "cp -r ../tiphys/charts-example/web ../tiphys/charts-example/shop .");
+        self.shell.ask(&format!("cp -r {charts}/web {charts}/shop {target}")).await?;
         self.shell.run(Place::Deploy, "git add .").await?;
-        self.shell.run(Place::Deploy, "git commit --quiet --message 'The example chart'").await?;
+        self.shell.run(Place::Deploy, "git commit --quiet --message 'The example charts'").await?;
         self.shell.run(Place::Deploy, "git push --quiet origin main").await?;
         let pushed = self.repo().id("main");
         let committed = self.head().await?;
@@ -241,6 +241,7 @@ impl Stage {
         self.installed = false;
         let commands = [
             "tiphys delete web --prune --yes".to_owned(),
+            "tiphys delete shop --prune --yes".to_owned(),
             format!("kubectl delete namespace {TARGET} --ignore-not-found"),
             "kubectl delete --ignore-not-found -f crds/".to_owned(),
             format!("kubectl delete --ignore-not-found {MANIFESTS}"),

@@ -12,7 +12,7 @@ use crate::teller::{Failure, Teller, say};
 pub const APPLICATION: &str = "web";
 
 /// How many steps there are.
-pub const STEPS: usize = 12;
+pub const STEPS: usize = 13;
 
 /// Tells all of it, or ends at the first step that did not do what it says.
 pub async fn tell(teller: &Teller, stage: &mut Stage) -> Result<(), Failure> {
@@ -30,7 +30,8 @@ pub async fn tell(teller: &Teller, stage: &mut Stage) -> Result<(), Failure> {
     teller.step("A broken commit fails, and the old version goes on running", break_it(stage)).await?;
     teller.step("A rollback goes back, and holds", roll_back(stage)).await?;
     teller.step("A commit that corrects it ends the hold", correct(stage)).await?;
-    teller.step("Who did what, and when", history(stage)).await
+    teller.step("Who did what, and when", history(stage)).await?;
+    teller.step("A Helm chart beside it, with a password that nobody wrote down", helm(stage)).await
 }
 
 /// The image of the example chart.
@@ -215,6 +216,40 @@ async fn history(stage: &Stage) -> Result<(), Failure> {
     .collect();
     let found = stage.look().history().await?;
     if found == expected { Ok(()) } else { Err(format!("expected {expected:?}\n   found {found:?}")) }
+}
+
+async fn helm(stage: &Stage) -> Result<(), Failure> {
+    let shell = &stage.shell;
+    let create = format!(
+        "tiphys create shop --repo deploy --revision main --path shop --type helm --value-file values-dev.yaml \\\n  \
+         --to-namespace {TARGET} --self-heal --prune --timeout {}",
+        stage.sync_timeout()
+    );
+    shell.run(Tiphys, &create).await?;
+    shell.run(Tiphys, "tiphys sync shop").await?;
+    let password = stage.look().secret("shop-database", "password").await?;
+    say(
+        "The chart drew a password. The next commit changes something else: its migration runs, the password stays.",
+    );
+    shell.run(Deploy, "sed -i 's/Hello from dev/Hello from the shop/' shop/values-dev.yaml").await?;
+    push(stage, "Greet from the shop").await?;
+    shell.run(Tiphys, "tiphys sync shop").await?;
+    shell
+        .run(
+            Tiphys,
+            &format!("kubectl -n {TARGET} get deployment/shop job/shop-migration secret/shop-database"),
+        )
+        .await?;
+    let now = stage.look().secret("shop-database", "password").await?;
+    if now != password || password.len() != 24 {
+        return Err("the chart drew another password".to_owned());
+    }
+    shell.run(Tiphys, "tiphys sync shop --renew-secrets").await?;
+    if stage.look().secret("shop-database", "password").await? == password {
+        return Err("the chart drew the same password again".to_owned());
+    }
+    say("That drew a new one.");
+    Ok(())
 }
 
 /// Commits everything and pushes it; the Git server then calls the webhook, as a forge does.
