@@ -266,45 +266,45 @@ impl Requests {
 
     /// Whether there is any object of a kind, in the whole cluster.
     pub async fn has_objects(&self, kind: &ServedKind, deadline: Instant) -> Result<bool, Error> {
-        let call = Call {
-            method: Method::GET,
-            uri: format!("{}?limit=1", kind.collection_path(None)),
-            content_type: "application/json",
-            body: Bytes::new(),
-            secret: None,
-        };
-        let answer = self
-            .send(&call, deadline)
-            .await
-            .map_err(|failure| Error::List { resource: kind.resource_name(), source: Box::new(failure) })?;
-        let items = answer.body.get("items").and_then(Value::as_array);
+        let list = self.first(1, kind, None, deadline).await?;
+        let items = list.get("items").and_then(Value::as_array);
         Ok(items.is_some_and(|items| !items.is_empty()))
     }
 
     /// Reads all objects of a kind as a list: of one namespace, or of the whole cluster. More than [`MAX_LISTED`] are an
-    /// error, since nobody has asked for bounded memory.
+    /// error, so that what is asked for in passing takes bounded memory.
     pub async fn list(
         &self,
         kind: &ServedKind,
         namespace: Option<&str>,
         deadline: Instant,
     ) -> Result<Value, Error> {
+        let list = self.first(MAX_LISTED, kind, namespace, deadline).await?;
+        let more = list.pointer("/metadata/continue").and_then(Value::as_str);
+        if more.is_some_and(|more| !more.is_empty()) {
+            return Err(Error::TooMany { resource: kind.resource_name(), limit: MAX_LISTED });
+        }
+        Ok(list)
+    }
+
+    /// The first objects of a kind, as a list.
+    async fn first(
+        &self,
+        count: usize,
+        kind: &ServedKind,
+        namespace: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Value, Error> {
         let call = Call {
             method: Method::GET,
-            uri: format!("{}?limit={MAX_LISTED}", kind.collection_path(namespace)),
+            uri: format!("{}?limit={count}", kind.collection_path(namespace)),
             content_type: "application/json",
             body: Bytes::new(),
             secret: None,
         };
-        let answer = self
-            .send(&call, deadline)
-            .await
-            .map_err(|failure| Error::List { resource: kind.resource_name(), source: Box::new(failure) })?;
-        let more = answer.body.pointer("/metadata/continue").and_then(Value::as_str);
-        if more.is_some_and(|more| !more.is_empty()) {
-            return Err(Error::TooMany { resource: kind.resource_name(), limit: MAX_LISTED });
-        }
-        Ok(answer.body)
+        let listed = self.send(&call, deadline).await;
+        let failed = |failure| Error::List { resource: kind.resource_name(), source: Box::new(failure) };
+        Ok(listed.map_err(failed)?.body)
     }
 
     /// Deletes an object, and what belongs to it in the background.
