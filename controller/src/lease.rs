@@ -91,7 +91,7 @@ pub fn stand(
 ) -> (watch::Receiver<bool>, tokio::task::JoinHandle<()>) {
     let (leads, receiver) = watch::channel(false);
     let api = Api::namespaced(client, &candidate.namespace);
-    let term = Term { api, candidate, fence, seen: None, renewed: None };
+    let term = Term { api, candidate, fence, seen: None, written: None, renewed: None };
     (receiver, tokio::spawn(term.run(leads, stop)))
 }
 
@@ -101,6 +101,8 @@ struct Term {
     fence: Arc<Fence>,
     /// The last version that was seen of somebody else's Lease, and when it was first seen.
     seen: Option<(String, Instant)>,
+    /// The Lease as we wrote it last. A renewal writes over it without reading: whoever wrote meanwhile makes a conflict.
+    written: Option<Lease>,
     /// When we last renewed.
     renewed: Option<Instant>,
 }
@@ -151,31 +153,44 @@ impl Term {
         }
     }
 
-    /// One look at the Lease; whether we hold it afterwards.
+    /// One try to take or renew the Lease; whether we hold it afterwards.
     async fn attempt(&mut self) -> Result<bool, kube::Error> {
+        if let Some(lease) = self.written.take()
+            && self.write(Some((&lease, Step::Renew))).await?
+        {
+            return Ok(true);
+        }
         let lease = self.api.get_opt(&self.candidate.lease).await?;
         let unchanged_for = self.unchanged_for(lease.as_ref());
         let spec = lease.as_ref().and_then(|it| it.spec.as_ref());
-        let step = decide(spec, &self.candidate.identity, unchanged_for, self.candidate.timing.duration);
-        if step == Step::Wait {
-            return Ok(false);
+        match decide(spec, &self.candidate.identity, unchanged_for, self.candidate.timing.duration) {
+            Step::Wait => Ok(false),
+            step => self.write(lease.as_ref().map(|lease| (lease, step))).await,
         }
+    }
+
+    /// Writes the Lease as ours; whether nobody else was faster.
+    async fn write(&mut self, before: Option<(&Lease, Step)>) -> Result<bool, kube::Error> {
+        let held = self.held(before);
+        let parameters = PostParams::default();
         let asked = Instant::now();
-        let written = match lease {
-            None => self.api.create(&PostParams::default(), &self.held(None)).await,
-            Some(lease) => {
-                let held = self.held(Some((&lease, step)));
-                self.api.replace(&self.candidate.lease, &PostParams::default(), &held).await
-            }
+        let written = match before {
+            None => self.api.create(&parameters, &held).await,
+            Some(_) => self.api.replace(&self.candidate.lease, &parameters, &held).await,
         };
         match written {
-            Ok(_) => {
+            Ok(lease) => {
                 // Counted from before the request, so that we are never later than the server thinks.
                 self.renewed = Some(asked);
                 self.fence.open_until(asked + self.candidate.timing.give_up);
+                self.written = Some(lease);
                 Ok(true)
             }
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Ok(false),
+            Err(kube::Error::Api(status))
+                if status.is_conflict() || status.is_already_exists() || status.is_not_found() =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
