@@ -26,6 +26,8 @@ pub struct Desired {
     pub revision: String,
     /// Digest of the rendering.
     pub rendering: String,
+    /// What in the files somebody should look at, such as keys that come twice. A snapshot has none.
+    pub warnings: Vec<String>,
 }
 
 /// What a Sync wants: a snapshot, or a rendering.
@@ -79,6 +81,7 @@ pub async fn desire(
             manifests: rendering.manifests.clone(),
             revision: revision.to_string(),
             rendering: rendering.digest.to_string(),
+            warnings: rendering.warnings.clone(),
         }),
         Err(failure) if failure.is_transient() => Err(Stop::Again(Error::Render(Box::new(failure)))),
         Err(failure) => Err(Stop::failed(failure.text())),
@@ -111,7 +114,12 @@ async fn desired_of_snapshot(
 }
 
 fn of_snapshot(snapshot: Snapshot) -> Desired {
-    Desired { manifests: snapshot.manifests, revision: snapshot.revision, rendering: snapshot.rendering }
+    Desired {
+        manifests: snapshot.manifests,
+        revision: snapshot.revision,
+        rendering: snapshot.rendering,
+        warnings: Vec::new(),
+    }
 }
 
 /// Puts the manifests into their places, and says what cannot be applied at all: kinds that nobody serves, objects that

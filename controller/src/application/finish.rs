@@ -42,11 +42,14 @@ pub enum Ending {
     },
 }
 
-/// What the Sync was about, taken out of the state when it ends.
-struct Ended {
-    current: Current,
-    status: SyncStatus,
-    spec: SyncSpec,
+/// A Sync that ended.
+pub struct Ended {
+    /// The Sync itself.
+    pub current: Current,
+    /// Its record.
+    pub status: SyncStatus,
+    /// What was asked for.
+    pub spec: SyncSpec,
 }
 
 /// Ends the current Sync: notes it in the state and writes its record. What follows for the Application is in the state,
@@ -83,7 +86,7 @@ pub async fn finish(
     if ended.spec.dry_run {
         return Ok(None);
     }
-    note(application, state, &ended, &ending);
+    note(application, state, (&ended, application.metadata.generation), &ending);
     tell(ctx, application, &ended, &ending).await;
     Ok(rollback_after(application, state, &ended, &ending, ctx))
 }
@@ -186,16 +189,22 @@ fn measure(ctx: &Context, application: &Application, ended: &Ended) {
     );
 }
 
-/// What follows for the Application's status.
-fn note(application: &Application, state: &mut State, ended: &Ended, ending: &Ending) {
+/// What follows for the Application's status. `generation` is that of the spec that the Sync ran under, where it is known.
+pub fn note(
+    application: &Application,
+    state: &mut State,
+    (ended, generation): (&Ended, Option<i64>),
+    ending: &Ending,
+) {
     let status = &ended.status;
+    let held_off = source_content(state);
     state.status.last_sync = Some(LastSync {
         name: ended.current.sync.metadata.name.clone().unwrap_or_default(),
         number: status.number.unwrap_or_default(),
         phase: status.phase,
         revision: status.revision.clone(),
         rendering: status.rendering.clone(),
-        generation: application.metadata.generation,
+        generation,
         by: status.by.clone(),
         finished_at: status.finished_at.clone(),
         message: status.message.clone(),
@@ -226,12 +235,31 @@ fn note(application: &Application, state: &mut State, ended: &Ended, ending: &En
         }
         return;
     }
-    note_hold(state, ended, ending);
+    note_hold(state, ended, ending, held_off);
     note_retry(application, state, ended, ending);
 }
 
+/// The revision that the source holds and the digest of its rendering. While nobody can look (the process has just
+/// started, Git is down), what was last known: what a hold keeps away, else what was last tried.
+fn source_content(state: &State) -> (Option<String>, Option<String>) {
+    match (state.rendered.as_ref().map(|it| &it.candidate), &state.status.hold, &state.status.last_sync) {
+        (Some(Candidate::Rendered { revision, digest }), ..) => {
+            (Some(revision.clone()), Some(digest.clone()))
+        }
+        (Some(Candidate::Broken { revision, .. }), ..) => (Some(revision.clone()), None),
+        (_, Some(hold), _) => (hold.revision.clone(), hold.rendering.clone()),
+        (_, None, Some(last)) => (last.revision.clone(), last.rendering.clone()),
+        (_, None, None) => (None, None),
+    }
+}
+
 /// A rollback holds; anything else that a person asks for ends a hold, and so does a newer revision.
-fn note_hold(state: &mut State, ended: &Ended, ending: &Ending) {
+fn note_hold(
+    state: &mut State,
+    ended: &Ended,
+    ending: &Ending,
+    (revision, rendering): (Option<String>, Option<String>),
+) {
     if matches!(ending, Ending::Failed { .. }) && ended.spec.rollback_to.is_none() {
         return;
     }
@@ -247,11 +275,6 @@ fn note_hold(state: &mut State, ended: &Ended, ending: &Ending) {
         return;
     }
     let name = ended.current.sync.metadata.name.clone().unwrap_or_default();
-    let (revision, rendering) = match state.rendered.as_ref().map(|it| &it.candidate) {
-        Some(Candidate::Rendered { revision, digest }) => (Some(revision.clone()), Some(digest.clone())),
-        Some(Candidate::Broken { revision, .. }) => (Some(revision.clone()), None),
-        Some(Candidate::Unknown) | None => (None, None),
-    };
     state.status.hold = Some(Hold {
         policy,
         rolled_back_to: goes_back.unwrap_or_else(|| name.clone()),
@@ -280,7 +303,7 @@ fn note_retry(application: &Application, state: &mut State, ended: &Ended, endin
 }
 
 /// The Sync that goes back, when this one failed after it had written and the Application asks for that.
-fn rollback_after(
+pub fn rollback_after(
     application: &Application,
     state: &State,
     ended: &Ended,

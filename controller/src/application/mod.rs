@@ -1,5 +1,6 @@
 //! One Application, from event to record: gather, decide, execute, report.
 
+mod catch_up;
 mod current;
 pub mod decide;
 mod delete;
@@ -117,6 +118,7 @@ fn pause(failures: u32) -> Duration {
 async fn advance(ctx: &Context, application: &Application, state: &mut State) -> Result<Action, Error> {
     let mut application = application.clone();
     prepare(ctx, &mut application, state).await?;
+    follow_up(ctx, &application, state).await?;
     for _ in 0..MAX_STEPS {
         let now = Timestamp::now();
         retry_with_other_kinds(ctx, state);
@@ -167,6 +169,7 @@ async fn prepare(ctx: &Context, application: &mut Application, state: &mut State
         state.status = application.status.clone().unwrap_or_default();
         ctx.labels.write().insert(ctx.owner(&key).label_value(), key);
         load::load(ctx, application, state).await?;
+        catch_up::catch_up(ctx, application, state).await?;
         state.loaded = true;
     }
     if state.reload {
@@ -448,17 +451,24 @@ async fn conclude(
         return Ok(());
     };
     let untouched = stages::note_untouched(state, &ending);
-    let rollback = finish(ctx, application, state, ending).await?;
+    state.follow_up = finish(ctx, application, state, ending).await?;
     state.staged = None;
     if untouched {
         state.applied = None;
         state.reload = true;
         prepare(ctx, &mut application.clone(), state).await?;
     }
-    match rollback {
-        Some(rollback) => request(ctx, application, state, rollback).await,
-        None => Ok(()),
+    follow_up(ctx, application, state).await
+}
+
+/// Creates the Sync that follows from one that ended. It is kept until that has succeeded.
+async fn follow_up(ctx: &Context, application: &Application, state: &mut State) -> Result<(), Error> {
+    let deleting = application.metadata.deletion_timestamp.is_some();
+    if let Some(spec) = state.follow_up.clone().filter(|_| !deleting) {
+        request(ctx, application, state, spec).await?;
+        state.follow_up = None;
     }
+    Ok(())
 }
 
 /// Writes what is to be said when it is time for it. Says when to look again for that.

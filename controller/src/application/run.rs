@@ -120,7 +120,7 @@ async fn attempt(
         plan(ctx, application, state, record, desired.manifests.clone(), (hooks.clone(), None)).await?;
     set_status(state, |status| {
         status.plan = Some(plan.summary());
-        status.warnings = plan.warnings.iter().take(MAX_WARNINGS).map(warning).collect();
+        status.warnings = warnings(&desired.warnings, &plan.warnings);
     });
     if record.spec.dry_run {
         keep_plan(ctx, state, &plan).await?;
@@ -149,8 +149,10 @@ fn note_applied(state: &mut State) -> Ran {
 const MAX_WARNINGS: usize = 20;
 const MAX_WARNING: usize = 512;
 
-fn warning(warning: &Warning) -> String {
-    shorten(&warning.to_string(), MAX_WARNING)
+/// What the files and the plan warn of, as much as a record holds.
+fn warnings(of_files: &[String], of_plan: &[Warning]) -> Vec<String> {
+    let all = of_files.iter().cloned().chain(of_plan.iter().map(Warning::to_string));
+    all.take(MAX_WARNINGS).map(|it| shorten(&it, MAX_WARNING)).collect()
 }
 
 /// Plans one stage of a Sync from its snapshot and what is live now.

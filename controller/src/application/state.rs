@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
-use tiphys_api::{ApplicationStatus, Sync, SyncStatus};
+use tiphys_api::{ApplicationStatus, Sync, SyncSpec, SyncStatus};
 use tiphys_engine::Inventory;
 use tiphys_engine::drift::Oscillation;
 use tiphys_engine::plan::{Draft, Plan};
@@ -51,6 +51,8 @@ pub struct State {
     pub current: Option<Current>,
     /// Its stages, if it has several.
     pub staged: Option<Staged>,
+    /// A Sync that follows from one that ended, and is not created yet.
+    pub follow_up: Option<SyncSpec>,
     /// Objects that were seen to drift, with the plan that puts them right.
     pub drift: Option<DriftFound>,
     /// Who changes back what we apply.

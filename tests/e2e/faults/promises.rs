@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use http::StatusCode;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 use tiphys_api::Phase;
-use tiphys_tests::{FaultProxy, GitFault, Service, Verb, eventually};
+use tiphys_tests::{Fault, FaultProxy, GitFault, Rule, Service, Verb, eventually};
 
 use crate::ground::Ground;
 use crate::support::controller::Endpoints;
@@ -73,7 +74,8 @@ const APPLICATIONS: usize = 20;
 /// `TIPHYS_KILLS` and `TIPHYS_SEED` ask for more, or for others.
 const KILLS: u64 = 10;
 
-fn from_environment(name: &str, otherwise: u64) -> u64 {
+/// A number that the environment gives, or another one.
+pub fn from_environment(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |it| it.parse().expect("a number"))
 }
 
@@ -192,6 +194,60 @@ async fn a_wait_is_taken_up_after_a_kill() {
     drop(controller);
 }
 
+/// Promises 4 and 7: a Sync is written first, and what follows from it a moment later. Nothing of that is lost in between.
+#[tokio::test]
+async fn what_follows_from_a_sync_is_not_lost_with_the_process() {
+    let ground = Ground::prepare().await;
+    let proxy = FaultProxy::start(&ground, 1);
+    let controller = ground.installation.controller(&proxy).start().await;
+    let mut stage = ground.stage(Endpoints::of(&controller), "follows").await;
+    let first = stage.push_file("config.yaml", &config_map("config", "one")).await;
+    stage.create("web", json!({})).await;
+    stage.synced("web", &first).await;
+    let second = stage.push_file("config.yaml", &config_map("config", "two")).await;
+    stage.synced("web", &second).await;
+    // From here on the status of the Application cannot be written.
+    let unavailable = || {
+        let fault = Fault::Status(StatusCode::SERVICE_UNAVAILABLE);
+        Rule::new(fault).verbs(&[Verb::Apply]).path("/applications/web/status")
+    };
+    let rule = proxy.add(unavailable());
+    stage.request("web", "back", json!({ "rollbackTo": "web-1" })).await;
+    stage.succeeded("back").await;
+    controller.kill();
+    proxy.remove(rule);
+    let controller = ground.installation.controller(&proxy).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    stage.says("web", "held at").await;
+    stage.tell(&second).await;
+    stage.looked_at("web").await;
+    stage.has_value("config", "one").await;
+    // Nor is the way back that a failure asks for, when it could not be asked for at once.
+    stage.change("web", json!({ "sync": { "onFailure": "Rollback", "timeout": "3s" } })).await;
+    let third = stage.push_file("config.yaml", &config_map("config", "three")).await;
+    stage.synced("web", &third).await;
+    let fault = Fault::Status(StatusCode::SERVICE_UNAVAILABLE);
+    let rule = proxy.add(Rule::new(fault).verbs(&[Verb::Create]).path("/syncs").skip(1));
+    let broken = [config_map("config", "four"), Deployment::new("web").pod("never-ready").yaml()];
+    stage.push_file("config.yaml", &broken.join("---\n")).await;
+    let failed = |it: &tiphys_api::Sync| phase(it) == Phase::Failed;
+    eventually("a Sync failed and the way back is refused", LONG, || async {
+        let syncs = stage.syncs("web").await;
+        if syncs.iter().any(failed) && proxy.hits(rule) > 0 {
+            Ok(())
+        } else {
+            Err(format!("{}", syncs.len()))
+        }
+    })
+    .await;
+    controller.kill();
+    proxy.remove(rule);
+    let controller = ground.installation.controller(&proxy).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    stage.has_value("config", "three").await;
+    stage.says("web", "held at").await;
+}
+
 /// Promise 5.
 #[tokio::test]
 async fn unchanged_costs_nothing() {
@@ -292,7 +348,8 @@ async fn back_is_possible_with_nothing_but_the_cluster() {
     stage.synced("web", &second).await;
     drop(controller);
     git().set_fault(&stage.repo, Some(GitFault::Status(503)));
-    std::fs::remove_dir_all(stage.repo.path()).unwrap();
+    let away = stage.repo.path().with_extension("away");
+    std::fs::rename(stage.repo.path(), &away).unwrap();
     // Its mirrors went with the temporary folder of the first.
     let controller = ground.installation.controller(&ground).start().await;
     stage.endpoints = Endpoints::of(&controller);
@@ -302,4 +359,13 @@ async fn back_is_possible_with_nothing_but_the_cluster() {
     // Drift is put right as well, from what is kept.
     stage.namespace.kubectl(&["patch", "configmap", "config", "-p", r#"{"data":{"value":"drift"}}"#]);
     stage.has_value("config", "one").await;
+    // What comes back is what was there before: that is no newer revision.
+    std::fs::rename(&away, stage.repo.path()).unwrap();
+    git().set_fault(&stage.repo, None);
+    stage.tell(&second).await;
+    stage.says("web", "held at").await;
+    stage.looked_at("web").await;
+    stage.has_value("config", "one").await;
+    let third = stage.push_file("config.yaml", &config_map("config", "three")).await;
+    stage.synced("web", &third).await;
 }

@@ -1,0 +1,77 @@
+//! After a crash: what the record of a Sync says and the status of its Application does not say yet.
+//!
+//! A Sync that ends is written first, and the Application's status with what follows from it (the hold of a rollback, the
+//! next try, the way back) a moment later. A process that dies in between leaves it to the next one, which finds the end
+//! in the record.
+
+use std::time::Instant;
+
+use tiphys_api::{Application, Phase, Sync, SyncStatus};
+
+use super::finish::{Ended, Ending, note, rollback_after};
+use super::stages::has_written;
+use super::state::{Current, State};
+use super::{Error, key_of, namespace_of};
+use crate::context::Context;
+use crate::sync_index::SyncRecord;
+
+/// Takes in the Syncs that ended after the status was written.
+pub async fn catch_up(ctx: &Context, application: &Application, state: &mut State) -> Result<(), Error> {
+    let syncs = ctx.syncs.of(&key_of(application));
+    for record in unnoted(&syncs, state) {
+        let namespace = namespace_of(application);
+        let read = ctx.records.read_sync_status(&namespace, &record.name).await;
+        let status = match read {
+            Ok(status) => status,
+            // It was deleted meanwhile: nobody can say any more what it did.
+            Err(kube::Error::Api(status)) if status.is_not_found() => continue,
+            Err(error) => return Err(Error::write("read", &record.name)(error)),
+        };
+        tracing::info!(
+            sync = record.name,
+            phase = record.phase.as_str(),
+            "a sync ended in a process before this one"
+        );
+        let ending = ending(&status);
+        let ended = ended(record, status);
+        // Under which generation it ran is not in its record. To try once more does no harm.
+        note(application, state, (&ended, None), &ending);
+        let is_newest = syncs.iter().all(|it| it.name == record.name || it.created_at < record.created_at);
+        if is_newest {
+            state.follow_up = rollback_after(application, state, &ended, &ending, ctx);
+        }
+    }
+    Ok(())
+}
+
+/// The Syncs that ended and that the status does not know of, in their order. An Application without a status is new: what
+/// is there of an older one of its name is not its own.
+fn unnoted<'a>(syncs: &'a [SyncRecord], state: &State) -> Vec<&'a SyncRecord> {
+    let Some(last) = &state.status.last_sync else { return Vec::new() };
+    let known = if last.phase.is_finished() { last.number } else { last.number.saturating_sub(1) };
+    let is_new = |it: &&SyncRecord| {
+        it.phase.is_finished() && !it.spec.dry_run && it.number.is_some_and(|number| number > known)
+    };
+    let mut found: Vec<_> = syncs.iter().filter(is_new).collect();
+    found.sort_by_key(|it| it.number);
+    found
+}
+
+fn ending(status: &SyncStatus) -> Ending {
+    let message = status.message.clone().unwrap_or_default();
+    match status.phase {
+        Phase::Succeeded => Ending::Succeeded,
+        Phase::Superseded => Ending::Superseded { by: message },
+        _ => Ending::Failed { message, written: status.applied_at.is_some() || has_written(&status.objects) },
+    }
+}
+
+fn ended(record: &SyncRecord, status: SyncStatus) -> Ended {
+    let mut sync = Sync::new(&record.name, record.spec.clone());
+    sync.status = Some(status.clone());
+    Ended {
+        current: Current { sync, written: status.clone(), since: Instant::now() },
+        status,
+        spec: record.spec.clone(),
+    }
+}
