@@ -3,10 +3,11 @@
 .DEFAULT_GOAL := help
 # What is built in CI is what was committed.
 LOCKED := $(if $(CI),--locked)
-.PHONY: help setup cluster build test lint deny soak demo bench bench-helm parity goldens clean
+comma := ,
+.PHONY: help setup cluster build test lint deny soak demo bench bench-helm bench-scale parity goldens clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing on this machine (Debian packages)
 	@scripts/setup.sh
@@ -28,9 +29,9 @@ lint: setup ## check format and lints of Rust and Go
 deny: ## check licences, bans and unused dependencies (installs cargo-deny and cargo-machete when they are missing)
 	@scripts/deny.sh
 
-soak: setup ## kill the controller at many more points (KILLS=200 SEED=4)
-	@TIPHYS_KILLS="$(or $(KILLS),200)" TIPHYS_SEED="$(or $(SEED),4)" \
-	  scripts/test.sh --package tiphys-tests --test faults -- --nocapture killed_anywhere
+soak: setup ## hours of kills and random histories (KILLS=1000 SEQUENCES=500 SEED=4)
+	@TIPHYS_KILLS="$(or $(KILLS),1000)" TIPHYS_SEQUENCES="$(or $(SEQUENCES),500)" TIPHYS_SEED="$(or $(SEED),4)" \
+	  scripts/test.sh --package tiphys-tests --test faults -- --nocapture killed_anywhere a_random_history
 
 # The story needs kubectl: that of the control plane, or the person's own for a cluster that is there already.
 demo: build ## tell the story of a deployment (KEEP=1 leaves all running, CLUSTER=current uses the current kubeconfig)
@@ -41,6 +42,11 @@ bench: setup ## measure and print the table of figures (BENCH="--only push --run
 	cargo build $(LOCKED) --release --package tiphys-controller --package tiphys-tests --bins
 	@TIPHYS_CLUSTER_PROGRAMS="$$(scripts/cluster.sh)" TIPHYS_PROGRAMS="$(CURDIR)/target/release" \
 	  target/release/bench $(BENCH)
+
+bench-scale: setup ## measure how everything grows with the number of Applications (SIZES=100,300,1000)
+	cargo build $(LOCKED) --release --package tiphys-controller --package tiphys-tests --bins
+	@TIPHYS_CLUSTER_PROGRAMS="$$(scripts/cluster.sh)" TIPHYS_PROGRAMS="$(CURDIR)/target/release" \
+	  target/release/bench --scale $(or $(SIZES),100$(comma)300$(comma)1000)
 
 parity: setup ## compare with the real Helm over our own charts, or CASES=file (PARITY="--runs 5 --json")
 	cargo build $(LOCKED) --release --package tiphys-cli --package tiphys-tests --bin tiphys --bin parity

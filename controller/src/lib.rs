@@ -20,6 +20,7 @@ mod records;
 mod repositories;
 mod repository_status;
 mod repository_watch;
+mod request_count;
 mod server;
 mod start;
 mod sync_index;

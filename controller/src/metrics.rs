@@ -28,6 +28,7 @@ pub struct Metrics {
     fetches: Family<ResultLabels, Counter>,
     webhooks: Family<WebhookLabels, Counter>,
     leader: Gauge,
+    requests: Family<RequestLabels, Counter>,
     /// What the renderer had done when its counters were last taken over.
     rendered: Mutex<Counters>,
 }
@@ -76,6 +77,13 @@ struct WebhookLabels {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    verb: &'static str,
+    dry_run: &'static str,
+    code: String,
+}
+
 /// Upper bounds of the duration buckets in seconds: from an unchanged look to a slow rollout.
 const BUCKETS: [f64; 12] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 1200.0];
 
@@ -101,6 +109,7 @@ impl Metrics {
             fetches: Family::default(),
             webhooks: Family::default(),
             leader: Gauge::default(),
+            requests: Family::default(),
             rendered: Mutex::default(),
             registry: Registry::default(),
         };
@@ -137,6 +146,11 @@ impl Metrics {
         registry.register("fetches", "Looks at a repository, by what they found", metrics.fetches.clone());
         registry.register("webhooks", "Webhooks received", metrics.webhooks.clone());
         registry.register("leader", "Whether this process holds the Lease", metrics.leader.clone());
+        registry.register(
+            "kubernetes_requests",
+            "Requests to the API server, by verb and answer (code none: there was none)",
+            metrics.requests.clone(),
+        );
         Self { registry, ..metrics }
     }
 
@@ -221,6 +235,13 @@ impl Metrics {
     /// A webhook came in.
     pub fn webhook(&self, provider: &'static str, result: &'static str) {
         self.webhooks.get_or_create(&WebhookLabels { provider, result }).inc();
+    }
+
+    /// The API server was asked, and answered with this status, or not at all.
+    pub fn requested(&self, verb: &'static str, dry_run: bool, status: Option<u16>) {
+        let code = status.map_or_else(|| "none".to_owned(), |it| it.to_string());
+        let dry_run = if dry_run { "true" } else { "false" };
+        self.requests.get_or_create(&RequestLabels { verb, dry_run, code }).inc();
     }
 
     /// The Lease was won or lost.

@@ -13,6 +13,7 @@ use crate::fence::Fence;
 use crate::lease::{self, Candidate, Timing};
 use crate::metrics::Metrics;
 use crate::repositories::Repositories;
+use crate::request_count::counted;
 use crate::server::{self, Readiness};
 use crate::webhook;
 use crate::webhooks::{Deliveries, Leader};
@@ -24,9 +25,9 @@ pub async fn run(arguments: RunArguments) -> Result<(), Error> {
     // A second installation in one process (in tests) finds a provider in place, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Config::infer().await.map_err(|error| Error::Config(Box::new(error)))?;
-    let client = tiphys_engine::client(config)?;
-    let stop = stop_on_signal();
     let metrics = Arc::new(Metrics::new());
+    let client = counted(tiphys_engine::client(config)?, Arc::clone(&metrics));
+    let stop = stop_on_signal();
     let readiness = Arc::new(Readiness::default());
     let repositories = Arc::new(Repositories::default());
     let leader = Arc::new(Leader::default());

@@ -1,12 +1,13 @@
 //! Programs under test.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use regex::Regex;
@@ -21,15 +22,18 @@ const TAIL_LINES: usize = 60;
 
 /// The path of a program of this workspace, for example `program("tiphys-controller")`.
 ///
-/// `make test` builds all programs first and says where they are (`TIPHYS_PROGRAMS`). Otherwise the program is built
-/// now, so that it is never older than its sources.
+/// `make test` builds all programs first and says where they are (`TIPHYS_PROGRAMS`). Otherwise the program is built when
+/// it is first asked for, so that it is not older than its sources.
 pub fn program(name: &str) -> PathBuf {
-    static BUILDING: Mutex<()> = Mutex::new(());
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     if let Some(folder) = std::env::var_os("TIPHYS_PROGRAMS") {
         return Path::new(&folder).join(name);
     }
-    // One build at a time; the second finds everything done.
-    let _guard = BUILDING.lock();
+    // Whoever comes second waits and finds it.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = built.get(name) {
+        return program.clone();
+    }
     let release = !cfg!(debug_assertions);
     let mut build = Command::new(env!("CARGO"));
     build.current_dir(kit::repository_root()).args(["build", "--quiet", "--bin", name]);
@@ -40,7 +44,9 @@ pub fn program(name: &str) -> PathBuf {
     assert!(status.success(), "cargo build --bin {name} failed");
     let folder = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| kit::repository_root().join("target"), PathBuf::from);
-    folder.join(if release { "release" } else { "debug" }).join(name)
+    let program = folder.join(if release { "release" } else { "debug" }).join(name);
+    built.insert(name.to_owned(), program.clone());
+    program
 }
 
 /// What to start: a program, its arguments and its environment.

@@ -12,6 +12,7 @@ mod cost;
 mod election;
 mod ground;
 mod hooks;
+mod model;
 mod promises;
 mod proxy;
 mod rights;

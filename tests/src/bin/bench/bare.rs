@@ -9,7 +9,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
-use crate::fleet::{LIMIT, objects};
+use crate::fleet::{LIMIT, ROUND, objects};
 use crate::stage::Stage;
 use crate::watching::Watching;
 
@@ -38,16 +38,46 @@ pub async fn run(
     let deployments: Api<Deployment> = Api::all(stage.client());
     let mut watching = Watching::all(&deployments, &format!("bench.tiphys.dev/fleet={name}")).await;
     let began = Instant::now();
+    let written = write_all(client, kind, name, size, namespaces, None);
+    let available = watching.until_all("Deployments are available", size, LIMIT, is_available);
+    let ((), ended) = futures::join!(written, available);
+    ended.duration_since(began)
+}
+
+/// Writes them once more with another value of a label of every object, and gives the time that takes.
+pub async fn update(
+    client: &Client,
+    kind: Loop,
+    name: &str,
+    size: usize,
+    namespaces: &[String],
+    round: &str,
+) -> Duration {
+    let began = Instant::now();
+    write_all(client, kind, name, size, namespaces, Some(round)).await;
+    began.elapsed()
+}
+
+async fn write_all(
+    client: &Client,
+    kind: Loop,
+    name: &str,
+    size: usize,
+    namespaces: &[String],
+    round: Option<&str>,
+) {
     let all = (0..size).flat_map(|index| {
         let namespace = &namespaces[index % namespaces.len()];
         objects(name, index, "0").into_iter().map(move |object| (namespace, object))
     });
-    let written = stream::iter(all).for_each_concurrent(CONCURRENCY, |(namespace, object)| async move {
-        write(client, kind, namespace, object).await;
-    });
-    let available = watching.until_all("Deployments are available", size, LIMIT, is_available);
-    let ((), ended) = futures::join!(written, available);
-    ended.duration_since(began)
+    stream::iter(all)
+        .for_each_concurrent(CONCURRENCY, |(namespace, mut object)| async move {
+            if let Some(round) = round {
+                object["metadata"]["labels"][ROUND] = round.into();
+            }
+            write(client, kind, namespace, object).await;
+        })
+        .await;
 }
 
 async fn write(client: &Client, kind: Loop, namespace: &str, mut object: Value) {

@@ -57,7 +57,7 @@ pub async fn restart(
 }
 
 /// Waits until the controller has looked at every Application itself and found it Ready: what its metrics say.
-async fn all_observed(controller: &Controller, fleet: &Fleet) {
+pub async fn all_observed(controller: &Controller, fleet: &Fleet) {
     eventually("all Applications are Ready", LIMIT, || async {
         let metrics = controller.metrics().await?;
         let ready = metrics

@@ -13,7 +13,10 @@ use crate::stage::Stage;
 use crate::watching::Watching;
 
 /// How long a whole fleet may take for anything.
-pub const LIMIT: Duration = Duration::from_mins(3);
+pub const LIMIT: Duration = Duration::from_mins(30);
+
+/// A label that a commit changes on all objects.
+pub const ROUND: &str = "bench.tiphys.dev/round";
 
 /// How many requests are under way at once when all Applications are created.
 const AT_ONCE: usize = 16;
@@ -125,6 +128,20 @@ impl Fleet {
         let path = format!("{}/configmap.json", folder(index));
         let after = self.repo.commit("main").write(&path, pretty(&configmap)).message("Change one").finish();
         (before, after)
+    }
+
+    /// Commits another value of a label of every object, and gives the ids of the commits before and after.
+    pub fn commit_all(&self, value: &str) -> (String, String) {
+        let before = self.repo.id("main");
+        let mut commit = self.repo.commit("main").message("Change all");
+        for index in 0..self.size {
+            for mut object in objects(&self.name, index, "0") {
+                object["metadata"]["labels"][ROUND] = value.into();
+                let kind = object["kind"].as_str().expect("an object has a kind").to_lowercase();
+                commit = commit.write(&format!("{}/{kind}.json", folder(index)), pretty(&object));
+            }
+        }
+        (before, commit.finish())
     }
 
     fn application(&self, index: usize) -> Application {

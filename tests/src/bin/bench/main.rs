@@ -19,6 +19,7 @@ mod first_sync;
 mod fleet;
 mod latency;
 mod machine;
+mod scale;
 mod stage;
 mod table;
 mod watching;
@@ -46,6 +47,9 @@ struct Arguments {
     /// Only these rows; can be repeated
     #[arg(long, value_enum)]
     only: Vec<Row>,
+    /// Instead of all this, how everything grows: a column for each number of Applications, such as 100,300,1000
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["runs", "applications", "only"])]
+    scale: Vec<usize>,
     /// What the controller logs to target/bench-controller.log, such as `tiphys_controller=debug,info`
     #[arg(long)]
     log: Option<String>,
@@ -84,7 +88,12 @@ struct Plan {
 fn main() {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let table = runtime.block_on(measure(&arguments));
+    let table = if arguments.scale.is_empty() {
+        runtime.block_on(measure(&arguments)).to_string()
+    } else {
+        let idle = std::time::Duration::from_secs(arguments.idle_seconds.into());
+        runtime.block_on(scale::measure(&arguments.scale, idle, arguments.log.as_deref())).to_string()
+    };
     println!("{}\n\n{table}", machine::describe());
 }
 

@@ -10,9 +10,15 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use serde::de::DeserializeOwned;
 
+type Events<Kind> = Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<Kind>>> + Send>>;
+
 /// The changes of objects from a certain moment on.
 pub struct Watching<Kind> {
-    events: Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<Kind>>> + Send>>,
+    api: Api<Kind>,
+    params: WatchParams,
+    /// The version that was seen last.
+    version: String,
+    events: Events<Kind>,
 }
 
 impl<Kind: ResourceExt + Clone + Debug + DeserializeOwned + Send + 'static> Watching<Kind> {
@@ -30,16 +36,26 @@ impl<Kind: ResourceExt + Clone + Debug + DeserializeOwned + Send + 'static> Watc
     async fn from(api: &Api<Kind>, params: WatchParams) -> Self {
         let now = api.list(&ListParams::default().limit(1)).await.expect("objects can be listed");
         let version = now.metadata.resource_version.unwrap_or_default();
-        let events = api.watch(&params.timeout(290), &version).await.expect("objects can be watched");
-        Self { events: events.boxed() }
+        let params = params.timeout(290);
+        let events = watch(api, &params, &version).await;
+        Self { api: api.clone(), params, version, events }
     }
 
     /// The next state of an object.
     async fn next(&mut self) -> Kind {
         loop {
-            match self.events.next().await.expect("the watch goes on").expect("the watch works") {
-                WatchEvent::Added(object) | WatchEvent::Modified(object) => return object,
-                WatchEvent::Deleted(_) | WatchEvent::Bookmark(_) => {}
+            let Some(event) = self.events.next().await else {
+                // The API server ends every watch after a while.
+                self.events = watch(&self.api, &self.params, &self.version).await;
+                continue;
+            };
+            match event.expect("the watch works") {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    self.version = object.resource_version().unwrap_or_default();
+                    return object;
+                }
+                WatchEvent::Deleted(object) => self.version = object.resource_version().unwrap_or_default(),
+                WatchEvent::Bookmark(mark) => self.version = mark.metadata.resource_version,
                 WatchEvent::Error(status) => panic!("the watch ended: {status:?}"),
             }
         }
@@ -92,4 +108,11 @@ impl<Kind: ResourceExt + Clone + Debug + DeserializeOwned + Send + 'static> Watc
             )
         })
     }
+}
+
+async fn watch<Kind>(api: &Api<Kind>, params: &WatchParams, version: &str) -> Events<Kind>
+where
+    Kind: Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    api.watch(params, version).await.expect("objects can be watched").boxed()
 }
