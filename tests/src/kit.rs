@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{LazyLock, Mutex, mpsc};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -19,6 +20,20 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// The runtime on which all servers of the kit run. It outlives every test, unlike the runtime of `#[tokio::test]`.
 pub(crate) fn runtime() -> &'static Runtime {
     &RUNTIME
+}
+
+/// Runs a future on the runtime of the kit and waits for it, for code that cannot wait itself: the runtime of the test may
+/// be blocked by this very call. None: it took too long.
+pub fn blocking<T: Send + 'static>(
+    within: Duration,
+    future: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let (done, asked) = mpsc::channel();
+    runtime().spawn(async move {
+        // Nobody listens any more after `within`.
+        let _ = done.send(future.await);
+    });
+    asked.recv_timeout(within).ok()
 }
 
 type Spawn = (Command, mpsc::Sender<std::io::Result<Child>>);

@@ -41,6 +41,7 @@ pub use crate::http::{HttpResponse, http_get, http_post};
 pub use crate::installation::{
     Controller, ControllerBuilder, Installation, WEBHOOK_SECRET, repository_manifests,
 };
+pub use crate::kit::blocking;
 pub use crate::namespace::TestNamespace;
 pub use crate::process::{Process, ProcessBuilder, Usage, program, usage_of};
 pub use crate::proxy::FaultProxy;

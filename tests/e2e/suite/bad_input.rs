@@ -250,6 +250,23 @@ async fn what_the_cluster_does_not_take_is_said_before_anything_is_written() {
 }
 
 #[tokio::test]
+async fn a_key_that_comes_twice_is_warned_of_in_the_record() {
+    let stage = stage("twice").await;
+    let twice = config_map("config", "lost") + "  value: kept\n";
+    let commit = stage.push_file("config.yaml", &twice).await;
+    stage.create("web", json!({})).await;
+    stage.synced("web", &commit).await;
+    assert_eq!(
+        stage.value("config").await.as_deref(),
+        Some("kept"),
+        "the last wins, as in Kubernetes and Helm"
+    );
+    let status = stage.succeeded("web-1").await.status.unwrap();
+    let named = |it: &String| it.contains("config.yaml:") && it.contains("value") && !it.contains("lost");
+    assert!(status.warnings.iter().any(named), "{:?}", status.warnings);
+}
+
+#[tokio::test]
 async fn a_field_that_cannot_be_changed_is_named_and_recreated_on_request() {
     let stage = stage("field").await;
     let first = stage.push_file("web.yaml", &Deployment::new("web").yaml()).await;

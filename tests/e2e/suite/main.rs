@@ -21,4 +21,5 @@ mod hooks;
 mod promises;
 mod secrets;
 mod tenancy;
+mod traps;
 mod webhooks;

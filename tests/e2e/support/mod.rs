@@ -1,5 +1,6 @@
 //! What every end-to-end test needs: a stage with a namespace, a repository and an Application of its own.
 
+mod audit;
 pub mod controller;
 pub mod manifests;
 pub mod shared;

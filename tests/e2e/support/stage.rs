@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tiphys_api::{Application, Phase, Repository, Sync, SyncState};
 use tiphys_tests::{Access, Auth, GitServer, TestNamespace, TestRepo, WEBHOOK_SECRET, Webhook, eventually};
 
+use super::audit::secrets_stay_secret;
 use super::controller::Endpoints;
 use super::{LONG, is_ready, merge, message, phase, stalled, words};
 
@@ -340,10 +341,12 @@ impl<'a> Stage<'a> {
 
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
+        let log = self.endpoints.log();
         if !std::thread::panicking() {
+            let config = self.access.config(&self.access.admin_identity());
+            secrets_stay_secret(config, self.ns(), log.get(self.began..).unwrap_or_default());
             return;
         }
-        let log = self.endpoints.log();
         let lines = log.get(self.began..).unwrap_or_default().lines();
         let ours: Vec<_> = lines.filter(|it| it.contains(self.ns()) || it.contains("panicked")).collect();
         eprintln!(
