@@ -203,8 +203,10 @@ fn awaited(facts: &Facts<'_>) -> Option<Decision> {
         && !waiting.busy
         && facts.spec.sync.auto
         && !is_suspended(facts)
+        && !is_held(facts)
         && let Candidate::Rendered { digest, .. } = facts.candidate
         && waiting.rendering != Some(digest)
+        && !has_failed(facts, digest)
     {
         // The new Sync takes the waiting one's place as soon as it exists.
         return Some(request(facts, facts.cause));
@@ -259,6 +261,12 @@ pub fn is_new(facts: &Facts<'_>) -> bool {
             !(live || tried && same_spec)
         }
     }
+}
+
+/// Whether the last Sync tried this rendering under the present spec, and failed.
+fn has_failed(facts: &Facts<'_>, digest: &str) -> bool {
+    let last = facts.status.last_sync.as_ref().filter(|it| it.phase == Phase::Failed);
+    last.is_some_and(|it| it.rendering.as_deref() == Some(digest) && it.generation == Some(facts.generation))
 }
 
 /// Whether a Sync failed in the middle: what is missing since is not drift, and correcting it would be a hidden retry.

@@ -149,6 +149,13 @@ async fn a_sync_made_with_kubectl_goes_back_and_holds() {
     stage.looked_at("web").await;
     assert_eq!(stage.value("config").await.as_deref(), Some("one"));
 
+    // Nor does a correction of drift.
+    stage.namespace.kubectl(&["patch", "configmap", "config", "-p", r#"{"data":{"value":"drift"}}"#]);
+    stage.has_value("config", "one").await;
+    stage.looked_at("web").await;
+    stage.says("web", "held at").await;
+    assert_eq!(stage.value("config").await.as_deref(), Some("one"));
+
     // A newer revision that changes what is rendered ends it.
     let third = stage.push_file("config.yaml", &config_map("config", "three")).await;
     let application = stage.synced("web", &third).await;

@@ -258,6 +258,21 @@ fn a_newer_revision_takes_the_place_of_a_wait_unless_it_is_pinned() {
 }
 
 #[test]
+fn a_correction_of_drift_brings_nothing_that_is_held_off_or_has_failed() {
+    let mut world = world();
+    world.wait_for_health(Verdict::Healthy);
+    world.candidate = rendered("b");
+    world.hold(HoldPolicy::UntilNewRevision, Some("b"));
+    assert_eq!(world.decide(), Decision::Finish { end: End::Healthy });
+    world.status.hold = None;
+    let last = world.status.last_sync.as_mut().unwrap();
+    (last.phase, last.rendering) = (Phase::Failed, Some("b".to_owned()));
+    assert_eq!(world.decide(), Decision::Finish { end: End::Healthy });
+    world.candidate = rendered("c");
+    assert_requests(&world, Trigger::Webhook);
+}
+
+#[test]
 fn a_wait_ends_by_health_or_by_time() {
     for (verdict, deadline, expected) in [
         (Verdict::Healthy, NOW + 60, Decision::Finish { end: End::Healthy }),
