@@ -508,7 +508,7 @@ async fn publish(
             source,
             resources,
             suspended,
-            fight: state.fight.clone(),
+            fight: state.fights.text(),
         },
     );
     let after = tiphys_api::ApplicationStatus {
