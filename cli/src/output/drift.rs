@@ -1,5 +1,7 @@
 //! Drift as a table.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use tiphys_api::{DriftOutcome, DriftRecord};
 
@@ -30,7 +32,8 @@ fn fields(record: &DriftRecord) -> String {
     }
     let mut text = record.fields.join(", ");
     if record.more_fields > 0 {
-        text.push_str(&format!(" and {} more", record.more_fields));
+        // Writing into a string cannot fail.
+        let _ = write!(text, " and {} more", record.more_fields);
     }
     text
 }
@@ -45,10 +48,10 @@ fn by(record: &DriftRecord) -> String {
 fn outcome(record: &DriftRecord) -> Cell {
     match (record.outcome, &record.sync) {
         (DriftOutcome::Corrected, Some(sync)) => Cell::new(format!("corrected by {sync}"), Tone::Good),
-        (DriftOutcome::Corrected, None) => Cell::new("corrected".to_owned(), Tone::Good),
-        (DriftOutcome::Open, _) => Cell::new("open".to_owned(), Tone::Notice),
-        (DriftOutcome::Gone, _) => Cell::new("gone".to_owned(), Tone::Normal),
-        (DriftOutcome::LeftAlone, _) => Cell::new("left alone".to_owned(), Tone::Bad),
+        (DriftOutcome::Corrected, None) => Cell::new("corrected", Tone::Good),
+        (DriftOutcome::Open, _) => Cell::new("open", Tone::Notice),
+        (DriftOutcome::Gone, _) => Cell::new("gone", Tone::Normal),
+        (DriftOutcome::LeftAlone, _) => Cell::new("left alone", Tone::Bad),
     }
 }
 

@@ -51,8 +51,8 @@ pub async fn look(
     let kinds = ctx.kinds_version();
     if state.drift.as_ref().is_none_or(|it| it.seen != suspects || it.kinds != kinds) {
         state.drift = understand(ctx, application, state, suspects, objects).await?;
-        let open: BTreeSet<_> =
-            state.drift.iter().flat_map(|it| &it.plan.steps).map(|it| it.id.clone()).collect();
+        let open = state.drift.as_ref().map(|it| seen(ctx, it)).unwrap_or_default();
+        let open: BTreeSet<_> = open.into_iter().map(|it| it.id).collect();
         Log(&mut state.status.drifts).settle(&|id| open.contains(id));
     }
     Ok(match (&state.drift, state.slowed_until) {
@@ -145,7 +145,9 @@ pub fn ask_anew(state: &mut State, record: &SyncRecord, rendering: &str) {
 fn end(state: &mut State, ended: Vec<Ended>) {
     let ids: BTreeSet<_> = ended.into_iter().map(|it| it.id).collect();
     if let Some(applied) = &mut state.applied {
-        ids.iter().for_each(|id| applied.inventory.unsettle(id));
+        for id in &ids {
+            applied.inventory.unsettle(id);
+        }
     }
     Log(&mut state.status.drifts).end(&ids);
 }

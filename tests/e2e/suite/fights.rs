@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
 use tiphys_api::{Application, DriftOutcome, DriftRecord, STALLED};
 use tiphys_tests::{Cluster, eventually};
@@ -129,30 +129,6 @@ async fn t27_a_sync_of_a_person_tries_again() {
     stage.succeeded("again").await;
     assert_eq!(stage.value("config").await.as_deref(), Some("ours"));
     stage.synced("web", &commit).await;
-}
-
-#[tokio::test]
-async fn what_is_deleted_again_and_again_is_left_alone() {
-    let stage = stage("t27-deleted").await;
-    let commit = stage.push_file("config.yaml", &config_map("config", "ours")).await;
-    stage.create("web", json!({})).await;
-    stage.synced("web", &commit).await;
-    let api: Api<ConfigMap> = stage.namespace.api();
-    let deleting = tokio::spawn(async move {
-        let params = WatchParams::default().fields("metadata.name=config");
-        let mut seen = api.watch(&params, "0").await.unwrap().boxed();
-        while let Ok(Some(event)) = seen.try_next().await {
-            if let WatchEvent::Added(_) = event {
-                let _ = api.delete("config", &DeleteParams::default()).await;
-            }
-        }
-    });
-    left_alone(&stage).await;
-    let syncs = stage.syncs("web").await.len();
-    assert!(syncs <= 4, "{syncs} Syncs");
-    stage.looked_at("web").await;
-    assert_eq!(stage.syncs("web").await.len(), syncs);
-    deleting.abort();
 }
 
 /// A MutatingAdmissionPolicy for ConfigMaps of one namespace; deleted when it goes.

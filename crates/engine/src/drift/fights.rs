@@ -11,12 +11,15 @@ use crate::fields::{FieldPath, managers_of};
 /// A field that was corrected so often within [`WINDOW`] and has changed again is left alone.
 pub const ROUNDS: usize = 3;
 /// Corrections count for so long.
-pub const WINDOW: SignedDuration = SignedDuration::from_mins(30);
+pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// A field is left alone for so long at most; then it is tried again.
 pub const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
 /// A field of an object.
 type Place = (ObjectId, String);
+
+/// An object as it should be, and as it is; none when it is gone.
+type Pair = (Value, Option<Value>);
 
 /// Finds fields that somebody changes after each correction, and remembers that they are left alone: only these fields of
 /// these objects. Lost with the process; a fight that goes on is found again within [`ROUNDS`] corrections.
@@ -95,7 +98,7 @@ impl Fights {
         &mut self,
         inputs: &str,
         now: Timestamp,
-        look: &dyn Fn(&ObjectId) -> Option<(Value, Option<Value>)>,
+        look: &dyn Fn(&ObjectId) -> Option<Pair>,
     ) -> Vec<Ended> {
         if self.inputs.as_deref() != Some(inputs) {
             self.inputs = Some(inputs.to_owned());

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ impl Log<'_> {
     /// Notes what is seen now. Says whether something is news: a change that stays is seen once.
     pub fn see(&mut self, sightings: &[Sighting], now: Timestamp) -> Vec<Sighting> {
         let news: Vec<_> = sightings.iter().filter(|it| self.see_one(it, now)).cloned().collect();
-        self.0.sort_by(|left, right| right.last_seen.0.cmp(&left.last_seen.0));
+        self.0.sort_by_key(|record| Reverse(record.last_seen.0));
         self.0.truncate(MAX_RECORDS);
         news
     }

@@ -10,6 +10,7 @@ use tiphys_manifest::ObjectId;
 
 use crate::data::check_all;
 use crate::plan::{list, world};
+use crate::server::Stored;
 
 /// A file says what was `applied` and what happened to it, as those of plans do. What is `seen` are the fields of each
 /// object and who changed them.
@@ -22,7 +23,7 @@ fn who_changed_what_is_seen() {
         let seen = plan.steps.iter().flat_map(|step| {
             let wanted = step.manifest.and_then(|it| draft.manifests().get(it));
             let wanted = wanted.map(|it| Value::Object(it.object().clone()));
-            let live = world.server.objects.get(&step.id).map(|it| it.value());
+            let live = world.server.objects.get(&step.id).map(Stored::value);
             sightings(step, wanted.as_ref(), live.as_ref())
         });
         let found: Vec<_> = seen.map(|it| format!("{}: {} by {}", it.id, it.fields_text(3), it.by)).collect();
