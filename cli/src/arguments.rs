@@ -80,6 +80,8 @@ pub enum Command {
     Rollback(commands::rollback::RollbackArguments),
     /// Show the Syncs of an Application: who, when, what, how it ended
     History(commands::history::HistoryArguments),
+    /// Show who changed live objects of an Application, and what became of it
+    Drift(commands::drift::DriftArguments),
     /// Wait until an Application is ready, or until a Sync has ended
     Wait(commands::wait::WaitArguments),
     /// Stop syncing and healing Applications for a while

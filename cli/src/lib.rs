@@ -63,6 +63,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub fn serve_worker(role: String) -> ExitCode {
     let served = match role.as_str() {
         tiphys_render::worker::ROLE => tiphys_render::worker::serve(),
+        tiphys_jq::ROLE => tiphys_jq::serve(),
         _ => Err(tiphys_worker::ServeError::UnknownRole { role }),
     };
     tiphys_worker::exit_code(served)

@@ -20,6 +20,7 @@ use tiphys_engine::plan::{Draft, DraftInput, Live, Plan, Policy, Prune, Recreate
 use tiphys_engine::requests::RequestLimits;
 use tiphys_engine::tracking::{InstallationId, Owner};
 use tiphys_engine::{Class, Inventory, LiveObject};
+use tiphys_jq::Jq;
 use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 use tokio::time::Instant;
 
@@ -89,7 +90,10 @@ pub async fn plan(
         inventory: &inventory,
         policy: policy(wanted.application, wanted.spec),
     });
-    look(engine, &mut draft, deadline).await.map_err(|source| Error::Live { source: Box::new(source) })?;
+    let program = std::env::current_exe().map_err(Error::Process)?;
+    look(engine, &Jq::new(program), &mut draft, deadline)
+        .await
+        .map_err(|source| Error::Live { source: Box::new(source) })?;
     let options = CheckOptions { concurrency: CONCURRENCY, deadline, stand_in: STAND_IN.to_owned() };
     let mut plan = draft.finish(&check(engine, &draft, &options).await);
     plan.refusals.extend(placed.refusals);

@@ -11,6 +11,7 @@ use tiphys_api::{Application, Project, Trigger};
 use tiphys_engine::Cluster;
 use tiphys_engine::snapshots::SnapshotStore;
 use tiphys_engine::tracking::{Claims, InstallationId, Owner};
+use tiphys_jq::Jq;
 use tiphys_render::Renderer;
 use tiphys_source::{Mirrors, RemoteKey};
 use tokio::sync::Mutex as AsyncMutex;
@@ -59,6 +60,8 @@ pub struct Context {
     pub renderer: Renderer,
     /// The destination.
     pub cluster: Cluster,
+    /// Evaluates the jq expressions of `ignoreDifferences`.
+    pub jq: Jq,
     /// Snapshots and plans.
     pub snapshots: SnapshotStore,
     /// The snapshots that were there when this process started.

@@ -12,6 +12,7 @@ use tiphys_api::{Application, Project, Sync};
 use tiphys_engine::Cluster;
 use tiphys_engine::requests::RequestLimits;
 use tiphys_engine::snapshots::SnapshotStore;
+use tiphys_jq::Jq;
 use tiphys_render::{Renderer, RendererConfig};
 use tiphys_source::Mirrors;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -102,6 +103,7 @@ async fn gather(
     let program = std::env::current_exe().map_err(Error::OwnProgram)?;
     let mirrors =
         Mirrors::open(tiphys_source::Config::new(arguments.data_dir.join("mirrors"), program.clone()))?;
+    let jq = Jq::new(program.clone());
     let renderer = Renderer::new(RendererConfig::new(program));
 
     let syncs = Arc::new(SyncIndex::default());
@@ -147,6 +149,7 @@ async fn gather(
         mirrors,
         renderer,
         cluster,
+        jq,
         snapshot_names,
         claims: Mutex::default(),
         metrics: parts.metrics,

@@ -38,6 +38,7 @@ pub fn work(role: &str) -> ExitCode {
     let served = match role {
         tiphys_render::worker::ROLE => tiphys_render::worker::serve(),
         tiphys_source::ROLE => tiphys_source::serve(),
+        tiphys_jq::ROLE => tiphys_jq::serve(),
         _ => Err(tiphys_worker::ServeError::UnknownRole { role: role.to_owned() }),
     };
     tiphys_worker::exit_code(served)

@@ -6,6 +6,7 @@ pub mod create;
 pub mod delete;
 pub mod diff;
 pub mod docs;
+pub mod drift;
 pub mod get;
 pub mod history;
 pub mod install;
@@ -75,6 +76,7 @@ async fn run_with_cluster(context: &Context, command: Command) -> Result<Exit, E
         Command::Sync(arguments) => sync::run(context, &arguments).await,
         Command::Rollback(arguments) => rollback::run(context, &arguments).await,
         Command::History(arguments) => history::run(context, &arguments).await,
+        Command::Drift(arguments) => drift::run(context, &arguments).await,
         Command::Wait(arguments) => wait::run(context, &arguments).await,
         Command::Suspend(arguments) => suspend::run(context, &arguments).await,
         Command::Resume(arguments) => resume::run(context, &arguments).await,

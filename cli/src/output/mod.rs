@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 pub mod age;
 pub mod application;
 pub mod documents;
+pub mod drift;
 pub mod findings;
 pub mod plan;
 pub mod policy;

@@ -97,7 +97,7 @@ pub enum Drift {
     None,
     /// Some did, and may be corrected.
     Now,
-    /// Some did, but a fight with another controller is slowed down until then.
+    /// Nothing is to be corrected before then: a correction failed, or what keeps changing is left alone.
     SlowedUntil(Timestamp),
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 use tiphys_api::{
     Application, Condition, ConditionStatus, Hold, HoldPolicy, InitiatedBy, LastSync, OnFailure, Phase,
     READY, RECONCILING, RetryState, STALLED, SyncSpec, SyncStatus, Trigger, set_conditions,
@@ -14,7 +15,7 @@ use super::decide::Candidate;
 use super::report::{MAX_MESSAGE, shorten};
 use super::run::Stop;
 use super::state::{Current, State};
-use super::{Error, key_of, namespace_of, stages};
+use super::{Error, heal, key_of, namespace_of, stages};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -87,7 +88,8 @@ pub async fn finish(
         return Ok(None);
     }
     note(application, state, (&ended, application.metadata.generation), &ending);
-    tell(ctx, application, &ended, &ending).await;
+    heal::note_corrected(state, &ended.status, &ended.current.sync.name_any());
+    tell(ctx, application, state, &ended, &ending).await;
     Ok(rollback_after(application, state, &ended, &ending, ctx))
 }
 
@@ -333,7 +335,7 @@ pub fn rollback_after(
 }
 
 /// Tells of what somebody should look at.
-async fn tell(ctx: &Context, application: &Application, ended: &Ended, ending: &Ending) {
+async fn tell(ctx: &Context, application: &Application, state: &State, ended: &Ended, ending: &Ending) {
     let name = ended.current.sync.metadata.name.clone().unwrap_or_default();
     let by = ended.status.by.clone().unwrap_or_default();
     match ending {
@@ -349,9 +351,8 @@ async fn tell(ctx: &Context, application: &Application, ended: &Ended, ending: &
             ctx.events.note(application, "RolledBack", "Rollback", &note).await;
         }
         Ending::Succeeded if ended.spec.initiated_by.trigger == Trigger::SelfHeal => {
-            let objects: Vec<_> =
-                ended.status.objects.iter().map(|it| format!("{} {}", it.kind, it.name)).collect();
-            let note = format!("{name} corrected drift of {}", objects.join(", "));
+            let note =
+                format!("{name} corrected drift of {}", heal::corrected_text(state, &ended.status, &name));
             ctx.events.note(application, "DriftCorrected", "SelfHeal", &note).await;
         }
         Ending::Succeeded | Ending::Planned | Ending::Superseded { .. } => {}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use tiphys_api::{Application, Health, ResourceStatus, SyncState};
 use tiphys_engine::drift::{self, Drift as ObjectDrift};
+use tiphys_engine::ignore;
 use tiphys_engine::plan::{Live, Reason, Step};
 use tiphys_manifest::ObjectId;
 use tiphys_render::{Chance, Options, Release, Request};
@@ -89,11 +90,13 @@ pub fn resources(ctx: &Context, objects: &[ObjectState], state: &State) -> Vec<R
                 let step = found.plan.steps.iter().filter(differs).find(|step| step.id == it.id)?;
                 Some(super::heal::fields(ctx, &found.draft, step))
             });
-            let drifted =
-                matches!(it.drift, ObjectDrift::Drifted | ObjectDrift::Missing) && confirmed.is_some();
+            let is_suspect = matches!(it.drift, ObjectDrift::Drifted | ObjectDrift::Missing);
+            let drift: Vec<_> =
+                confirmed.filter(|_| is_suspect).into_iter().chain(state.fights.text_of(&it.id)).collect();
+            let drifted = !drift.is_empty();
             let health =
                 (it.health != Health::Healthy).then(|| it.message.clone()).filter(|it| !it.is_empty());
-            let message = if drifted { confirmed } else { health };
+            let message = if drifted { Some(drift.join("; ")) } else { health };
             ResourceStatus {
                 group: it.id.group.clone(),
                 kind: it.id.kind.clone(),
@@ -123,6 +126,11 @@ pub fn verdict(objects: &[ObjectState], state: &mut State, now: Timestamp) -> Ve
 /// Looks at the source: what it holds now, rendered. Costs nothing when neither the revision nor the Application nor the
 /// cluster's abilities changed.
 pub async fn look(ctx: &Context, application: &Application, state: &mut State) -> Result<(), Error> {
+    if let Some(message) = wrong_rules(ctx, application, state).await {
+        let report = SourceReport::Failed { stalled: true, reason: "InvalidSpec", message };
+        set_unknown(state, application, report);
+        return Ok(());
+    }
     if let Err(problem) = track(ctx, application, state) {
         state.source = None;
         state.rendered = None;
@@ -158,6 +166,26 @@ pub async fn look(ctx: &Context, application: &Application, state: &mut State) -
         }
     }
     Ok(())
+}
+
+/// What is wrong with the jq expressions of the Application. They are compiled once for each generation.
+async fn wrong_rules(ctx: &Context, application: &Application, state: &mut State) -> Option<String> {
+    let expressions: Vec<_> = ignore::expressions(&application.spec.ignore_differences).cloned().collect();
+    if expressions.is_empty() {
+        return None;
+    }
+    let generation = application.metadata.generation.unwrap_or_default();
+    if let Some((_, problem)) = state.rules_checked.as_ref().filter(|(it, _)| *it == generation) {
+        return problem.clone();
+    }
+    let problem = match ctx.jq.check(expressions).await {
+        Ok(()) => None,
+        // Whoever plans is told, and tries again.
+        Err(error) if error.is_transient() => return None,
+        Err(error) => Some(format!("spec.ignoreDifferences: {error}")),
+    };
+    state.rules_checked = Some((generation, problem.clone()));
+    problem
 }
 
 fn version(seed: Option<&KnownSeed>) -> Option<String> {

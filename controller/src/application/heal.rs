@@ -1,13 +1,14 @@
-//! Drift: seen without a request, understood with one dry run for each object, put right by a Sync.
+//! Drift: seen without a request, understood with one dry run for each object, remembered, put right by a Sync, and left
+//! alone where somebody changes it back each time.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
-use tiphys_api::{Application, FIELD_MANAGER, ObjectReference};
+use tiphys_api::{Application, DriftRecord, ObjectReference, Outcome, SyncStatus, Trigger};
 use tiphys_engine::check::{CheckOptions, check};
-use tiphys_engine::drift::Drift as ObjectDrift;
-use tiphys_engine::fields::changed_since;
+use tiphys_engine::drift::{Drift as ObjectDrift, Ended, Log, Sighting, sightings};
 use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Recreate, Selection, Step};
 use tiphys_engine::{Class, look};
 use tiphys_manifest::ObjectId;
@@ -17,6 +18,7 @@ use super::gather::ObjectState;
 use super::state::{DriftFound, State};
 use super::{Error, deadline, key_of};
 use crate::context::Context;
+use crate::sync_index::SyncRecord;
 
 /// How many changed fields of an object are named.
 const MAX_FIELDS: usize = 5;
@@ -24,8 +26,8 @@ const MAX_FIELDS: usize = 5;
 /// How long asking what a drift means may take.
 const CHECK_TIME: Duration = Duration::from_secs(30);
 
-/// Who changed something, when the object does not say.
-const NOBODY_KNOWN: &str = "somebody";
+/// Objects at the versions in which they were seen.
+type Suspects = Vec<(ObjectId, Option<String>)>;
 
 /// Finds out whether objects drifted, and what puts them right.
 ///
@@ -37,94 +39,186 @@ pub async fn look(
     state: &mut State,
     objects: &[ObjectState],
 ) -> Result<Drift, Error> {
-    let suspects: Vec<_> = objects
-        .iter()
-        .filter(|it| matches!(it.drift, ObjectDrift::Drifted | ObjectDrift::Missing))
-        .map(|it| (it.id.clone(), it.resource_version.clone()))
-        .collect();
-    // In a fight the object is as it should be for a moment after each correction, and that ends nothing.
-    if state.slowed_until.take_if(|it| *it <= Timestamp::now()).is_some() {
-        state.fight = None;
-    }
+    review(ctx, application, state)?;
+    state.slowed_until.take_if(|it| *it <= Timestamp::now());
+    let suspects = suspects(state, objects);
     if suspects.is_empty() {
         state.drift = None;
-        return Ok(Drift::None);
+        Log(&mut state.status.drifts).settle(&|_| false);
+        return Ok(none(state));
     }
     // A plan that failed for want of a kind is made again when there are other kinds.
     let kinds = ctx.kinds_version();
     if state.drift.as_ref().is_none_or(|it| it.seen != suspects || it.kinds != kinds) {
-        state.drift = examine(ctx, application, state, suspects).await?;
+        state.drift = understand(ctx, application, state, suspects, objects).await?;
+        let open = state.drift.as_ref().map(|it| seen(ctx, it)).unwrap_or_default();
+        let open: BTreeSet<_> = open.into_iter().map(|it| it.id).collect();
+        Log(&mut state.status.drifts).settle(&|id| open.contains(id));
     }
     Ok(match (&state.drift, state.slowed_until) {
-        (None, _) => Drift::None,
-        (Some(found), _) if found.plan.steps.is_empty() => Drift::None,
-        (Some(_), Some(until)) if Timestamp::now() < until => Drift::SlowedUntil(until),
-        (Some(_), _) => Drift::Now,
+        (None, _) => none(state),
+        (Some(found), _) if found.plan.steps.is_empty() => none(state),
+        (Some(_), Some(until)) => Drift::SlowedUntil(until),
+        (Some(_), None) => Drift::Now,
     })
 }
 
-/// Notes that the drift is corrected now, and slows down when somebody keeps changing it back.
-pub async fn note_correction(
+/// Nothing is to be corrected now. What is left alone is tried again some time.
+fn none(state: &State) -> Drift {
+    state.fights.next_end().map_or(Drift::None, Drift::SlowedUntil)
+}
+
+fn suspects(state: &State, objects: &[ObjectState]) -> Suspects {
+    let drifted = objects.iter().filter(|it| matches!(it.drift, ObjectDrift::Drifted | ObjectDrift::Missing));
+    drifted
+        .filter(|it| !state.fights.leaves_whole(&it.id))
+        .map(|it| (it.id.clone(), it.resource_version.clone()))
+        .collect()
+}
+
+/// Plans the correction, remembers what was seen, and leaves out what came back too often.
+async fn understand(
     ctx: &Context,
     application: &Application,
     state: &mut State,
-    found: &DriftFound,
-) {
-    let mut fights = Vec::new();
-    for step in &found.plan.steps {
-        for (manager, fields) in culprits(ctx, &found.draft, step) {
-            if let Some(fight) = state.oscillation.correct(&step.id, &manager, &fields, Instant::now()) {
-                fights.push((step.id.clone(), fight));
-            }
+    suspects: Suspects,
+    objects: &[ObjectState],
+) -> Result<Option<DriftFound>, Error> {
+    let Some(found) = examine(ctx, application, state, suspects).await? else {
+        return Ok(None);
+    };
+    let now = Timestamp::now();
+    let seen = seen(ctx, &found);
+    let news = Log(&mut state.status.drifts).see(&seen, now);
+    let heals = application.spec.sync.self_heal;
+    let fights = if heals { state.fights.recognise(&seen, now) } else { Vec::new() };
+    if fights.is_empty() {
+        // What is corrected is told when it is.
+        if !heals && !news.is_empty() {
+            let note = format!("{} (not corrected: spec.sync.selfHeal is off)", list(&news));
+            ctx.events.warn(application, "Drifted", "Watch", &note).await;
+        }
+        return Ok(Some(found));
+    }
+    Log(&mut state.status.drifts).leave_alone(&fights);
+    let note = state.fights.text().unwrap_or_default();
+    tracing::warn!(%note, "a fight over an object");
+    ctx.events.warn(application, "Fight", "SelfHeal", &note).await;
+    match self::suspects(state, objects) {
+        none if none.is_empty() => Ok(None),
+        rest => examine(ctx, application, state, rest).await,
+    }
+}
+
+/// Ends what is left alone without a reason.
+fn review(ctx: &Context, application: &Application, state: &mut State) -> Result<(), Error> {
+    let Some(applied) = &state.applied else {
+        return Ok(());
+    };
+    let generation = application.metadata.generation.unwrap_or_default();
+    let inputs = format!("{generation} {}", applied.name);
+    let manifests = match state.fights.next_end() {
+        Some(_) => applied.snapshot()?.manifests,
+        None => Vec::new(),
+    };
+    let look = |id: &ObjectId| {
+        let wanted = manifests.iter().find(|it| it.id() == *id)?;
+        let live = ctx.cluster.live.get(id).and_then(|it| it.object().ok());
+        Some((Value::Object(wanted.object().clone()), live))
+    };
+    let ended = state.fights.review(&inputs, Timestamp::now(), &look);
+    end(state, ended);
+    Ok(())
+}
+
+/// A Sync that a person asks for, or that has something else to apply, tries everything again.
+pub fn ask_anew(state: &mut State, record: &SyncRecord, rendering: &str) {
+    let by_person = record.spec.initiated_by.trigger == Trigger::User;
+    let is_new = state.status.rendering.as_deref() != Some(rendering);
+    if !record.spec.dry_run && (by_person || is_new) {
+        let ended = state.fights.forget_all();
+        end(state, ended);
+    }
+}
+
+/// What is no longer left alone is looked at again, and taken back if somebody gave in.
+fn end(state: &mut State, ended: Vec<Ended>) {
+    let ids: BTreeSet<_> = ended.into_iter().map(|it| it.id).collect();
+    if let Some(applied) = &mut state.applied {
+        for id in &ids {
+            applied.inventory.unsettle(id);
         }
     }
-    let Some((id, fight)) = fights.into_iter().max_by_key(|(_, it)| it.slow_down) else {
-        return;
+    Log(&mut state.status.drifts).end(&ids);
+}
+
+/// Notes that the drift is corrected now.
+pub fn note_correction(ctx: &Context, state: &mut State, found: &DriftFound) {
+    let seen = seen(ctx, found);
+    state.fights.corrected(&seen, Timestamp::now());
+}
+
+/// Notes which drift a Sync has corrected.
+pub fn note_corrected(state: &mut State, status: &SyncStatus, sync: &str) {
+    let applied = status.objects.iter().filter(|it| it.outcome == Outcome::Applied && it.hook.is_none());
+    let applied = applied.map(|it| ObjectId {
+        group: it.group.clone(),
+        kind: it.kind.clone(),
+        namespace: it.namespace.clone(),
+        name: it.name.clone(),
+    });
+    Log(&mut state.status.drifts).correct(&applied.collect(), sync);
+}
+
+/// What a Sync corrected, for people.
+pub fn corrected_text(state: &State, status: &SyncStatus, sync: &str) -> String {
+    let of_sync = state.status.drifts.iter().filter(|it| it.sync.as_deref() == Some(sync));
+    let known: Vec<_> = of_sync.map(record_text).collect();
+    if known.is_empty() {
+        let objects: Vec<_> = status.objects.iter().map(|it| format!("{} {}", it.kind, it.name)).collect();
+        return objects.join(", ");
+    }
+    known.join("; ")
+}
+
+fn record_text(record: &DriftRecord) -> String {
+    let DriftRecord { kind, name, by, .. } = record;
+    if record.fields.is_empty() {
+        return format!("{kind} {name} (deleted by {by})");
+    }
+    let more = match record.more_fields {
+        0 => String::new(),
+        more => format!(" and {more} more"),
     };
-    let pause = SignedDuration::try_from(fight.slow_down).unwrap_or(SignedDuration::MAX);
-    state.slowed_until = Some(Timestamp::now().saturating_add(pause).unwrap_or(Timestamp::MAX));
-    let note = format!(
-        "{} keeps changing {} of {id}: corrected {} times, next after {} s; let one of the two own it \
-         (spec.ignoreDifferences)",
-        fight.manager,
-        fight.fields.join(", "),
-        fight.rounds,
-        fight.slow_down.as_secs()
-    );
-    tracing::warn!(%note, "a fight over an object");
-    state.fight = Some(note.clone());
-    ctx.events.warn(application, "Fight", "SelfHeal", &note).await;
+    format!("{kind} {name} ({}{more} changed by {by})", record.fields.join(", "))
 }
 
 /// Which fields of an object changed, and who changed them, for people.
 pub fn fields(ctx: &Context, draft: &Draft, step: &Step) -> String {
-    let changed = culprits(ctx, draft, step);
-    if changed.is_empty() {
+    let seen = sightings_of(ctx, draft, step);
+    if seen.is_empty() {
         return step.diff.summary(MAX_FIELDS);
     }
-    let part =
-        |(manager, fields): &(String, Vec<String>)| format!("{} changed by {manager}", fields.join(", "));
-    changed.iter().map(part).collect::<Vec<_>>().join("; ")
+    seen.iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
-/// Field managers and the fields that they changed. Who deleted an object is not known any more.
-fn culprits(ctx: &Context, draft: &Draft, step: &Step) -> Vec<(String, Vec<String>)> {
-    let Some(live) = ctx.cluster.live.get(&step.id).and_then(|it| it.object().ok()) else {
-        return vec![(NOBODY_KNOWN.to_owned(), vec!["the whole object".to_owned()])];
-    };
-    let Some(wanted) = step.manifest.and_then(|it| draft.manifests().get(it)) else {
-        return Vec::new();
-    };
-    let wanted = Value::Object(wanted.object().clone());
-    let mut culprits: Vec<(String, Vec<String>)> = Vec::new();
-    for change in changed_since(&wanted, &live, FIELD_MANAGER).into_iter().take(MAX_FIELDS) {
-        let manager = change.manager.map_or_else(|| NOBODY_KNOWN.to_owned(), |it| it.name);
-        match culprits.iter_mut().find(|(it, _)| *it == manager) {
-            Some((_, fields)) => fields.push(change.path),
-            None => culprits.push((manager, vec![change.path])),
-        }
-    }
-    culprits
+fn text(sighting: &Sighting) -> String {
+    format!("{} changed by {}", sighting.fields_text(MAX_FIELDS), sighting.by)
+}
+
+fn list(sightings: &[Sighting]) -> String {
+    sightings.iter().map(|it| format!("{}: {}", it.id, text(it))).collect::<Vec<_>>().join("; ")
+}
+
+fn seen(ctx: &Context, found: &DriftFound) -> Vec<Sighting> {
+    found.plan.steps.iter().flat_map(|step| sightings_of(ctx, &found.draft, step)).collect()
+}
+
+fn sightings_of(ctx: &Context, draft: &Draft, step: &Step) -> Vec<Sighting> {
+    let live = ctx.cluster.live.get(&step.id).and_then(|it| it.object().ok());
+    let wanted = step.manifest.and_then(|it| draft.manifests().get(it));
+    let wanted = wanted.map(|it| Value::Object(it.object().clone()));
+    sightings(step, wanted.as_ref(), live.as_ref())
 }
 
 /// Plans the correction of `suspects`. None: they are as they should be after all.
@@ -132,7 +226,7 @@ async fn examine(
     ctx: &Context,
     application: &Application,
     state: &mut State,
-    suspects: Vec<(ObjectId, Option<String>)>,
+    suspects: Suspects,
 ) -> Result<Option<DriftFound>, Error> {
     let kinds = ctx.kinds_version();
     let Some(applied) = &state.applied else {
@@ -140,8 +234,12 @@ async fn examine(
     };
     let manifests = applied.snapshot()?.manifests;
     let references = suspects.iter().map(|(id, _)| reference(id)).collect();
-    let policy =
-        Policy { selection: Selection::Only(references), recreate: Recreate::Annotated, ..Policy::default() };
+    let policy = Policy {
+        selection: Selection::Only(references),
+        recreate: Recreate::Annotated,
+        left_alone: state.fights.fields(),
+        ..Policy::default()
+    };
     let owner = ctx.owner(&key_of(application));
     let view = ctx.cluster.view(&manifests);
     let mut draft = Draft::new(DraftInput {
@@ -158,7 +256,7 @@ async fn examine(
         deadline: deadline(CHECK_TIME),
         stand_in: ctx.settings.namespace.clone(),
     };
-    look::look(&ctx.cluster, &mut draft, options.deadline).await?;
+    look::look(&ctx.cluster, &ctx.jq, &mut draft, options.deadline).await?;
     let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
     if let Some(refusal) = plan.refusals.iter().find(|it| it.class == Class::Transient) {
         return Err(Error::Check { message: refusal.message.clone() });
@@ -172,11 +270,15 @@ async fn examine(
     Ok(Some(DriftFound { seen: suspects, kinds, draft, plan }))
 }
 
-/// What the dry run found unchanged is as it should be: its hash is the one to compare with from now on.
+/// What the dry run found unchanged is as it should be: its hash is the one to compare with from now on. What is only to be
+/// created, and another one has, is not ours any more.
 fn settle(state: &mut State, plan: &Plan) {
     let Some(applied) = &mut state.applied else { return };
     for object in &plan.unchanged {
         applied.inventory.settle(&object.id, object.live);
+    }
+    for id in &plan.gone {
+        applied.inventory.forget(id);
     }
 }
 

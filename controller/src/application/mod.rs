@@ -518,7 +518,7 @@ async fn publish(
             source,
             resources,
             suspended,
-            fight: state.fight.clone(),
+            fight: state.fights.text(),
         },
     );
     let after = tiphys_api::ApplicationStatus {

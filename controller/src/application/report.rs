@@ -49,7 +49,7 @@ pub struct Report<'a> {
     pub resources: Vec<ResourceStatus>,
     /// Whether somebody paused it.
     pub suspended: bool,
-    /// Who keeps changing what we apply, and what to do about it.
+    /// Who keeps changing what we apply, that this is left alone, and what to do about it.
     pub fight: Option<String>,
 }
 
@@ -204,6 +204,10 @@ fn settled(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
         (_, None) if report.source == SourceReport::Pending => {
             Verdict::not_ready(Some(RECONCILING), "Fetching", "the source is being fetched")
         }
+        // A correction of something else may still come; this one does not.
+        _ if report.fight.is_some() => {
+            Verdict::not_ready(Some(STALLED), "Fight", report.fight.clone().unwrap_or_default())
+        }
         _ if report.suspended => {
             let why =
                 report.spec.suspend.as_ref().and_then(|it| it.reason.as_deref()).unwrap_or("no reason given");
@@ -225,9 +229,6 @@ fn settled(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
 }
 
 fn out_of_sync(report: &Report<'_>, next: &str) -> String {
-    if let Some(fight) = &report.fight {
-        return fight.clone();
-    }
     let drifted = report.resources.iter().filter(|it| it.sync == SyncState::OutOfSync);
     match drifted.clone().next() {
         Some(first) => format!(

@@ -94,7 +94,7 @@ async fn attempt(
     if record.spec.initiated_by.trigger == Trigger::SelfHeal
         && let Some(found) = state.drift.take()
     {
-        heal::note_correction(ctx, application, state, &found).await;
+        heal::note_correction(ctx, state, &found);
         return heal_now(ctx, application, state, found).await;
     }
     if let Some(stage) = stages::taken_up(ctx, application, state, record) {
@@ -106,6 +106,7 @@ async fn attempt(
         status.rendering = Some(desired.rendering.clone());
         status.stage = None;
     });
+    heal::ask_anew(state, record, &desired.rendering);
     let hooks = stages::hooks_of(ctx, application, state, record, &desired.rendering);
     let named = hooks::name_all(desired.manifests, hooks.as_ref().map_or("", |run| &run.id));
     let (manifests, refusals) = desired::place(ctx, application, named).await?;
@@ -242,6 +243,7 @@ async fn plan(
         done: state.done_jobs.ids(),
         hooks,
         stage,
+        left_alone: state.fights.fields(),
     };
     let namespace = desired::destination(application);
     let ensure = namespace_to_ensure(&application.spec, &namespace);
@@ -261,7 +263,7 @@ async fn plan(
         deadline: deadline(super::CHECK_TIME),
         stand_in: ctx.settings.namespace.clone(),
     };
-    look::look(&ctx.cluster, &mut draft, options.deadline).await?;
+    look::look(&ctx.cluster, &ctx.jq, &mut draft, options.deadline).await?;
     let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
     let passing = |it: &&Refusal| {
         it.class == Class::Transient

@@ -8,7 +8,7 @@ use std::time::Instant;
 use k8s_openapi::jiff::Timestamp;
 use tiphys_api::{ApplicationStatus, Sync, SyncSpec, SyncStatus};
 use tiphys_engine::Inventory;
-use tiphys_engine::drift::Oscillation;
+use tiphys_engine::drift::Fights;
 use tiphys_engine::plan::{Draft, Plan};
 use tiphys_engine::snapshot::{Page, Snapshot};
 use tiphys_source::Tracked;
@@ -55,12 +55,12 @@ pub struct State {
     pub follow_up: Option<SyncSpec>,
     /// Objects that were seen to drift, with the plan that puts them right.
     pub drift: Option<DriftFound>,
-    /// Who changes back what we apply.
-    pub oscillation: Oscillation,
-    /// Until when drift is not corrected, because somebody keeps changing it back.
+    /// Who changes back what we apply, and what is left alone for that.
+    pub fights: Fights,
+    /// Until when drift is not corrected, because a correction failed.
     pub slowed_until: Option<Timestamp>,
-    /// Who that is and what to do, for people.
-    pub fight: Option<String>,
+    /// The generation of which the rules of `ignoreDifferences` were compiled, and what is wrong with them.
+    pub rules_checked: Option<(i64, Option<String>)>,
     /// Which kinds the cluster knew when a Sync failed because it did not know one.
     pub unknown_kinds: Option<u64>,
     /// Since when something is degraded while a Sync waits.

@@ -1,11 +1,14 @@
 //! What should run where.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::drift::DriftRecord;
 use crate::duration::Duration;
 use crate::source::Source;
 use crate::sync::Phase;
@@ -190,14 +193,14 @@ impl Backoff {
 /// Fields of some objects that others may own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.jsonPointers) || has(self.managers)")
-    .message("name what to ignore: jsonPointers, managers, or both"))]
+#[x_kube(validation = Rule::new("has(self.jsonPointers) || has(self.jqPathExpressions) || has(self.managers)")
+    .message("name what to ignore: jsonPointers, jqPathExpressions, managers, or several of them"))]
 pub struct IgnoreDifference {
-    /// API group; empty or absent matches the core group, `*` matches any.
+    /// API group, a glob; empty or absent matches the core group, `*` matches any.
     #[serde(default)]
     #[schemars(length(max = 253))]
     pub group: String,
-    /// Kind; `*` matches any.
+    /// Kind, a glob; `*` matches any.
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
     /// Name, a glob. Absent: any.
@@ -208,10 +211,19 @@ pub struct IgnoreDifference {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub namespace: Option<String>,
+    /// Labels that the manifest has, each with a glob for its value. Absent: any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 20))]
+    pub labels: BTreeMap<String, String>,
     /// JSON pointers (RFC 6901), such as `/spec/replicas`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub json_pointers: Vec<String>,
+    /// jq expressions that lead to fields, such as
+    /// `.spec.template.spec.containers[] | select(.name == "sidecar") | .resources`. What they read is the object alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 2048)))]
+    pub jq_path_expressions: Vec<String>,
     /// Field managers whose fields are theirs, such as `kube-controller-manager`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
@@ -295,6 +307,10 @@ pub struct ApplicationStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub resources: Vec<ResourceStatus>,
+    /// The newest 20 records of drift: who changed which fields of which object, and what became of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub drifts: Vec<DriftRecord>,
     /// The Sync whose snapshot holds the inventory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory: Option<String>,

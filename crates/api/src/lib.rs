@@ -7,6 +7,7 @@
 
 mod application;
 mod condition;
+mod drift;
 mod duration;
 mod names;
 mod project;
@@ -20,11 +21,13 @@ pub use application::{
     Retry, RetryState, Summary, Suspension, SyncPolicy, SyncState,
 };
 pub use condition::{Condition, ConditionStatus, READY, RECONCILING, STALLED, set_conditions};
+pub use drift::{DriftOutcome, DriftRecord};
 pub use duration::{Duration, InvalidDuration};
 pub use names::{
     APPLICATION_LABEL, CONFIRM_HINT, DEPENDS_ON_ANNOTATION, FIELD_MANAGER, FINALIZER, HOOK_ANNOTATION,
-    HOOK_DELETE_POLICY_ANNOTATION, HOOK_FINALIZER, HOOK_RUN_ANNOTATION, IN_CLUSTER, OWNER_ANNOTATION,
-    PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER, SYNC_WAVE_ANNOTATION,
+    HOOK_DELETE_POLICY_ANNOTATION, HOOK_FINALIZER, HOOK_RUN_ANNOTATION, IN_CLUSTER, MODE_ANNOTATION,
+    OWNER_ANNOTATION, PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER,
+    SYNC_WAVE_ANNOTATION,
 };
 pub use project::{AllowedDestination, AllowedKind, Project, ProjectSpec};
 pub use repository::{Limits, Repository, RepositorySpec, RepositoryStatus, SecretReference, WebhookSpec};

@@ -13,6 +13,10 @@ pub const PRUNE_ANNOTATION: &str = "tiphys.dev/prune";
 /// Annotation on an object: `Allowed` lets us delete and create it again when an immutable field changed.
 pub const RECREATE_ANNOTATION: &str = "tiphys.dev/recreate";
 
+/// Annotation on a manifest: how it is applied. One of `Override` (the default), `Merge`, `IfNotPresent`, `Ignore`,
+/// `Replace`, `Force`; see `docs/modes.md`.
+pub const MODE_ANNOTATION: &str = "tiphys.dev/mode";
+
 /// Annotation on a manifest that makes it a hook: when it runs, as a list of [`crate::HookPhase`]s with commas.
 pub const HOOK_ANNOTATION: &str = "tiphys.dev/hook";
 

@@ -18,9 +18,13 @@ use crate::cluster::Cluster;
 use crate::definition::{defined_by, is_definition};
 use crate::discovery::{Lookup, ServedKind};
 use crate::error::{Class, Error};
+use crate::modes;
 use crate::plan::{Checked, Creating, Draft, Existed, Question, Tracking};
 use crate::requests::failure::Refusal;
 use crate::requests::{Applied, Mode, TriedCreate};
+
+/// How often replacing an object is tried while others write to it.
+const REPLACE_TRIES: usize = 5;
 
 /// How a draft is checked.
 #[derive(Clone, Debug)]
@@ -119,7 +123,11 @@ impl Round<'_> {
         let answered = if self.missing_namespaces.contains(namespace) {
             self.try_elsewhere(question, &kind, namespace).await
         } else {
-            self.try_in_place(question, &kind).await
+            match question.mode {
+                modes::Mode::IfNotPresent => self.try_as_new(question, &kind).await,
+                modes::Mode::Replace => self.try_replacing(question, &kind).await,
+                _ => self.try_in_place(question, &kind).await,
+            }
         };
         answered.unwrap_or_else(|error| refused(&error))
     }
@@ -145,6 +153,49 @@ impl Round<'_> {
             Ok(applied) => self.predicted(question, kind, applied).await,
             Err(error) => self.why_not(question, kind, error).await,
         }
+    }
+
+    /// What would come of creating the object, if there is none of its name.
+    async fn try_as_new(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Checked, Error> {
+        let object = question.manifest.object();
+        let (object, existed) =
+            match self.cluster.requests.try_create(kind, object, self.options.deadline).await {
+                Ok(TriedCreate::Created(object)) => (object, Existed::No),
+                Ok(TriedCreate::Exists) => (Value::Object(object.clone()), Existed::Yes),
+                Err(error) => return self.why_not(question, kind, error).await,
+            };
+        Ok(Checked::Predicted { object, existed, live: None, warnings: Vec::new() })
+    }
+
+    /// What would come of replacing the whole object, or of creating it.
+    async fn try_replacing(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Checked, Error> {
+        let mut live = match question.live {
+            Some(live) => Some(live.object()?),
+            None => self.read(question, kind).await?,
+        };
+        for tries_left in (0..REPLACE_TRIES).rev() {
+            let Some(before) = live else {
+                return self.try_as_new(question, kind).await;
+            };
+            let object = modes::replacement(question.manifest.object(), &before);
+            let requests = &self.cluster.requests;
+            match requests.replace(kind, &object, Mode::DryRun, self.options.deadline).await {
+                Ok(applied) => {
+                    return Ok(Checked::Predicted {
+                        object: applied.object,
+                        existed: Existed::Yes,
+                        live: Some(before),
+                        warnings: applied.warnings,
+                    });
+                }
+                // What is known of it is old.
+                Err(error) if error.class() == Class::Conflict && tries_left > 0 => {
+                    live = self.read(question, kind).await?;
+                }
+                Err(error) => return self.why_not(question, kind, error).await,
+            }
+        }
+        Ok(Checked::Refused { class: Class::Transient, message: "others write to it; try again".to_owned() })
     }
 
     async fn dry_run(&self, kind: &ServedKind, object: &Map<String, Value>) -> Result<Applied, Error> {

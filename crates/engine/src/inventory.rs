@@ -79,6 +79,13 @@ impl Inventory {
         }
     }
 
+    /// Notes that an object has to be looked at, however it is now.
+    pub fn unsettle(&mut self, id: &ObjectId) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.live = Some(ProjectionHash::from(Digest::of(&[b"to be looked at"])));
+        }
+    }
+
     /// Forgets an object that is gone, or that another Application took over.
     pub fn forget(&mut self, id: &ObjectId) {
         self.entries.remove(id);

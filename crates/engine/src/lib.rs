@@ -1,6 +1,6 @@
 //! Brings a cluster to a rendering: live cache, diff, plan, apply, prune, health, snapshots.
 //!
-//! One half of this crate is pure and knows no client: [`tracking`], [`fields`], [`health`], [`ignore`], [`migrate`],
+//! One half of this crate is pure and knows no client: [`tracking`], [`fields`], [`health`], [`ignore`], [`modes`], [`migrate`],
 //! [`diff`], [`order`], [`plan`], [`hooks`], [`scope`], [`snapshot`], [`drift`], [`history`]. The other half talks to the API server.
 
 pub mod apply;
@@ -25,6 +25,7 @@ pub mod live;
 mod live_object;
 pub mod look;
 pub mod migrate;
+pub mod modes;
 pub mod order;
 pub mod place;
 pub mod plan;

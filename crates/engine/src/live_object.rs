@@ -60,8 +60,7 @@ impl LiveObject {
                 .pointer("/metadata/labels")
                 .and_then(|labels| labels.get(APPLICATION_LABEL)?.as_str())
                 .map(str::to_owned),
-            projection: ProjectionHash::of(object, FIELD_MANAGER)
-                .filter(|_| is_applied_at_this_version(object)),
+            projection: ProjectionHash::of_live(object).filter(|_| is_applied_at_this_version(object)),
             health: health::assess_with(object, checks),
             deleting: text(object, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_empty()),
             raw: raw.into_boxed_slice(),
@@ -96,8 +95,8 @@ impl std::fmt::Debug for LiveObject {
 fn is_applied_at_this_version(object: &Value) -> bool {
     let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
     entries.into_iter().flatten().any(|entry| {
-        let ours =
-            text(entry, "/manager") == Some(FIELD_MANAGER) && text(entry, "/operation") == Some("Apply");
+        // Objects that are replaced or only created are not applied.
+        let ours = text(entry, "/manager") == Some(FIELD_MANAGER) && text(entry, "/subresource").is_none();
         ours && entry.get("apiVersion").is_none_or(|version| Some(version) == object.get("apiVersion"))
     })
 }

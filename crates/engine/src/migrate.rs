@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tiphys_api::FIELD_MANAGER;
 
-use crate::fields::{FieldSet, Items, ManagedFields, Manager, managed_fields};
+use crate::fields::{FieldSet, Items, ManagedFields, Manager, Operation, managed_fields};
 
 /// How to take over ownership of fields, and what that lets go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,9 +36,11 @@ const MANAGERS: &[&str] = &[
     "kubectl-run",
 ];
 
-/// Whether a manager's fields are taken over.
+/// Whether a manager's fields are taken over. What we wrote otherwise than by server-side apply (an object that was
+/// replaced or only created, see [`crate::modes`]) is ours, too.
 pub(crate) fn is_taken_over(manager: &Manager) -> bool {
-    MANAGERS.contains(&manager.name.as_str()) && manager.subresource.is_none()
+    let ours = manager.name == FIELD_MANAGER && manager.operation == Operation::Update;
+    (ours || MANAGERS.contains(&manager.name.as_str())) && manager.subresource.is_none()
 }
 
 /// What has to be taken over, if anything.

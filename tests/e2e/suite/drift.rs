@@ -6,11 +6,11 @@ use k8s_openapi::api::apps::v1::Deployment as LiveDeployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use tiphys_api::{SyncState, Trigger};
-use tiphys_tests::eventually;
+use tiphys_api::{Application, DriftOutcome, DriftRecord, SyncState, Trigger};
+use tiphys_tests::{Cluster, eventually, program};
 
 use crate::support::LONG;
-use crate::support::manifests::{Deployment, config_map};
+use crate::support::manifests::{Deployment, config_map, secret};
 use crate::support::shared::stage;
 use crate::support::stage::Stage;
 
@@ -113,34 +113,109 @@ async fn ignored_differences_are_left_to_others() {
     replicas().await.unwrap();
 }
 
+/// What `tiphys drift` says.
+fn command(stage: &Stage<'_>, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(program("tiphys"))
+        .args([&["drift", "web", "--namespace", stage.ns()], arguments].concat())
+        .env("KUBECONFIG", Cluster::shared().admin_kubeconfig())
+        .output()
+        .expect("the program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn drifts(application: &Application) -> Vec<DriftRecord> {
+    application.status.clone().unwrap_or_default().drifts
+}
+
 #[tokio::test]
-async fn a_fight_with_another_controller_is_named_and_slowed_down() {
-    let stage = stage("fight").await;
-    let commit = stage.push_file("config.yaml", &config_map("config", "ours")).await;
+async fn drift_leaves_a_record_of_who_changed_what_and_what_became_of_it() {
+    let stage = stage("recorded").await;
+    let all = format!("{}---\n{}", Deployment::new("web").replicas(1).yaml(), secret("key", "hush-hush"));
+    let commit = stage.push_file("all.yaml", &all).await;
     stage.create("web", json!({})).await;
     stage.synced("web", &commit).await;
-    // The other one writes each time that it is corrected, for as long as that happens.
-    let mut rounds = 0;
-    loop {
-        edit(&stage, "config", "theirs", "stubborn-operator").await;
-        let corrected = tokio::time::timeout(Duration::from_secs(8), async {
-            while stage.value("config").await.as_deref() != Some("ours") {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        if corrected.await.is_err() {
-            break;
+    let replicas = |wanted: i32| {
+        let stage = &stage;
+        async move {
+            let live = stage.namespace.api::<LiveDeployment>().get("web").await.unwrap();
+            let found = live.spec.unwrap().replicas;
+            if found == Some(wanted) { Ok(()) } else { Err(format!("{found:?}")) }
         }
-        rounds += 1;
-        assert!(rounds <= 5, "it goes on for ever");
-        // However long the other one waits: here until the controller has looked at the object that is right again.
-        if rounds % 2 == 0 {
-            stage.looked_at("web").await;
-        }
+    };
+    for round in 1..=2 {
+        stage.namespace.kubectl(&["scale", "deployment", "web", "--replicas=3"]);
+        let corrected = |it: &Application| {
+            let records = drifts(it);
+            let record = records.iter().find(|it| it.kind == "Deployment")?;
+            (record.count == round && record.outcome == DriftOutcome::Corrected).then(|| record.clone())
+        };
+        let record = stage.wait("web", "the drift is recorded", LONG, corrected).await;
+        assert_eq!(record.fields, ["spec.replicas"]);
+        assert_eq!((record.by.as_str(), record.subresource.as_deref()), ("kubectl", Some("scale")));
+        assert_eq!(record.sync, Some(format!("web-{}", round + 1)));
+        replicas(1).await.unwrap();
+        // The API server notes whole seconds.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
     }
-    assert!(rounds >= 2, "an edit or two are no fight: {rounds}");
-    let message = stage.says("web", "stubborn-operator").await;
-    assert!(message.contains("value"), "{message}");
+    stage.namespace.kubectl(&[
+        "patch",
+        "secret",
+        "key",
+        "-p",
+        r#"{"stringData":{"password":"hush-hush-too"}}"#,
+    ]);
+    let of_secret = |it: &Application| {
+        let record = drifts(it).into_iter().find(|it| it.kind == "Secret")?;
+        (record.outcome == DriftOutcome::Corrected).then_some(record)
+    };
+    let record = stage.wait("web", "the Secret's drift is recorded", LONG, of_secret).await;
+    assert_eq!(
+        (record.fields.as_slice(), record.by.as_str()),
+        (&["data.password".to_owned()][..], "kubectl-patch")
+    );
+    let table = command(&stage, &[]);
+    assert!(
+        table.contains("spec.replicas")
+            && table.contains("kubectl (/scale)")
+            && table.contains("corrected by web-3"),
+        "{table}"
+    );
+    let json: Vec<DriftRecord> = serde_json::from_str(&command(&stage, &["-o", "json"])).unwrap();
+    assert_eq!(json.len(), 2, "{json:?}");
+    assert!(command(&stage, &["-o", "yaml"]).contains("by: kubectl-patch"));
+    let events =
+        stage.namespace.kubectl(&["get", "events", "-o=jsonpath={.items[*].note}{.items[*].message}"]);
+    assert!(events.contains("spec.replicas changed by kubectl"), "{events}");
+    assert!(
+        !events.contains("aHVzaC1odXNo") && !format!("{json:?}").contains("hush"),
+        "values are not shown"
+    );
+}
+
+#[tokio::test]
+async fn drift_that_is_not_corrected_is_one_open_record_until_it_is_put_back() {
+    let stage = stage("open").await;
+    let commit = stage.push_file("config.yaml", &config_map("config", "one")).await;
+    stage.create("web", json!({ "sync": { "selfHeal": false } })).await;
+    stage.synced("web", &commit).await;
+    edit(&stage, "config", "two", "night-shift").await;
+    let outcome = |wanted: DriftOutcome| {
+        move |it: &Application| {
+            let records = drifts(it);
+            records.first().filter(|it| it.outcome == wanted).map(|it| (records.len(), it.count))
+        }
+    };
+    assert_eq!(stage.wait("web", "it is open", LONG, outcome(DriftOutcome::Open)).await, (1, 1));
+    for _ in 0..3 {
+        stage.looked_at("web").await;
+    }
+    // Something else that happens to the object is not this drift once more.
+    stage.namespace.kubectl(&["annotate", "configmap", "config", "else=x"]);
+    stage.looked_at("web").await;
+    assert_eq!(outcome(DriftOutcome::Open)(&stage.get("web").await), Some((1, 1)));
+    edit(&stage, "config", "one", "day-shift").await;
+    assert_eq!(stage.wait("web", "it is gone", LONG, outcome(DriftOutcome::Gone)).await, (1, 1));
     let events = stage.namespace.kubectl(&["get", "events", "-o=jsonpath={.items[*].reason}"]);
-    assert!(events.contains("Fight"), "{events}");
+    assert!(events.contains("Drifted"), "{events}");
 }

@@ -314,7 +314,7 @@ fn drift_is_healed_even_while_held() {
 }
 
 #[test]
-fn a_fight_is_slowed_down() {
+fn what_is_not_to_be_corrected_yet_waits() {
     let mut world = world();
     world.drift = Drift::SlowedUntil(at(NOW + 30));
     assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });

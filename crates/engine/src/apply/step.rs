@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tiphys_api::{Action, FIELD_MANAGER, ObjectResult, Outcome};
+use tiphys_api::{Action, ObjectResult, Outcome};
 use tiphys_manifest::{GroupVersionKind, Manifest};
 use tokio::time::{Instant, sleep};
 
@@ -20,14 +20,17 @@ use crate::fields::ProjectionHash;
 use crate::hooks;
 use crate::inventory::Inventory;
 use crate::migrate;
+use crate::modes;
 use crate::order::DeletePolicy;
 use crate::plan::{Reason, Step};
-use crate::requests::{Applied, Deleted, Mode};
+use crate::requests::{Applied, Deleted, Mode, TriedCreate};
 
 /// How long what a step needs, and what came with the same plan, may take to take effect in the API server.
 const SETTLING: Duration = Duration::from_secs(10);
 /// How many paths of a diff a result names.
 const NAMED_PATHS: usize = 5;
+/// How often replacing an object is tried while others write to it.
+const REPLACE_TRIES: usize = 5;
 /// How often taking over fields is tried while others write to the object.
 const MIGRATION_TRIES: usize = 5;
 
@@ -175,12 +178,63 @@ impl<'a> Runner<'a> {
         }
         self.take_over_fields(step, &kind).await?;
         let applied = self.apply_settling(step, &kind, manifest).await?;
-        let owned = ProjectionHash::of(&applied.object, FIELD_MANAGER);
+        if step.mode == modes::Mode::IfNotPresent && applied.existed {
+            let message = Some("somebody else created it meanwhile; it stays as it is".to_owned());
+            return Ok(Done::new(step, Outcome::Applied, message, Effect::Gone));
+        }
+        let owned = ProjectionHash::of_live(&applied.object);
         self.cluster.live.observe(&applied.object)?;
         self.await_definition(step, manifest).await?;
         let changed = step.diff.summary(NAMED_PATHS);
-        let message = (step.action != Action::Create && !changed.is_empty()).then_some(changed);
+        let mut message = (step.action != Action::Create && !changed.is_empty()).then_some(changed);
+        if step.action == Action::Change && step.predicted.is_some() && step.predicted != owned {
+            let noticed = "what is stored now is not what the dry run foretold: a webhook that acts on real requests only?";
+            message = Some(message.map_or_else(|| noticed.to_owned(), |it| format!("{it} ({noticed})")));
+        }
         Ok(Done::new(step, Outcome::Applied, message, Effect::Applied(owned)))
+    }
+
+    /// Writes an object once, as its mode says.
+    async fn write(&self, step: &Step, kind: &ServedKind, manifest: &Manifest) -> Result<Applied, Error> {
+        let (requests, deadline) = (&self.cluster.requests, self.options.deadline);
+        match step.mode {
+            modes::Mode::IfNotPresent => {
+                match requests.create(kind, manifest.object(), Mode::Write, deadline).await? {
+                    TriedCreate::Created(object) => {
+                        Ok(Applied { object, existed: false, warnings: Vec::new() })
+                    }
+                    TriedCreate::Exists => {
+                        Ok(Applied { object: Value::Null, existed: true, warnings: Vec::new() })
+                    }
+                }
+            }
+            modes::Mode::Replace => self.replace(step, kind, manifest).await,
+            modes::Mode::Override | modes::Mode::Merge | modes::Mode::Ignore => {
+                requests.apply(kind, manifest.object(), Mode::Write, deadline).await
+            }
+        }
+    }
+
+    /// Replaces the whole object, in whichever version it is by now, or creates it.
+    async fn replace(&self, step: &Step, kind: &ServedKind, manifest: &Manifest) -> Result<Applied, Error> {
+        let (requests, deadline) = (&self.cluster.requests, self.options.deadline);
+        let mut tries_left = REPLACE_TRIES;
+        loop {
+            tries_left = tries_left.saturating_sub(1);
+            let Some(live) = requests.get(kind, &step.id, deadline).await? else {
+                match requests.create(kind, manifest.object(), Mode::Write, deadline).await? {
+                    TriedCreate::Created(object) => {
+                        return Ok(Applied { object, existed: false, warnings: Vec::new() });
+                    }
+                    TriedCreate::Exists => continue,
+                }
+            };
+            let object = modes::replacement(manifest.object(), &live);
+            match requests.replace(kind, &object, Mode::Write, deadline).await {
+                Err(error) if error.class() == Class::Conflict && tries_left > 0 => {}
+                done => return done,
+            }
+        }
     }
 
     /// Deletes an object that cannot be changed, and waits until it is gone.
@@ -224,8 +278,7 @@ impl<'a> Runner<'a> {
         let give_up = self.options.deadline.min(Instant::now() + SETTLING);
         let mut pauses = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
-            let requests = &self.cluster.requests;
-            let applied = requests.apply(kind, manifest.object(), Mode::Write, self.options.deadline).await;
+            let applied = self.write(step, kind, manifest).await;
             let Err(error) = &applied else { return applied };
             let pause = pauses.next();
             if !may_settle(step, error) || Instant::now() + pause >= give_up {

@@ -100,7 +100,7 @@ pub(crate) fn list_key(before: &[Value], after: &[Value]) -> Option<&'static str
     KEYS.iter().copied().find(|key| distinct(before, key) && distinct(after, key))
 }
 
-fn key_text(item: &Value, key: &str) -> Option<String> {
+pub(crate) fn key_text(item: &Value, key: &str) -> Option<String> {
     match item.as_object()?.get(key)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

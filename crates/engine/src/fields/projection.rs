@@ -2,10 +2,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tiphys_api::FIELD_MANAGER;
 
 use super::items::Items;
 use super::set::{FieldSet, managed_fields};
 use crate::digest::Digest;
+use crate::modes::{Manner, Mode, replaced_part};
 
 /// Hash of what one field manager owns of a live object: which fields, and their values.
 ///
@@ -22,6 +24,17 @@ impl ProjectionHash {
         let fields = Digest::of_json(&owned.ours.to_value());
         let values = Digest::of_json(&owned.project(object));
         Some(Self(Digest::of(&[fields.as_bytes(), values.as_bytes()])))
+    }
+}
+
+impl ProjectionHash {
+    /// The hash of what is ours of a live object, in the mode that the object says it is applied in: one that is replaced
+    /// as a whole is ours as a whole.
+    pub fn of_live(object: &Value) -> Option<Self> {
+        match Manner::of_live(object).mode {
+            Mode::Replace => Some(Self(Digest::of_json(&replaced_part(object)))),
+            _ => Self::of(object, FIELD_MANAGER),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Fields that others may own: `spec.ignoreDifferences`.
+//! Fields that others may own: `spec.ignoreDifferences`, and what [`crate::modes::Mode::Merge`] leaves to others.
 //!
 //! An ignored field is taken out of what we apply, so that server-side apply leaves it to whoever has it. Where that
 //! would delete it, because we applied it before and nobody else owns it, we apply the value that it has (as Flux
@@ -10,15 +10,16 @@ use std::cmp::Reverse;
 
 use serde_json::{Map, Value};
 use tiphys_api::{FIELD_MANAGER, IgnoreDifference};
-use tiphys_manifest::{Manifest, ObjectId};
+use tiphys_manifest::Manifest;
 
-use crate::fields::{Element, FieldPath, FieldSet, Items, managed_fields};
+use crate::fields::{Element, FieldPath, FieldSet, Items, Manager, managed_fields};
 use crate::glob;
 use crate::migrate::is_taken_over;
 use place::{Place, Side};
 
 /// The rules that are about an object.
-pub fn matching<'a>(rules: &'a [IgnoreDifference], id: &ObjectId) -> Vec<&'a IgnoreDifference> {
+pub fn matching<'a>(rules: &'a [IgnoreDifference], manifest: &Manifest) -> Vec<&'a IgnoreDifference> {
+    let id = manifest.id();
     let fits = |glob: Option<&str>, text: Option<&str>| match glob {
         None => true,
         Some(glob) => text.is_some_and(|text| glob::matches(glob, text)),
@@ -26,32 +27,53 @@ pub fn matching<'a>(rules: &'a [IgnoreDifference], id: &ObjectId) -> Vec<&'a Ign
     rules
         .iter()
         .filter(|rule| {
-            (rule.group == "*" || rule.group == id.group)
-                && (rule.kind == "*" || rule.kind == id.kind)
+            glob::matches(&rule.group, &id.group)
+                && glob::matches(&rule.kind, &id.kind)
                 && fits(rule.name.as_deref(), Some(&id.name))
                 && fits(rule.namespace.as_deref(), id.namespace.as_deref())
+                && rule.labels.iter().all(|(key, glob)| fits(Some(glob), manifest.label(key)))
         })
         .collect()
+}
+
+/// The jq expressions of these rules.
+pub fn expressions(rules: &[IgnoreDifference]) -> impl Iterator<Item = &String> {
+    rules.iter().flat_map(|rule| &rule.jq_path_expressions)
+}
+
+/// What is left alone of one object.
+#[derive(Clone, Debug, Default)]
+pub struct Ignored<'a> {
+    /// The rules about it.
+    pub rules: Vec<&'a IgnoreDifference>,
+    /// What the jq expressions of the rules lead to in what is desired.
+    pub in_desired: Vec<FieldPath>,
+    /// What they lead to in the live object.
+    pub in_live: Vec<FieldPath>,
+    /// Fields that are left alone for another reason. Items of lists are found by what tells them apart.
+    pub left_alone: Vec<FieldPath>,
+    /// Whether everything is left alone that any other manager owns, kubectl included.
+    pub all_of_others: bool,
+}
+
+impl Ignored<'_> {
+    /// Whether nothing is left alone.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.left_alone.is_empty() && !self.all_of_others
+    }
 }
 
 /// What is desired, without interfering with ignored fields of the live object.
 ///
 /// The identity of the object cannot be ignored, nor can its mark: put that on afterwards.
-pub fn strip(rules: &[&IgnoreDifference], desired: Manifest, live: Option<&Value>) -> Manifest {
-    let Some(live) = live.filter(|_| !rules.is_empty()) else {
+pub fn strip(ignored: &Ignored<'_>, desired: Manifest, live: Option<&Value>) -> Manifest {
+    let Some(live) = live.filter(|_| !ignored.is_empty()) else {
         return desired;
     };
     let object = Value::Object(desired.object().clone());
-    let owners = Owners::read(live);
-    let mut places: Vec<_> = rules
-        .iter()
-        .flat_map(|rule| {
-            let pointers = rule.json_pointers.iter();
-            let named = pointers.filter_map(|pointer| Place::of_pointer(pointer, &object, live));
-            named.chain(places_of_managers(&rule.managers, &object, live))
-        })
-        .filter(|place| !place.is_identity())
-        .collect();
+    let owners = Owners::read(live, ignored.all_of_others);
+    let mut places = places(ignored, &object, live);
+    places.retain(|place| !place.is_identity());
     // From the end, so that removing an item of a list does not move those still to come.
     places.sort_by_cached_key(|place| Reverse(place.desired.clone()));
     places.dedup();
@@ -66,11 +88,29 @@ pub fn strip(rules: &[&IgnoreDifference], desired: Manifest, live: Option<&Value
     }
 }
 
-/// Everything that the named managers own of the live object.
-fn places_of_managers(managers: &[String], desired: &Value, live: &Value) -> Vec<Place> {
+fn places(ignored: &Ignored<'_>, desired: &Value, live: &Value) -> Vec<Place> {
+    let pointers = ignored.rules.iter().flat_map(|rule| &rule.json_pointers);
+    let named = pointers.filter_map(|pointer| Place::of_pointer(pointer, desired, live));
+    let managers: Vec<_> = ignored.rules.iter().flat_map(|rule| &rule.managers).collect();
+    let is_theirs = |manager: &Manager| {
+        managers.contains(&&manager.name) || (ignored.all_of_others && manager.name != FIELD_MANAGER)
+    };
+    let in_desired = ignored.in_desired.iter().map(|path| Place::of_desired(path.clone(), desired, live));
+    let in_live = ignored.in_live.iter().filter_map(|path| Place::of_live_or_new(path, desired, live));
+    let left_alone = ignored.left_alone.iter().filter_map(|path| Place::of_items(path, desired, live));
+    named
+        .chain(in_desired)
+        .chain(in_live)
+        .chain(left_alone)
+        .chain(places_of_managers(is_theirs, desired, live))
+        .collect()
+}
+
+/// Everything that some managers own of the live object.
+fn places_of_managers(is_theirs: impl Fn(&Manager) -> bool, desired: &Value, live: &Value) -> Vec<Place> {
     managed_fields(live)
         .into_iter()
-        .filter(|entry| managers.contains(&entry.manager.name))
+        .filter(|entry| is_theirs(&entry.manager))
         .flat_map(|entry| {
             let mut paths = Vec::new();
             leaves(&entry.fields, live, &FieldPath::default(), &mut paths);
@@ -106,17 +146,18 @@ fn leaves(set: &FieldSet, value: &Value, path: &FieldPath, found: &mut Vec<Field
     }
 }
 
-/// Who owns what of the live object, once kubectl's fields are ours.
+/// Who owns what of the live object. Kubectl's fields become ours, unless they are left to it.
 struct Owners {
     ours: FieldSet,
     others: FieldSet,
 }
 
 impl Owners {
-    fn read(live: &Value) -> Self {
+    fn read(live: &Value, kubectl_stays: bool) -> Self {
         let mut owners = Self { ours: FieldSet::default(), others: FieldSet::default() };
         for entry in managed_fields(live) {
-            let is_ours = entry.is_applied_by(FIELD_MANAGER) || is_taken_over(&entry.manager);
+            let becomes_ours = !kubectl_stays && is_taken_over(&entry.manager);
+            let is_ours = entry.is_applied_by(FIELD_MANAGER) || becomes_ours;
             let side = if is_ours { &mut owners.ours } else { &mut owners.others };
             side.extend(&entry.fields);
         }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::diff::compare::list_key;
+use crate::diff::compare::{key_text, list_key};
 use crate::fields::{FieldPath, FieldSet, Segment};
 
 /// A field, where it is in what is desired and where in the live object.
@@ -41,6 +41,45 @@ impl Place {
         Some(Self { desired: found, live: Some(path) })
     }
 
+    /// The place of something in what is desired.
+    pub(super) fn of_desired(path: FieldPath, desired: &Value, live: &Value) -> Self {
+        let live = translate(&path, desired, live);
+        Self { desired: path, live }
+    }
+
+    /// The place of something in the live object. Where what is desired has nothing like it, it is named by the same
+    /// fields, and an item by the place after the last one: it may have left the rendering, and only we may have it. None
+    /// when a list has no such item, of which only a part is meant.
+    pub(super) fn of_live_or_new(path: &FieldPath, desired: &Value, live: &Value) -> Option<Self> {
+        let mut found = FieldPath::default();
+        let (mut here, mut there) = (Some(live), Some(desired));
+        let mut segments = path.segments().iter().peekable();
+        while let Some(original) = segments.next() {
+            let segment = match (original, here, there) {
+                (Segment::Index(index), Some(Value::Array(from)), Some(Value::Array(to))) => {
+                    match same_item(from, to, *index) {
+                        Some(index) => Segment::Index(index),
+                        None if segments.peek().is_none() => Segment::Index(to.len()),
+                        None => return None,
+                    }
+                }
+                // A list that what is desired does not have cannot be begun with one of its items.
+                (Segment::Index(_), _, _) => return None,
+                (segment, ..) => segment.clone(),
+            };
+            here = here.and_then(|value| original.resolve(value));
+            there = there.and_then(|value| segment.resolve(value));
+            found = found.join(segment);
+        }
+        Some(Self { desired: found, live: Some(path.clone()) })
+    }
+
+    /// The place of a path whose items are named by what tells them apart. None when what is desired has no such place.
+    pub(super) fn of_items(path: &FieldPath, desired: &Value, live: &Value) -> Option<Self> {
+        let in_desired = locate(path, desired)?;
+        Some(Self { desired: in_desired, live: locate(path, live) })
+    }
+
     /// Whether this is what makes an object the object that it is.
     pub(super) fn is_identity(&self) -> bool {
         let path = self.desired.to_string();
@@ -64,6 +103,24 @@ fn translate(path: &FieldPath, from: &Value, to: &Value) -> Option<FieldPath> {
         translated = translated.join(segment);
     }
     Some(translated)
+}
+
+/// The path with the places of its items in this very object.
+fn locate(path: &FieldPath, object: &Value) -> Option<FieldPath> {
+    let mut located = FieldPath::default();
+    let mut value = object;
+    for segment in path.segments() {
+        let segment = match segment {
+            Segment::Item { key, value: wanted, .. } => {
+                let is_wanted = |item: &Value| key_text(item, key).as_ref() == Some(wanted);
+                Segment::Index(value.as_array()?.iter().position(is_wanted)?)
+            }
+            other => other.clone(),
+        };
+        value = segment.resolve(value)?;
+        located = located.join(segment);
+    }
+    Some(located)
 }
 
 fn same_item(from: &[Value], to: &[Value], index: usize) -> Option<usize> {
@@ -108,6 +165,8 @@ pub(super) fn put(value: &mut Value, path: &[Segment], new: Option<Value>) {
                 }
             } else if let Some(item) = items.get_mut(*index) {
                 put(item, rest, new);
+            } else if let Some(new) = new.filter(|_| rest.is_empty()) {
+                items.push(new);
             }
         }
         _ => {}

@@ -8,12 +8,17 @@ const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
 /// Options that mean the same here, or what is done here anyhow.
 const UNDERSTOOD: &[&str] = &[
     "ApplyOutOfSyncOnly=true",
+    "ClientSideApplyMigration=true",
+    "CreateNamespace=false",
     "Delete=true",
+    "FailOnSharedResource=true",
     "Force=false",
+    "Force=true",
     "Prune=false",
     "Prune=true",
     "PruneLast=false",
     "Replace=false",
+    "Replace=true",
     "RespectIgnoreDifferences=true",
     "ServerSideApply=true",
     "SkipDryRunOnMissingResource=false",
@@ -23,8 +28,14 @@ const UNDERSTOOD: &[&str] = &[
 
 /// Options that have a counterpart under another name, and that.
 const INSTEAD: &[(&str, &str)] = &[
-    ("Force=true", "tiphys.dev/recreate: Allowed lets an object be deleted and created again"),
-    ("Replace=true", "tiphys.dev/recreate: Allowed lets an object be deleted and created again"),
+    ("ClientSideApplyMigration=false", "tiphys.dev/mode: Merge leaves to kubectl what it wrote"),
+    ("CreateNamespace=true", "spec.destination.createNamespace creates the namespace"),
+    ("RespectIgnoreDifferences=false", "fields of spec.ignoreDifferences are never written"),
+    (
+        "ServerSideApply=false",
+        "everything is applied on the server; tiphys.dev/mode: Replace replaces the whole object",
+    ),
+    ("Validate=false", "everything is validated"),
     ("Prune=confirm", "guard rails ask before what holds data is deleted"),
 ];
 

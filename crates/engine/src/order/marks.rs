@@ -15,6 +15,7 @@ use tiphys_api::{
 use tiphys_manifest::{Manifest, ObjectId};
 
 use super::argo;
+use crate::modes::{Manner, Mode};
 
 const ARGO_HOOK: &str = "argocd.argoproj.io/hook";
 const ARGO_POLICY: &str = "argocd.argoproj.io/hook-delete-policy";
@@ -97,8 +98,25 @@ impl Marks {
             marks.policies = marks.read_policies(manifest);
         }
         marks.read_dependencies(manifest);
+        marks.read_manner(manifest);
         marks.warnings.extend(argo::without_effect(manifest));
         marks
+    }
+
+    /// How it is applied is for the plan to say, except that it may not be applied at all.
+    fn read_manner(&mut self, manifest: &Manifest) {
+        let manner = Manner::of(manifest);
+        let is_hook = matches!(self.role, Role::Hook(_));
+        if manner.mode == Mode::Ignore {
+            self.role = Role::Aside("tiphys.dev/mode: Ignore leaves it to others");
+        } else if is_hook && !manner.mode.is_default() {
+            self.warnings.push(format!(
+                "the mode {:?} has no effect on a hook, which is created anew each time that it runs",
+                manner.mode
+            ));
+        }
+        self.warnings.extend(manner.warnings);
+        self.errors.extend(manner.errors);
     }
 
     fn read_role(&mut self, manifest: &Manifest, occasion: Occasion) -> Role {

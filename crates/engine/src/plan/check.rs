@@ -6,6 +6,7 @@ use tiphys_manifest::{Manifest, ObjectId};
 use super::Tracking;
 use crate::error::Class;
 use crate::live_object::LiveObject;
+use crate::modes::Mode;
 
 /// An object that the API server has to be asked about: would it accept the manifest, and what would come of it?
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Question<'a> {
     pub index: usize,
     /// Whether it would belong to the Application.
     pub tracking: Tracking,
+    /// How it would be applied.
+    pub mode: Mode,
     /// The live object, as far as the cache has it: objects without our mark are not in there.
     pub live: Option<&'a Arc<LiveObject>>,
     /// What the same plan may bring that the object needs.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
-use tiphys_api::{APPLICATION_LABEL, IgnoreDifference, OWNER_ANNOTATION, RECREATE_ANNOTATION};
+use tiphys_api::{APPLICATION_LABEL, IgnoreDifference, OWNER_ANNOTATION};
 use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
 use super::check::{Checked, Question, Surroundings};
@@ -13,10 +13,12 @@ use super::{HookRun, Plan, Policy, Recreate, Refusal, Tracking, Unchanged, finis
 use crate::definition::{defined_by, is_definition};
 use crate::digest::Digest;
 use crate::error::Class;
-use crate::ignore;
+use crate::fields::FieldPath;
+use crate::ignore::{self, Ignored};
 use crate::inventory::Inventory;
 use crate::live_object::LiveObject;
-use crate::order::{self, Schedule, Task};
+use crate::modes::{Manner, Mode};
+use crate::order::{self, Schedule, Task, Warning};
 use crate::tracking::{self, Claim, Owner};
 
 /// What the live cache knows about an object.
@@ -74,6 +76,10 @@ pub struct Draft {
     pub(super) items: Vec<Item>,
     pub(super) unchanged: Vec<Unchanged>,
     pub(super) refusals: Vec<Refusal>,
+    /// What in the rules of the Application has no effect.
+    pub(super) warnings: Vec<Warning>,
+    /// What is only to be created, was in the inventory, and does not belong to the Application any more.
+    pub(super) foreign: Vec<ObjectId>,
     pub(super) pruning: Pruning,
     pub(super) inventory_size: usize,
     pub(super) rendering_is_empty: bool,
@@ -96,8 +102,27 @@ pub(super) struct Item {
     pub(super) recreate: bool,
     /// Whether it was applied before.
     pub(super) known: bool,
+    /// How it is applied.
+    pub(super) mode: Mode,
     /// Fields that others may own.
     ignore: Vec<IgnoreDifference>,
+    /// Fields that are left alone.
+    left_alone: Vec<FieldPath>,
+    /// The live object, when its ignored fields are not taken out yet: jq has to say first which they are.
+    undecided: Option<Value>,
+}
+
+/// Asks which fields of an object the jq expressions of `ignoreDifferences` lead to.
+#[derive(Debug)]
+pub struct JqQuestion<'a> {
+    /// The object.
+    pub id: &'a ObjectId,
+    /// The expressions.
+    pub expressions: Vec<String>,
+    /// What is desired.
+    pub desired: Value,
+    /// What is live.
+    pub live: &'a Value,
 }
 
 /// What comparing one manifest with what is known says.
@@ -120,6 +145,8 @@ impl Draft {
             items: Vec::new(),
             unchanged: Vec::new(),
             refusals: schedule.refusals.clone(),
+            warnings: Vec::new(),
+            foreign: Vec::new(),
             pruning: Pruning::default(),
             inventory_size: input.inventory.len(),
             rendering_is_empty: arranged.owned.is_empty(),
@@ -179,6 +206,7 @@ impl Draft {
                 manifest,
                 index: item.index,
                 tracking: item.tracking,
+                mode: item.mode,
                 live: item.live.as_ref(),
                 surroundings: Surroundings {
                     namespace: namespace.is_some_and(|it| self.namespaces.contains(it)),
@@ -194,18 +222,61 @@ impl Draft {
     pub fn unseen(&self) -> impl Iterator<Item = (&ObjectId, &GroupVersionKind)> {
         self.items
             .iter()
-            .filter(|item| item.live.is_none() && !item.ignore.is_empty())
+            .filter(|item| item.live.is_none() && item.leaves_fields())
             .filter_map(|item| Some((&item.id, self.manifests.get(item.index)?.gvk())))
     }
 
     /// Takes note of a live object that carries nobody's mark: its ignored fields are left alone.
     pub fn see(&mut self, id: &ObjectId, live: &Value) {
-        let Some(item) = self.items.iter().find(|item| item.id == *id) else {
+        let Some(item) = self.items.iter_mut().find(|item| item.id == *id) else {
             return;
         };
-        if let Some(manifest) = self.manifests.get_mut(item.index) {
-            let rules: Vec<_> = item.ignore.iter().collect();
-            leave_alone(manifest, &rules, live, &self.owner);
+        if item.needs_jq() {
+            item.undecided = Some(live.clone());
+        } else if let Some(manifest) = self.manifests.get_mut(item.index) {
+            leave_alone(manifest, &item.ignored(), live, &self.owner);
+        }
+    }
+
+    /// What jq has to be asked, before the API server is.
+    pub fn jq_questions(&self) -> impl Iterator<Item = JqQuestion<'_>> {
+        self.items.iter().filter_map(|item| {
+            let live = item.undecided.as_ref()?;
+            let desired = Value::Object(self.manifests.get(item.index)?.object().clone());
+            let expressions = ignore::expressions(&item.ignore).cloned().collect();
+            Some(JqQuestion { id: &item.id, expressions, desired, live })
+        })
+    }
+
+    /// Takes in what jq said about one of [`Draft::jq_questions`]: the fields in what is desired and in what is live.
+    pub fn jq_answer(&mut self, id: &ObjectId, in_desired: Vec<FieldPath>, in_live: Vec<FieldPath>) {
+        let Some(item) = self.items.iter_mut().find(|item| item.id == *id) else {
+            return;
+        };
+        let (Some(live), Some(manifest)) = (item.undecided.take(), self.manifests.get_mut(item.index)) else {
+            return;
+        };
+        let ignored = Ignored { in_desired, in_live, ..item.ignored() };
+        leave_alone(manifest, &ignored, &live, &self.owner);
+    }
+
+    /// Takes note that a rule of `ignoreDifferences` did not do all that it may have been meant to do.
+    pub fn warn(&mut self, id: &ObjectId, message: String) {
+        let manifest = self.items.iter().find(|item| item.id == *id);
+        if let Some(manifest) = manifest.and_then(|item| self.manifests.get(item.index)) {
+            let origin = manifest.origin().clone();
+            self.warnings.push(Warning { id: id.clone(), origin, message });
+        }
+    }
+
+    /// Refuses an object, of which it cannot be said what may be written.
+    pub fn refuse(&mut self, id: &ObjectId, class: Class, message: String) {
+        let Some(place) = self.items.iter().position(|item| item.id == *id) else {
+            return;
+        };
+        let item = self.items.remove(place);
+        if let Some(manifest) = self.manifests.get(item.index) {
+            self.refusals.push(refusal(manifest, class, message));
         }
     }
 
@@ -241,24 +312,29 @@ impl Draft {
             return;
         }
         let live = live(&id).present().cloned();
-        let rules = ignore::matching(rules, &id);
+        let rules = ignore::matching(rules, manifest);
+        let manner = Manner::of(manifest);
+        let left_alone = self.policy.left_alone.get(&id).cloned().unwrap_or_default();
         let item = Item {
             index: task.manifest,
             stage,
             rank: task.rank,
             hook: None,
             tracking,
-            desired: Digest::of_json(&(manifest.object(), &rules)),
+            desired: digest(manifest, &rules, &left_alone),
             recreate: true,
             known: false,
+            mode: if tracking == Tracking::Owned { manner.mode } else { Mode::Override },
             ignore: Vec::new(),
+            left_alone,
+            undecided: None,
             live,
             id,
         };
         let verdict = match tracking {
             Tracking::Hook => self.judge_hook(item, task),
             Tracking::Unowned if item.live.is_some() => Verdict::NotSelected,
-            Tracking::Unowned | Tracking::Owned => self.judge(item, &rules, inventory),
+            Tracking::Unowned | Tracking::Owned => self.judge(item, manner.force, &rules, inventory),
         };
         match verdict {
             Verdict::Unchanged(unchanged) => self.unchanged.push(unchanged),
@@ -277,11 +353,21 @@ impl Draft {
         Verdict::Ask(Box::new(Item { hook: Some(hook), ..item }))
     }
 
-    fn judge(&mut self, item: Item, rules: &[&IgnoreDifference], inventory: &Inventory) -> Verdict {
+    fn judge(
+        &mut self,
+        mut item: Item,
+        force: bool,
+        rules: &[&IgnoreDifference],
+        inventory: &Inventory,
+    ) -> Verdict {
         let Some(manifest) = self.manifests.get_mut(item.index) else {
             return Verdict::NotSelected;
         };
+        item.known = inventory.contains(&item.id);
         if let Some(live) = &item.live {
+            if item.mode == Mode::IfNotPresent {
+                return if_not_present(&self.owner, manifest, &item, live, &mut self.foreign);
+            }
             if let Some(refusal) = foreign(&self.owner, manifest, live) {
                 return Verdict::Refuse(refusal);
             }
@@ -305,20 +391,76 @@ impl Draft {
                 live: entry.live,
             });
         }
-        let recreate = self.policy.recreate == Recreate::All
-            || manifest.annotation(RECREATE_ANNOTATION) == Some("Allowed");
-        if !rules.is_empty()
+        item.recreate = self.policy.recreate == Recreate::All || force;
+        // What is replaced as a whole, or only created, leaves no field to anybody.
+        if matches!(item.mode, Mode::Override | Mode::Merge) {
+            item.ignore = rules.iter().map(|rule| (*rule).clone()).collect();
+        } else {
+            item.left_alone.clear();
+        }
+        if item.leaves_fields()
             && let Some(live) = &item.live
         {
             match live.object() {
-                Ok(object) => leave_alone(manifest, rules, &object, &self.owner),
+                Ok(object) if item.needs_jq() => item.undecided = Some(object),
+                Ok(object) => leave_alone(manifest, &item.ignored(), &object, &self.owner),
                 Err(error) => return Verdict::Refuse(refusal(manifest, error.class(), error.to_string())),
             }
         }
-        let known = inventory.contains(&item.id);
-        let ignore = rules.iter().map(|rule| (*rule).clone()).collect();
-        Verdict::Ask(Box::new(Item { recreate, known, ignore, ..item }))
+        Verdict::Ask(Box::new(item))
     }
+}
+
+impl Item {
+    /// Whether some of its fields may be left to others.
+    fn leaves_fields(&self) -> bool {
+        !self.ignored().is_empty()
+    }
+
+    /// Whether jq has to say which ones.
+    fn needs_jq(&self) -> bool {
+        ignore::expressions(&self.ignore).next().is_some()
+    }
+
+    fn ignored(&self) -> Ignored<'_> {
+        Ignored {
+            rules: self.ignore.iter().collect(),
+            left_alone: self.left_alone.clone(),
+            all_of_others: self.mode == Mode::Merge,
+            ..Ignored::default()
+        }
+    }
+}
+
+/// Names what is asked for: the manifest, and what of it is not. Rules that are absent must change nothing.
+fn digest(manifest: &Manifest, rules: &[&IgnoreDifference], left_alone: &[FieldPath]) -> Digest {
+    if left_alone.is_empty() {
+        return Digest::of_json(&(manifest.object(), rules));
+    }
+    let paths: Vec<_> = left_alone.iter().map(ToString::to_string).collect();
+    Digest::of_json(&(manifest.object(), rules, paths))
+}
+
+/// What exists and is only to be created is as it should be, however it is. It is the Application's if that created it.
+fn if_not_present(
+    owner: &Owner,
+    manifest: &Manifest,
+    item: &Item,
+    live: &LiveObject,
+    foreign: &mut Vec<ObjectId>,
+) -> Verdict {
+    if live.owner_label.as_deref() != Some(owner.label_value().as_str()) {
+        if item.known {
+            foreign.push(item.id.clone());
+        }
+        return Verdict::NotSelected;
+    }
+    Verdict::Unchanged(Unchanged {
+        version: manifest.gvk().version.clone(),
+        id: item.id.clone(),
+        desired: item.desired,
+        live: live.projection,
+    })
 }
 
 /// The objects of the rendering, by the uids of their live objects.
@@ -327,8 +469,8 @@ fn live_uids(owned: &BTreeSet<ObjectId>, live: &dyn Fn(&ObjectId) -> Live) -> BT
 }
 
 /// Takes out of a manifest what others may own of the live object; the mark stays on.
-fn leave_alone(manifest: &mut Manifest, rules: &[&IgnoreDifference], live: &Value, owner: &Owner) {
-    *manifest = ignore::strip(rules, manifest.clone(), Some(live));
+fn leave_alone(manifest: &mut Manifest, ignored: &Ignored<'_>, live: &Value, owner: &Owner) {
+    *manifest = ignore::strip(ignored, manifest.clone(), Some(live));
     tracking::mark(manifest, owner);
 }
 

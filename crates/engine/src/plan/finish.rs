@@ -16,6 +16,7 @@ use crate::error::Class;
 use crate::fields::{ProjectionHash, projection};
 use crate::hooks;
 use crate::migrate;
+use crate::modes::Mode;
 use crate::order::DeletePolicy;
 
 /// What came of one question.
@@ -37,7 +38,7 @@ pub(super) fn finish(draft: &Draft, checks: &BTreeMap<ObjectId, Checked>) -> Pla
         refusals: draft.refusals.clone(),
         stages: stages(draft),
         aside: draft.schedule().aside.clone(),
-        warnings: draft.schedule().warnings.clone(),
+        warnings: draft.schedule().warnings.iter().chain(&draft.warnings).cloned().collect(),
         ..Plan::default()
     };
     let mut places = Vec::new();
@@ -52,9 +53,11 @@ pub(super) fn finish(draft: &Draft, checks: &BTreeMap<ObjectId, Checked>) -> Pla
             }
             Verdict::Unchanged(unchanged) => plan.unchanged.push(unchanged),
             Verdict::Refuse(refusal) => plan.refusals.push(refusal),
+            Verdict::Exists if item.known => plan.gone.push(item.id.clone()),
             Verdict::Exists => {}
         }
     }
+    plan.gone.extend(draft.foreign.iter().cloned());
     let stage = draft.schedule().last_of_sync().unwrap_or_default();
     let after = plan.steps.partition_point(|step| step.stage <= stage);
     let prunes = draft.pruning.prunes.iter();
@@ -114,7 +117,7 @@ impl Case<'_> {
 
     /// Goes on with the live object, from the answer or else from the cache, if it is ours or nobody's.
     fn existing(&self, answered: Option<&Value>, go_on: impl Fn(&Value) -> Verdict) -> Verdict {
-        if self.item.tracking == Tracking::Unowned {
+        if self.item.tracking == Tracking::Unowned || self.item.mode == Mode::IfNotPresent {
             return Verdict::Exists;
         }
         let cached;
@@ -148,6 +151,7 @@ impl Case<'_> {
             rank: 0,
             stage: self.item.stage,
             reason,
+            mode: self.item.mode,
             hook: self.item.hook.clone(),
             manifest: Some(self.item.index),
             origin: Some(self.manifest.origin().clone()),
@@ -166,27 +170,31 @@ impl Case<'_> {
         let reason = if self.item.known { Reason::Missing } else { Reason::New };
         let mut step = self.step(Action::Create, reason);
         step.diff = Diff::between(None, Some(&self.desired()));
-        step.predicted = predicted.and_then(|object| ProjectionHash::of(object, FIELD_MANAGER));
+        step.predicted = predicted.and_then(ProjectionHash::of_live);
         step.warnings = warnings.to_vec();
         Verdict::Step(Box::new(step))
     }
 
     fn change(&self, live: &Value, predicted: &Value, warnings: &[String]) -> Verdict {
-        let migration = migrate::plan(live);
+        // Merge leaves to kubectl what is kubectl's; what is replaced needs no owners of fields.
+        let migration = if self.item.mode.is_default() { migrate::plan(live) } else { None };
         let becomes = match &migration {
             Some(migration) => migrate::predict(migration, predicted),
             None => predicted.clone(),
         };
         let diff = Diff::between(Some(live), Some(&becomes));
-        let now = ProjectionHash::of(live, FIELD_MANAGER);
-        let then = ProjectionHash::of(predicted, FIELD_MANAGER);
+        let now = ProjectionHash::of_live(live);
+        let then = ProjectionHash::of_live(predicted);
+        // Nothing of ours would change: what differs is written by a webhook at each request, and would be for ever.
+        let by_others =
+            now.is_some() && now == then && migration.is_none() && self.item.mode != Mode::Replace;
         let (action, reason) = if is_deleting(live) {
             (Action::Recreate, Reason::Deleting)
         } else if !is_marked(live) {
             (Action::Adopt, Reason::Unmarked)
-        } else if !diff.is_empty() {
+        } else if !diff.is_empty() && !by_others {
             (Action::Change, Reason::Differs)
-        } else if now != then {
+        } else if now != then && self.item.mode != Mode::Replace {
             (Action::Change, Reason::Ownership)
         } else {
             return Verdict::Unchanged(Unchanged {
@@ -322,6 +330,7 @@ fn prune_step(pruned: &Pruned, stage: usize) -> Step {
         rank: 0,
         stage,
         reason: Reason::NotInRendering,
+        mode: Mode::Override,
         hook: None,
         manifest: None,
         origin: None,

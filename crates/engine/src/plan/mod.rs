@@ -19,7 +19,7 @@ mod guard;
 mod prune;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tiphys_api::{Action, HookPhase, ObjectReference, PlanSummary};
@@ -28,13 +28,14 @@ use tiphys_manifest::{ObjectId, Origin};
 use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::error::Class;
-use crate::fields::ProjectionHash;
+use crate::fields::{FieldPath, ProjectionHash};
 use crate::hooks::Run;
 use crate::migrate::Migration;
+use crate::modes::Mode;
 use crate::order::{Aside, Hook, Warning};
 
 pub use check::{Checked, Creating, Existed, Question, Surroundings};
-pub use draft::{Draft, DraftInput, Live};
+pub use draft::{Draft, DraftInput, JqQuestion, Live};
 pub use guard::{Guard, GuardKind};
 pub use text::{Detail, text};
 
@@ -54,6 +55,8 @@ pub struct Policy {
     pub hooks: Option<Run>,
     /// The only stage that the plan is about, by its place in the schedule. None: all of them.
     pub stage: Option<usize>,
+    /// Fields that are left alone, because they change after each apply ([`crate::drift::Fights`]).
+    pub left_alone: BTreeMap<ObjectId, Vec<FieldPath>>,
 }
 
 /// Whether objects that are no longer in the rendering are deleted.
@@ -175,6 +178,9 @@ pub struct Step {
     pub stage: usize,
     /// Why.
     pub reason: Reason,
+    /// How it is applied.
+    #[serde(default, skip_serializing_if = "Mode::is_default")]
+    pub mode: Mode,
     /// As what it is run, if it is a hook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<HookRun>,

@@ -12,6 +12,7 @@
 pub mod failure;
 mod path;
 mod redact;
+mod whole;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,7 +74,23 @@ pub enum Mode {
     Write,
 }
 
-/// The answer to a server-side apply.
+impl Mode {
+    fn parameter(self) -> &'static str {
+        match self {
+            Self::DryRun => "dryRun=All&",
+            Self::Write => "",
+        }
+    }
+
+    fn operation(self) -> Operation {
+        match self {
+            Self::DryRun => Operation::DryRun,
+            Self::Write => Operation::Apply,
+        }
+    }
+}
+
+/// The answer to a server-side apply, or to a replacement.
 #[derive(Clone, Debug)]
 pub struct Applied {
     /// The object as it is (or, of a dry run, would be) stored.
@@ -84,10 +101,10 @@ pub struct Applied {
     pub warnings: Vec<String>,
 }
 
-/// The answer to a creation that was only tried.
+/// The answer to a creation.
 #[derive(Clone, Debug)]
 pub enum TriedCreate {
-    /// The object as it would be created.
+    /// The object as it is (or, of a dry run, would be) created.
     Created(Value),
     /// An object of the name exists; all else about the creation is valid.
     Exists,
@@ -183,16 +200,10 @@ impl Requests {
         deadline: Instant,
     ) -> Result<Applied, Error> {
         let id = identify(kind, object);
-        let operation = match mode {
-            Mode::DryRun => Operation::DryRun,
-            Mode::Write => Operation::Apply,
-        };
+        let operation = mode.operation();
         let attempt = async {
             let path = path::object(kind, id.namespace.as_deref(), &id.name)?;
-            let dry_run = match mode {
-                Mode::DryRun => "dryRun=All&",
-                Mode::Write => "",
-            };
+            let dry_run = mode.parameter();
             let call = Call {
                 method: Method::PATCH,
                 uri: format!("{path}?{dry_run}force=true&fieldManager={manager}&fieldValidation=Strict"),
@@ -208,36 +219,6 @@ impl Requests {
             existed: answer.status != StatusCode::CREATED,
             warnings: answer.warnings,
         })
-    }
-
-    /// Tries, without storing anything, whether the object could be created.
-    ///
-    /// The server validates and admits before it looks whether the name is taken, so [`TriedCreate::Exists`] says
-    /// that nothing else stands in the way.
-    pub async fn try_create(
-        &self,
-        kind: &ServedKind,
-        object: &Map<String, Value>,
-        deadline: Instant,
-    ) -> Result<TriedCreate, Error> {
-        let id = identify(kind, object);
-        let attempt = async {
-            let path = path::collection(kind, id.namespace.as_deref())?;
-            path::object(kind, id.namespace.as_deref(), &id.name)?;
-            let call = Call {
-                method: Method::POST,
-                uri: format!("{path}?dryRun=All&fieldManager={FIELD_MANAGER}&fieldValidation=Strict"),
-                content_type: "application/json",
-                body: encode(&desired(object))?,
-                secret: secret_of(kind, object),
-            };
-            self.send(&call, deadline).await
-        };
-        match attempt.await {
-            Ok(answer) => Ok(TriedCreate::Created(answer.body)),
-            Err(Failure::Refused(refusal)) if refusal.reason == "AlreadyExists" => Ok(TriedCreate::Exists),
-            Err(failure) => Err(Error::request(Operation::DryRun, &id, failure)),
-        }
     }
 
     /// Reads an object; `None` when there is none.

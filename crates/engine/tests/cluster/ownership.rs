@@ -1,6 +1,7 @@
 //! Who owns which field, as the real API server sees it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tiphys_api::IgnoreDifference;
@@ -9,11 +10,17 @@ use tiphys_engine::discovery::Lookup;
 use tiphys_engine::look::look;
 use tiphys_engine::plan::{Draft, DraftInput, Plan};
 use tiphys_engine::requests::Mode;
+use tiphys_jq::Jq;
 use tiphys_manifest::{GroupVersionKind, ObjectId};
 use tiphys_tests::{Cluster, TestNamespace};
 
 use crate::app::{App, data, deployment, manifests, steps};
 use crate::support::{connect, soon};
+
+/// Rules of these tests use no jq, so no worker is ever started.
+fn jq() -> Jq {
+    Jq::new(PathBuf::from("/nonexistent"))
+}
 
 fn replicas_are_theirs() -> Vec<IgnoreDifference> {
     vec![IgnoreDifference {
@@ -38,7 +45,7 @@ async fn plan(app: &App, objects: &[Value], rules: &[IgnoreDifference]) -> (Draf
         inventory: &app.inventory,
         policy: app.policy.clone(),
     });
-    look(&app.cluster, &mut draft, soon(20)).await.unwrap();
+    look(&app.cluster, &jq(), &mut draft, soon(20)).await.unwrap();
     let options = CheckOptions { concurrency: 8, deadline: soon(20), stand_in: "default".to_owned() };
     let answers: BTreeMap<_, _> = check(&app.cluster, &draft, &options).await;
     let plan = draft.finish(&answers);

@@ -10,12 +10,14 @@
 mod checks;
 mod data;
 mod diff;
+mod drift;
 mod fields;
 mod health;
 mod hooks;
 mod ignore;
 mod laws;
 mod migrate;
+mod modes;
 mod order;
 mod plan;
 mod scope;

@@ -71,6 +71,7 @@ fn plans_are_as_their_files_say() {
             &serde_json::from_value::<Vec<_>>(case.get("ignore").cloned().unwrap_or(json!([]))).unwrap(),
             policy(case),
         );
+        let draft = see(&world, draft);
         let asked: Vec<_> = draft.questions().map(|question| question.id.to_string()).collect();
         let mut answers = world.server.check(&draft);
         answers.extend(given_answers(case));
@@ -105,7 +106,7 @@ fn plans_are_as_their_files_say() {
     });
 }
 
-fn world(case: &Value) -> World {
+pub fn world(case: &Value) -> World {
     let mut world = World::default();
     for object in list(case, "existing") {
         let object = object.clone();
@@ -120,6 +121,17 @@ fn world(case: &Value) -> World {
         happen(&mut world, edit);
     }
     world
+}
+
+/// Tells the draft of what exists without our mark.
+fn see(world: &World, mut draft: Draft) -> Draft {
+    let unseen: Vec<_> = draft.unseen().map(|(id, _)| id.clone()).collect();
+    for id in unseen {
+        if let Some(stored) = world.server.objects.get(&id) {
+            draft.see(&id, &stored.value());
+        }
+    }
+    draft
 }
 
 fn happen(world: &mut World, edit: &Value) {
@@ -148,7 +160,16 @@ fn happen(world: &mut World, edit: &Value) {
         }
         "set" => {
             let path: Vec<_> = list(edit, "path").iter().map(|part| part.as_str().unwrap()).collect();
-            world.server.update(&id, text(edit, "manager"), &path, edit["value"].clone());
+            world.server.update(
+                &id,
+                text(edit, "manager"),
+                &path,
+                edit.get("value").cloned().unwrap_or_default(),
+            );
+        }
+        "mutated" => {
+            let path: Vec<_> = list(edit, "path").iter().map(|part| part.as_str().unwrap()).collect();
+            world.server.mutate(&id, &path, edit["value"].clone());
         }
         other => panic!("nothing is called {other:?}"),
     }
@@ -167,6 +188,7 @@ fn policy(case: &Value) -> Policy {
         done: list(case, "done").iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect(),
         hooks: case.get("occasion").map(|_| Run { occasion: occasion(case).unwrap(), id: "this".to_owned() }),
         stage: None,
+        left_alone: BTreeMap::new(),
     }
 }
 

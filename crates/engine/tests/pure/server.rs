@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use tiphys_engine::modes::{Mode, replacement};
 use tiphys_engine::plan::{Checked, Draft, Existed, Live, Plan, Tracking};
 use tiphys_engine::{Inventory, InventoryEntry, LiveObject};
 use tiphys_manifest::{Manifest, ObjectId, Origin};
@@ -37,6 +38,34 @@ impl Server {
         let existed = if copy.objects.contains_key(&id_of(manifest)) { Existed::Yes } else { Existed::No };
         copy.apply(manifest, manager);
         (copy.objects[&id_of(manifest)].value(), existed)
+    }
+
+    fn predict_replaced(&self, manifest: &Value) -> (Value, Existed) {
+        let mut copy = self.clone();
+        let existed = if copy.objects.contains_key(&id_of(manifest)) { Existed::Yes } else { Existed::No };
+        (copy.replace(manifest), existed)
+    }
+
+    /// Replaces the whole object, or creates it.
+    fn replace(&mut self, manifest: &Value) -> Value {
+        let Some(stored) = self.objects.get_mut(&id_of(manifest)) else {
+            return self.apply(manifest, updater());
+        };
+        let new = Value::Object(replacement(manifest.as_object().unwrap(), &stored.value()));
+        let mut wanted = BTreeSet::new();
+        leaves(&new, &mut Vec::new(), &mut wanted);
+        wanted.retain(|path| !IDENTITY.iter().any(|it| path == it));
+        wanted.retain(|path| path.last().is_none_or(|it| it != "resourceVersion" && it != "uid"));
+        let changed: BTreeSet<_> =
+            wanted.iter().filter(|path| get(&stored.object, path) != get(&new, path)).cloned().collect();
+        for owned in stored.owners.values_mut() {
+            owned.retain(|path| wanted.contains(path) && !changed.contains(path));
+        }
+        stored.owners.entry(updater()).or_default().extend(changed);
+        stored.owners.retain(|_, owned| !owned.is_empty());
+        stored.object = new;
+        stored.version += 1;
+        stored.value()
     }
 
     /// Server-side apply (or a create, for managers that are not appliers).
@@ -94,6 +123,14 @@ impl Server {
         stored.owners.entry(owner).or_default().insert(path);
     }
 
+    /// Admission sets one field of a request of somebody else; nobody becomes its owner.
+    pub fn mutate(&mut self, id: &ObjectId, path: &[&str], value: Value) {
+        let stored = self.objects.get_mut(id).unwrap();
+        let path: Path = path.iter().map(ToString::to_string).collect();
+        stored.version += 1;
+        set(&mut stored.object, &path, value);
+    }
+
     /// Everything that carries somebody's mark, as the live cache sees it.
     pub fn live(&self, id: &ObjectId) -> Live {
         if self.unknown.contains(id) {
@@ -109,7 +146,10 @@ impl Server {
             .questions()
             .map(|question| {
                 let manifest = Value::Object(question.manifest.object().clone());
-                let (object, existed) = self.predict(&manifest, applier());
+                let (object, existed) = match question.mode {
+                    Mode::Replace => self.predict_replaced(&manifest),
+                    _ => self.predict(&manifest, applier()),
+                };
                 let live = self.objects.get(question.id).map(Stored::value);
                 let answer = Checked::Predicted { object, existed, live, warnings: Vec::new() };
                 (question.id.clone(), answer)
@@ -135,7 +175,12 @@ impl Server {
                 self.objects.remove(&step.id);
                 manifest.set_annotation(tiphys_api::HOOK_RUN_ANNOTATION, &hook.mark);
             }
-            self.apply(&Value::Object(manifest.object().clone()), applier());
+            let object = Value::Object(manifest.object().clone());
+            match step.mode {
+                Mode::Replace => drop(self.replace(&object)),
+                Mode::IfNotPresent => drop(self.apply(&object, updater())),
+                _ => drop(self.apply(&object, applier())),
+            }
             if step.tracking == Tracking::Owned {
                 let entry = InventoryEntry {
                     version: step.version.clone(),
@@ -147,6 +192,11 @@ impl Server {
         }
         inventory
     }
+}
+
+/// As who we write what we do not apply.
+fn updater() -> Manager {
+    ("tiphys".to_owned(), "Update")
 }
 
 pub fn applier() -> Manager {

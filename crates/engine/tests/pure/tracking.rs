@@ -1,11 +1,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::json;
 use tiphys_api::APPLICATION_LABEL;
-use tiphys_engine::drift::{Drift, Oscillation, assess};
+use tiphys_engine::drift::{Drift, assess};
 use tiphys_engine::plan::Live;
 use tiphys_engine::tracking::{Claim, Claims, InstallationId, Owner, claim, mark};
 use tiphys_engine::{Digest, InventoryEntry, LiveObject};
@@ -109,30 +108,4 @@ fn drift_is_told_by_the_hash() {
     ] {
         assert_eq!(assess(&ours, entry, &live), expected, "{live:?}");
     }
-}
-
-#[test]
-fn fights_are_recognised_and_slowed_down() {
-    let id: ObjectId = "ConfigMap web/a".parse().unwrap();
-    let fields = ["data.k".to_owned()];
-    let start = Instant::now();
-    let at = |seconds| start + Duration::from_secs(seconds);
-    let mut corrections = Oscillation::default();
-    assert_eq!(corrections.correct(&id, "webhook", &fields, at(0)), None);
-    assert_eq!(corrections.correct(&id, "kubectl-edit", &fields, at(1)), None);
-    assert_eq!(corrections.correct(&id, "webhook", &fields, at(2)), None);
-    let fight = corrections.correct(&id, "webhook", &fields, at(3)).unwrap();
-    assert_eq!((fight.rounds, fight.slow_down), (3, Duration::from_secs(30)));
-    assert_eq!((fight.manager.as_str(), fight.fields.as_slice()), ("webhook", &fields[..]));
-    let fight = corrections.correct(&id, "webhook", &fields, at(33)).unwrap();
-    assert_eq!(fight.slow_down, Duration::from_mins(1));
-    let mut now = 33;
-    for _ in 0..20 {
-        now += 300;
-        let fight = corrections.correct(&id, "webhook", &fields, at(now));
-        assert!(fight.is_none_or(|fight| fight.slow_down <= Duration::from_mins(5)));
-    }
-    assert_eq!(corrections.correct(&id, "webhook", &fields, at(now + 600)), None, "long ago");
-    corrections.forget(&id);
-    assert_eq!(corrections.correct(&id, "webhook", &fields, at(now + 601)), None);
 }
