@@ -21,6 +21,7 @@ mod repositories;
 mod repository_status;
 mod repository_watch;
 mod server;
+mod standings;
 mod start;
 mod sync_index;
 mod upkeep;

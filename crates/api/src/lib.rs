@@ -7,12 +7,14 @@
 
 mod application;
 mod condition;
+mod dependency;
 mod duration;
 mod names;
 mod project;
 mod repository;
 mod source;
 mod sync;
+mod window;
 
 pub use application::{
     Application, ApplicationSpec, ApplicationStatus, Backoff, Deletion, DeletionStatus, DeletionStep,
@@ -20,6 +22,7 @@ pub use application::{
     Retry, RetryState, Summary, Suspension, SyncPolicy, SyncState,
 };
 pub use condition::{Condition, ConditionStatus, READY, RECONCILING, STALLED, set_conditions};
+pub use dependency::Dependency;
 pub use duration::{Duration, InvalidDuration};
 pub use names::{
     APPLICATION_LABEL, CONFIRM_HINT, DEPENDS_ON_ANNOTATION, FIELD_MANAGER, FINALIZER, HOOK_ANNOTATION,
@@ -33,6 +36,7 @@ pub use sync::{
     Action, HookPhase, InitiatedBy, ObjectReference, ObjectResult, Outcome, Phase, PlanSummary, StageStatus,
     Sync, SyncSpec, SyncStatus, Trigger,
 };
+pub use window::{ProjectWindow, SyncWindow, Wait, WaitReason, WindowKind};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,

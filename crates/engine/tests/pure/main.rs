@@ -9,6 +9,7 @@
 
 mod checks;
 mod data;
+mod dependencies;
 mod diff;
 mod fields;
 mod health;
@@ -22,3 +23,4 @@ mod scope;
 mod server;
 mod snapshot;
 mod tracking;
+mod windows;
