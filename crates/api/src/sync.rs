@@ -1,5 +1,8 @@
 //! One attempt to bring a cluster to a state: the request and, once run, the record.
 
+// Here and not at the struct, because the schema is derived through a copy of it.
+#![allow(clippy::struct_excessive_bools, reason = "each is a choice of its own that a person writes")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

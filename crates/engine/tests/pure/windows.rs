@@ -46,9 +46,10 @@ fn windows_open_and_close() {
 }
 
 fn look(sets: &[WindowSet], moment: &Value) -> Result<(), String> {
-    let now: Timestamp = text(moment, "time").parse().unwrap();
+    let parse = |text: &str| text.parse::<Timestamp>().map_err(|error| format!("{text}: {error}"));
+    let now = parse(text(moment, "time"))?;
     let found = closed(sets, now);
-    let until: Option<Timestamp> = moment.get("until").map(|it| it.as_str().unwrap().parse().unwrap());
+    let until: Option<Timestamp> = moment.get("until").and_then(Value::as_str).map(parse).transpose()?;
     let sentence = moment.get("closed").and_then(Value::as_str);
     let Some(found) = found else {
         let expected = until.is_some() || sentence.is_some();
