@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::repositories::{Lookup, Repositories};
+use crate::standings::Standings;
 use crate::sync_index::{ApplicationKey, SyncIndex};
 
 /// A change that is seen so long after a webhook is put down to it.
@@ -81,7 +82,18 @@ pub struct Context {
     /// Which Applications read which repository.
     pub readers: Mutex<HashMap<RemoteKey, HashSet<ApplicationKey>>>,
     /// Repositories of which a webhook told lately.
-    pub webhooks: Mutex<HashMap<RemoteKey, Instant>>,
+    pub webhooks: Mutex<HashMap<RemoteKey, Told>>,
+    /// How those Applications stand that others depend on.
+    pub standings: Standings,
+}
+
+/// What a webhook told of.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// When.
+    at: Instant,
+    /// Whether the change that it told of was seen.
+    seen: bool,
 }
 
 impl Context {
@@ -120,6 +132,8 @@ impl Context {
             it.remove(key);
             !it.is_empty()
         });
+        drop(readers);
+        self.standings.forget(key).iter().for_each(|it| self.enqueue(it));
     }
 
     /// The address that `repo` of a source stands for, for the rules of Projects.
@@ -156,13 +170,22 @@ impl Context {
     /// A webhook told of this repository.
     pub fn told_by_webhook(&self, remote: RemoteKey) {
         let mut webhooks = self.webhooks.lock();
-        webhooks.retain(|_, at| at.elapsed() < WEBHOOK_MEMORY);
-        webhooks.insert(remote, Instant::now());
+        webhooks.retain(|_, told| told.at.elapsed() < WEBHOOK_MEMORY);
+        webhooks.insert(remote, Told { at: Instant::now(), seen: false });
+    }
+
+    /// A repository was seen to change. Only the first change after a webhook is what it told of.
+    pub fn note_change(&self, remote: RemoteKey) {
+        let mut webhooks = self.webhooks.lock();
+        match webhooks.get_mut(&remote) {
+            Some(told) if !told.seen => told.seen = true,
+            _ => drop(webhooks.remove(&remote)),
+        }
     }
 
     /// What made a repository change just now.
     pub fn cause(&self, remote: RemoteKey) -> Trigger {
-        let told = self.webhooks.lock().get(&remote).is_some_and(|at| at.elapsed() < WEBHOOK_MEMORY);
+        let told = self.webhooks.lock().get(&remote).is_some_and(|told| told.at.elapsed() < WEBHOOK_MEMORY);
         if told { Trigger::Webhook } else { Trigger::Auto }
     }
 }

@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::repositories::Repositories;
 use crate::server::Readiness;
+use crate::standings::Standings;
 use crate::sync_index::SyncIndex;
 use crate::upkeep;
 use crate::webhooks::Leader;
@@ -71,7 +72,9 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
     tracing::info!(took_ms = began.elapsed().as_millis(), "everything is listed");
 
     let watched = watcher::watcher(Api::<Application>::all(ctx.client.clone()), watcher::Config::default());
-    let watched = watched.default_backoff().reflect(writer).applied_objects();
+    let told = Arc::clone(&ctx);
+    let watched = watched.default_backoff().reflect(writer);
+    let watched = watched.inspect_ok(move |event| tell_of_end(&told, event)).applied_objects();
     let queued = tokio_stream(queued);
     let running = Controller::for_stream(watched, applications)
         .with_config(controller::Config::default().concurrency(arguments.concurrency))
@@ -158,7 +161,15 @@ async fn gather(
         labels: RwLock::default(),
         readers: Mutex::default(),
         webhooks: Mutex::default(),
+        standings: Standings::default(),
     })
+}
+
+/// Whoever depends on an Application that is gone learns of it when it is in no list any more.
+fn tell_of_end(ctx: &Context, event: &Event<Application>) {
+    if let Event::Delete(application) = event {
+        ctx.standings.forget(&key_of(application)).iter().for_each(|it| ctx.enqueue(it));
+    }
 }
 
 async fn listed(mut listed: watch::Receiver<bool>) {
@@ -259,6 +270,7 @@ fn follow_sources(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
             match changes.recv().await {
                 Ok(change) => {
                     ctx.metrics.fetched("changed");
+                    ctx.note_change(change.key);
                     ctx.enqueue_readers(change.key);
                 }
                 Err(broadcast::error::RecvError::Lagged(_)) => {

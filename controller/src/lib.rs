@@ -22,6 +22,7 @@ mod repository_status;
 mod repository_watch;
 mod request_count;
 mod server;
+mod standings;
 mod start;
 mod sync_index;
 mod upkeep;

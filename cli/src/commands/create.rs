@@ -182,6 +182,7 @@ fn application(arguments: &CreateArguments) -> Result<Application, Error> {
             timeout: arguments.timeout,
             ..SyncPolicy::default()
         },
+        depends_on: Vec::new(),
         ignore_differences: Vec::new(),
         history: History { limit: arguments.history },
         deletion: match arguments.deletion {

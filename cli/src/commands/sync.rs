@@ -34,6 +34,8 @@ Examples:
   tiphys sync web
   tiphys sync web --revision v1.4.0
   tiphys sync web --resource apps/Deployment/web --resource ConfigMap/settings
+  tiphys sync web --resource '*/*/web-*' --force
+  tiphys sync web --override-window
   tiphys sync web --renew-secrets
   tiphys sync web --dry-run")]
 pub struct SyncArguments {
@@ -45,6 +47,9 @@ pub struct SyncArguments {
     /// Let exactly the plan of this digest through, which a guard rail has refused
     #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run")]
     confirm: Option<String>,
+    /// Run though a sync window is in the way; it is recorded
+    #[arg(long, conflicts_with = "dry_run")]
+    override_window: bool,
     /// Let charts draw new passwords, keys and certificates in place of those that they drew before
     #[arg(long, conflicts_with = "dry_run")]
     renew_secrets: bool,
@@ -65,9 +70,9 @@ pub struct WhatArguments {
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     prune: Option<bool>,
     /// Delete and create again what has an immutable field changed
-    #[arg(long)]
+    #[arg(long, visible_alias = "force")]
     recreate: bool,
-    /// Only this object, [GROUP/]KIND/[NAMESPACE/]NAME; can be repeated
+    /// Only this object, [GROUP/]KIND/[NAMESPACE/]NAME or GROUP:KIND:NAME, each a pattern; can be repeated
     #[arg(long = "resource", value_name = "OBJECT")]
     resources: Vec<TypedReference>,
 }
@@ -104,6 +109,7 @@ pub async fn run(context: &Context, arguments: &SyncArguments) -> Result<Exit, E
     let spec = SyncSpec {
         confirm: arguments.confirm.clone(),
         renew_secrets: arguments.renew_secrets,
+        override_window: arguments.override_window,
         ..arguments.what.spec()
     };
     if arguments.dry_run {

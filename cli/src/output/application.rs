@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use tiphys_api::{
     Application, ApplicationStatus, Condition, ConditionStatus, Hold, READY, ResourceStatus, RetryState,
-    STALLED, Suspension,
+    STALLED, Suspension, Wait,
 };
 
 use super::age::{age, between};
@@ -109,6 +109,9 @@ fn sync_cell(application: &Application, now: Timestamp) -> Cell {
     if status.is_some_and(|it| it.hold.is_some()) {
         words.push("Held");
     }
+    if status.is_some_and(|it| it.waits.is_some()) {
+        words.push("Waits");
+    }
     Cell::new(words.join(","), sync.map_or(Tone::Normal, of_sync))
 }
 
@@ -165,6 +168,10 @@ fn facts(application: &Application, style: Style, now: Timestamp) -> Vec<(&'stat
         ("Deletion", policy::deletion(spec.deletion).to_owned()),
         ("Age", age(now, application.metadata.creation_timestamp.as_ref())),
     ];
+    if !spec.depends_on.is_empty() {
+        facts.push(("Depends on", policy::dependencies(&spec.depends_on)));
+    }
+    facts.extend(spec.sync.windows.iter().map(|it| ("Window", policy::window(it))));
     if let Some(suspension) = spec.suspend.as_ref().filter(|it| is_suspended(it, now)) {
         facts.push(("Suspended", suspended(suspension, now)));
     }
@@ -178,6 +185,7 @@ fn facts(application: &Application, style: Style, now: Timestamp) -> Vec<(&'stat
     facts.extend(last_sync(status, now).map(|it| ("Last sync", it)));
     facts.extend(status.hold.as_ref().map(|it| ("Hold", hold(it, now))));
     facts.extend(status.retry.as_ref().map(|it| ("Retry", retry(it, now))));
+    facts.extend(status.waits.as_ref().map(|it| ("Waits", waits(it, now))));
     facts.extend(state(status, style).map(|it| ("State", it)));
     facts
 }
@@ -241,6 +249,14 @@ fn hold(hold: &Hold, now: Timestamp) -> String {
     text
 }
 
+/// What it waits for; how long when that is known.
+fn waits(wait: &Wait, now: Timestamp) -> String {
+    match &wait.until {
+        Some(until) => format!("for {} more: {}", between(now, until.0.max(now)), tame(&wait.message)),
+        None => tame(&wait.message).into_owned(),
+    }
+}
+
 fn retry(retry: &RetryState, now: Timestamp) -> String {
     let next = between(now, retry.next_at.0.max(now));
     format!(
@@ -287,9 +303,17 @@ mod tests {
 
     #[test]
     fn pages() {
-        for name in ["healthy", "held", "new"] {
+        for name in ["healthy", "held", "new", "kept-back"] {
             insta::assert_snapshot!(format!("page_{name}"), page(&application(name), Style::Plain, now()));
         }
+    }
+
+    #[test]
+    fn what_waits_is_seen_in_the_list() {
+        let cell = sync_cell(&application("kept-back"), now());
+        let mut table = Table::new(["SYNC"]);
+        table.row(vec![cell]);
+        assert_eq!(table.text(Style::Plain, Headings::Hidden).trim(), "OutOfSync,Waits");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use tiphys_api::{ApplicationSpec, Deletion, Source, SyncPolicy};
+use tiphys_api::{ApplicationSpec, Deletion, Dependency, Source, SyncPolicy, SyncWindow, WindowKind};
 
+use super::style::tame;
 use super::words::on_failure_word;
 
 /// `<repo>, path <path>, revision <revision>`.
@@ -30,6 +31,31 @@ pub fn automation(policy: &SyncPolicy) -> String {
         .collect();
     let automation = if parts.is_empty() { "by hand".to_owned() } else { parts.join(", ") };
     format!("{automation}; on failure {}; timeout {}", on_failure_word(policy.on_failure), policy.timeout)
+}
+
+/// Which Applications must be ready before.
+pub fn dependencies(dependencies: &[Dependency]) -> String {
+    let name = |it: &Dependency| match &it.namespace {
+        Some(namespace) => format!("{namespace}/{}", it.name),
+        None => it.name.clone(),
+    };
+    dependencies.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// `deny 0 22 * * * for 8h, Europe/Berlin (freeze)`.
+pub fn window(window: &SyncWindow) -> String {
+    let kind = match window.kind {
+        WindowKind::Allow => "allow",
+        WindowKind::Deny => "deny",
+    };
+    let manual = if window.manual { ", people may sync" } else { "" };
+    let reason = window.reason.as_ref().map(|it| format!(" ({})", tame(it))).unwrap_or_default();
+    format!(
+        "{kind} {} for {}, {}{manual}{reason}",
+        tame(&window.schedule),
+        window.duration,
+        tame(&window.time_zone)
+    )
 }
 
 /// Where the objects go.

@@ -3,16 +3,18 @@
 //! The order of the rules is the order in which a person would expect them: a deletion before all, then what
 //! somebody asked for, then what runs, then what nobody had to ask for.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tiphys_api::{
     ApplicationSpec, ApplicationStatus, HoldPolicy, InitiatedBy, LastSync, OnFailure, Phase, SyncSpec,
-    Trigger,
+    Trigger, Wait, WaitReason,
 };
+use tiphys_engine::windows::Closed;
 
 use crate::sync_index::SyncRecord;
 
 /// Everything that a decision depends on.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The present.
     pub now: Timestamp,
@@ -30,8 +32,10 @@ pub struct Facts<'a> {
     pub syncs: &'a [SyncRecord],
     /// What the source holds now.
     pub candidate: &'a Candidate,
-    /// What made the source change last.
+    /// What brought what the source holds now.
     pub cause: Trigger,
+    /// What keeps Syncs back.
+    pub gates: &'a Gates,
     /// The Sync that is applied and waits for health.
     pub waiting: Option<Waiting<'a>>,
     /// Whether objects drifted and may be corrected now.
@@ -101,6 +105,47 @@ pub enum Drift {
     SlowedUntil(Timestamp),
 }
 
+/// What keeps Syncs back. The default is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// The sync window that is closed.
+    pub window: Option<Closed>,
+    /// What other Applications it waits for, in a sentence.
+    pub dependency: Option<String>,
+}
+
+impl Gates {
+    /// Whether a Sync that starts for this reason is kept back. Windows keep nobody from going back, and neither
+    /// corrections of drift nor people wait for other Applications. What a person asks for is refused and not kept.
+    fn keep_back(&self, trigger: Trigger) -> Option<Wait> {
+        let by_window = self.window.as_ref().map(|closed| Wait {
+            reason: WaitReason::Window,
+            message: closed.to_string(),
+            until: closed.until.map(Time),
+        });
+        let by_dependency = self.dependency.as_ref().map(|message| Wait {
+            reason: WaitReason::Dependency,
+            message: message.clone(),
+            until: None,
+        });
+        match trigger {
+            Trigger::User | Trigger::Rollback => None,
+            Trigger::SelfHeal => by_window,
+            Trigger::Webhook | Trigger::Auto => by_window.or(by_dependency),
+        }
+    }
+
+    /// Why a person's Sync does not run, when a window is closed.
+    fn refuse(&self, spec: &SyncSpec) -> Option<String> {
+        let asks = spec.initiated_by.trigger == Trigger::User;
+        let passes = spec.dry_run || spec.rollback_to.is_some() || spec.override_window;
+        let closed = self.window.as_ref().filter(|it| asks && !passes && !it.manual)?;
+        Some(format!(
+            "{closed}; nothing was done: wait, or override it (`tiphys sync --override-window`, spec.overrideWindow)"
+        ))
+    }
+}
+
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
@@ -122,6 +167,13 @@ pub enum Decision {
         name: String,
         /// Who takes its place, for the record.
         by: String,
+    },
+    /// End this Sync unrun, because it may not run now.
+    Refuse {
+        /// Its name.
+        name: String,
+        /// Why, and what to do.
+        message: String,
     },
     /// The waiting Sync goes on with its next stage.
     Advance {
@@ -170,10 +222,21 @@ fn requested(facts: &Facts<'_>) -> Option<Decision> {
     let open = || {
         let rest =
             facts.syncs.iter().filter(|it| !it.phase.is_finished() && Some(it.name.as_str()) != waiting);
-        rest.filter(move |it| !(suspended && automatic(it)))
+        let kept_back = |it: &&SyncRecord| {
+            it.phase == Phase::Pending && facts.gates.keep_back(it.spec.initiated_by.trigger).is_some()
+        };
+        rest.filter(move |it| !(suspended && automatic(it) || kept_back(it)))
     };
     if let Some(question) = open().find(|it| it.spec.dry_run) {
         return Some(Decision::Run { name: question.name.clone() });
+    }
+    // One that is under way has passed.
+    let refused = |it: &SyncRecord| match it.phase {
+        Phase::Pending => facts.gates.refuse(&it.spec).map(|message| (it.name.clone(), message)),
+        _ => None,
+    };
+    if let Some((name, message)) = open().find_map(refused) {
+        return Some(Decision::Refuse { name, message });
     }
     let newest_automatic = open().rfind(automatic);
     if let Some(newest) = newest_automatic
@@ -204,6 +267,7 @@ fn awaited(facts: &Facts<'_>) -> Option<Decision> {
         && facts.spec.sync.auto
         && !is_suspended(facts)
         && !is_held(facts)
+        && facts.gates.keep_back(facts.cause).is_none()
         && let Candidate::Rendered { digest, .. } = facts.candidate
         && waiting.rendering != Some(digest)
         && !has_failed(facts, digest)
@@ -230,19 +294,26 @@ fn automatic(facts: &Facts<'_>) -> Option<Decision> {
     if is_suspended(facts) {
         return None;
     }
-    if let Some(retry) = &facts.status.retry
-        && facts.spec.sync.on_failure == OnFailure::Retry
-        && facts.now >= retry.next_at.0
-    {
-        return Some(request(facts, Trigger::Auto));
+    let passes = |trigger: &Trigger| facts.gates.keep_back(*trigger).is_none();
+    wanted(facts).into_iter().flatten().find(passes).map(|trigger| request(facts, trigger))
+}
+
+/// For which reasons a Sync would start by itself, the most urgent first.
+fn wanted(facts: &Facts<'_>) -> [Option<Trigger>; 3] {
+    let sync = &facts.spec.sync;
+    let retry = facts.status.retry.as_ref().filter(|it| facts.now >= it.next_at.0);
+    let tries_again = retry.is_some() && sync.on_failure == OnFailure::Retry;
+    let goes_on = sync.auto && is_new(facts) && !is_held(facts);
+    let heals = sync.self_heal && facts.drift == Drift::Now && !is_half_applied(facts);
+    [tries_again.then_some(Trigger::Auto), goes_on.then_some(facts.cause), heals.then_some(Trigger::SelfHeal)]
+}
+
+/// What keeps back a Sync that would start by itself now.
+pub fn waits(facts: &Facts<'_>) -> Option<Wait> {
+    if is_suspended(facts) || facts.deleting {
+        return None;
     }
-    if facts.spec.sync.auto && is_new(facts) && !is_held(facts) {
-        return Some(request(facts, facts.cause));
-    }
-    if facts.spec.sync.self_heal && facts.drift == Drift::Now && !is_half_applied(facts) {
-        return Some(request(facts, Trigger::SelfHeal));
-    }
-    None
+    wanted(facts).into_iter().flatten().find_map(|trigger| facts.gates.keep_back(trigger))
 }
 
 /// Whether the source holds something that is not live and was not tried yet.
@@ -321,6 +392,7 @@ fn next_look(facts: &Facts<'_>) -> Option<Timestamp> {
         slowed,
         facts.status.retry.as_ref().map(|it| it.next_at.0),
         facts.spec.suspend.as_ref().and_then(|it| it.until.as_ref()).map(|it| it.0),
+        facts.gates.window.as_ref().and_then(|it| it.until),
     ]
     .into_iter()
     .flatten()

@@ -94,14 +94,14 @@ pub async fn finish(
 }
 
 /// Ends a Sync that never became the current one.
-pub async fn supersede_unrun(
+pub async fn end_unrun(
     ctx: &Context,
     application: &Application,
     record: &SyncRecord,
-    by: &str,
+    ending: &Ending,
 ) -> Result<(), Error> {
     let mut status = SyncStatus { by: Some(record.spec.initiated_by.text()), ..SyncStatus::default() };
-    conclude(&mut status, &Ending::Superseded { by: by.to_owned() });
+    conclude(&mut status, ending);
     let written = ctx.records.sync_status(&namespace_of(application), &record.name, &status).await;
     let sync = written.map_err(Error::write("record", &record.name))?;
     ctx.syncs.observe_written(&sync);
@@ -314,7 +314,10 @@ pub fn rollback_after(
 ) -> Option<SyncSpec> {
     let written = matches!(ending, Ending::Failed { written: true, .. });
     let goes_back = ended.spec.rollback_to.is_some();
-    if !written || goes_back || application.spec.sync.on_failure != OnFailure::Rollback {
+    if goes_back {
+        return without_pruning(ended, ending);
+    }
+    if !written || application.spec.sync.on_failure != OnFailure::Rollback {
         return None;
     }
     let syncs = ctx.syncs.of(&key_of(application));
@@ -332,6 +335,15 @@ pub fn rollback_after(
         initiated_by: InitiatedBy { user: None, trigger: Trigger::Rollback },
         ..SyncSpec::default()
     })
+}
+
+/// The rollback that follows from a failure once more, without what it would have deleted, when a guard rail stopped it
+/// for that: nobody is there to confirm it, and what works again counts for more than what is left over.
+fn without_pruning(ended: &Ended, ending: &Ending) -> Option<SyncSpec> {
+    let stopped = matches!(ending, Ending::Failed { written: false, .. });
+    let prunes = ended.status.plan.as_ref().is_some_and(|it| it.prune > 0);
+    let by_itself = ended.spec.initiated_by.trigger == Trigger::Rollback && ended.spec.prune.is_none();
+    (stopped && prunes && by_itself).then(|| SyncSpec { prune: Some(false), ..ended.spec.clone() })
 }
 
 /// Tells of what somebody should look at.

@@ -9,7 +9,7 @@ use tiphys_engine::ignore;
 use tiphys_engine::plan::{Live, Reason, Step};
 use tiphys_manifest::ObjectId;
 use tiphys_render::{Chance, Options, Release, Request};
-use tiphys_source::{Class as SourceClass, Revision, RevisionSpec};
+use tiphys_source::{Class as SourceClass, RemoteKey, Revision, RevisionSpec};
 use tiphys_tree::TreePath;
 
 use super::decide::{Candidate, Verdict};
@@ -161,7 +161,10 @@ pub async fn look(ctx: &Context, application: &Application, state: &mut State) -
                 seed: version(state.seed.as_ref()),
             };
             if state.rendered.as_ref().is_none_or(|it| it.key != key) {
-                state.rendered = Some(render_candidate(ctx, application, state, &revision, key).await?);
+                let of = source.tracked.key();
+                let rendered = render_candidate(ctx, application, state, &revision, key).await?;
+                let before = state.rendered.replace(rendered);
+                note_cause(ctx, state, of, before, revision.to_string());
             }
         }
     }
@@ -186,6 +189,24 @@ async fn wrong_rules(ctx: &Context, application: &Application, state: &mut State
     };
     state.rules_checked = Some((generation, problem.clone()));
     problem
+}
+
+/// Notes what brought a revision that was just rendered. A rendering that changed for another reason than a new
+/// revision was brought by nobody.
+fn note_cause(
+    ctx: &Context,
+    state: &mut State,
+    source: RemoteKey,
+    before: Option<Rendered>,
+    revision: String,
+) {
+    let earlier = state.rendered_revision.replace(revision);
+    if earlier.is_some() && earlier != state.rendered_revision {
+        state.cause = Some(ctx.cause(source));
+        return;
+    }
+    let same = before.map(|it| it.candidate) == state.rendered.as_ref().map(|it| it.candidate.clone());
+    state.cause.take_if(|_| !same);
 }
 
 fn version(seed: Option<&KnownSeed>) -> Option<String> {
@@ -304,6 +325,7 @@ fn track(ctx: &Context, application: &Application, state: &mut State) -> Result<
     readers.entry(tracked.key()).or_default().insert(key);
     drop(readers);
     state.rendered = None;
+    state.rendered_revision = None;
     state.source = Some(Source { asked, remote, tracked });
     Ok(())
 }

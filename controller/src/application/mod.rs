@@ -7,6 +7,7 @@ mod delete;
 mod desired;
 mod done_jobs;
 mod finish;
+mod gates;
 mod gather;
 mod heal;
 mod load;
@@ -19,6 +20,7 @@ mod stages;
 mod state;
 mod verdict;
 
+pub use gates::Standing;
 pub use gather::RenderFailure;
 pub use load::SnapshotNames;
 pub use state::State;
@@ -30,12 +32,14 @@ use futures::future::BoxFuture;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use tiphys_api::{Application, FINALIZER, LastSync, Phase, SyncSpec};
+use tiphys_api::{Application, FINALIZER, LastSync, Phase, SyncSpec, Trigger};
 use tokio::time::Instant;
 
 use self::current::{begin, note_stop, note_waiting, resume, set_status, write_progress};
-use self::decide::{Candidate, Decision, Drift, End, Facts, Waiting, decide, is_held, is_suspended};
-use self::finish::{Ending, conditions_while_running, finish, supersede_unrun};
+use self::decide::{
+    Candidate, Decision, Drift, End, Facts, Gates, Waiting, decide, is_held, is_suspended, waits,
+};
+use self::finish::{Ending, conditions_while_running, end_unrun, finish};
 use self::gather::ObjectState;
 use self::report::{Report, SourceReport};
 use self::run::{Ran, Stop, run};
@@ -131,6 +135,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
             None => heal::look(ctx, &application, state, &objects).await?,
         };
         let syncs = ctx.syncs.of(&key_of(&application));
+        let (gates, problem) = gates::look(ctx, &application, state, now);
         let unknown = Candidate::Unknown;
         let facts = Facts {
             now,
@@ -141,21 +146,38 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
             status: &state.status,
             syncs: &syncs,
             candidate: state.rendered.as_ref().map_or(&unknown, |it| &it.candidate),
-            cause: state.source.as_ref().map_or(tiphys_api::Trigger::Auto, |it| ctx.cause(it.tracked.key())),
+            cause: state.cause.unwrap_or(Trigger::Auto),
+            gates: &gates,
             waiting: waiting.as_ref().map(WaitingFor::view),
             drift,
         };
         let decision = decide(&facts);
-        let held = is_held(&facts);
-        let suspended = is_suspended(&facts);
+        let said =
+            Said { held: is_held(&facts), suspended: is_suspended(&facts), waits: waits(&facts), problem };
         tracing::debug!(application = %name_of(&application), ?decision, "decided");
+        if !matches!(decision, Decision::Idle { .. }) {
+            gates::leave_word(ctx, &application, state, true);
+        }
         if let Some(action) =
-            execute(ctx, &application, state, &syncs, decision, &objects, (held, suspended)).await?
+            execute(ctx, &application, state, &syncs, decision, &objects, (&gates, said)).await?
         {
             return Ok(action);
         }
     }
     Err(Error::TooManySteps)
+}
+
+/// What there is to say beside what the source and the objects say.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    /// Whether a rollback keeps the source's present content away.
+    held: bool,
+    /// Whether somebody paused it.
+    suspended: bool,
+    /// What keeps back a Sync that would start by itself.
+    waits: Option<tiphys_api::Wait>,
+    /// What somebody has to mend in what it says about when it is synced.
+    problem: Option<gates::Problem>,
 }
 
 /// Reads what is needed once: the status, what was applied, the finalizer.
@@ -270,23 +292,34 @@ async fn execute(
     syncs: &[SyncRecord],
     decision: Decision,
     objects: &[ObjectState],
-    (held, suspended): (bool, bool),
+    (gates, said): (&Gates, Said),
 ) -> Result<Option<Action>, Error> {
     match decision {
         Decision::Delete => return end(ctx, application, state).await.map(Some),
-        Decision::Run { name } => run_named(ctx, application, state, syncs, &name).await?,
-        Decision::Request { spec } => request(ctx, application, state, *spec).await?,
+        Decision::Run { name } => run_named(ctx, application, state, syncs, &name, gates).await?,
+        Decision::Request { spec } => {
+            let trigger = spec.initiated_by.trigger;
+            request(ctx, application, state, *spec).await?;
+            // Whatever it is that starts the next one, it is not this push.
+            state.cause.take_if(|it| *it == trigger);
+        }
+        Decision::Refuse { name, message } => {
+            if let Some(record) = syncs.iter().find(|it| it.name == name) {
+                end_unrun(ctx, application, record, &Ending::Failed { message, written: false }).await?;
+            }
+        }
         Decision::Supersede { name, by } => supersede(ctx, application, state, syncs, &name, by).await?,
         Decision::Advance { name } => {
             stages::pass(state);
-            run_named(ctx, application, state, syncs, &name).await?;
+            run_named(ctx, application, state, syncs, &name, gates).await?;
         }
         Decision::Finish { end } => {
             let ending = ending(state, objects, end);
             conclude(ctx, application, state, ending).await?;
         }
         Decision::Idle { until } => {
-            let again = report(ctx, application, state, objects, held, suspended).await?;
+            let again = report(ctx, application, state, objects, said).await?;
+            gates::leave_word(ctx, application, state, state.current.is_some());
             return Ok(Some(Action::requeue(next_look(until, again))));
         }
     }
@@ -309,7 +342,7 @@ async fn end(ctx: &Context, application: &Application, state: &mut State) -> Res
         delete::Gone::NotYet(message) => {
             ctx.events.warn(application, "DeletionWaits", "Delete", &message).await;
             let source = SourceReport::Failed { stalled: false, reason: "Deleting", message };
-            publish(ctx, application, state, source, Vec::new(), false).await?;
+            publish(ctx, application, state, source, Vec::new(), Said::default()).await?;
             Ok(Action::requeue(Duration::from_secs(5)))
         }
     }
@@ -321,6 +354,7 @@ async fn run_named(
     state: &mut State,
     syncs: &[SyncRecord],
     name: &str,
+    gates: &Gates,
 ) -> Result<(), Error> {
     let Some(record) = syncs.iter().find(|it| it.name == name) else {
         return Ok(());
@@ -330,6 +364,10 @@ async fn run_named(
     let is_current = state.current.as_ref().is_some_and(|it| it.sync.metadata.name.as_deref() == Some(name));
     if !is_current {
         begin(ctx, application, state, record).await?;
+        if let Some(closed) = gates.window.as_ref().filter(|_| record.spec.override_window) {
+            let words = closed.to_string();
+            set_status(state, |status| status.overrode = Some(words));
+        }
     }
     let done = run_to_wait(ctx, application, state, record).await;
     if record.spec.dry_run {
@@ -357,7 +395,7 @@ async fn run_to_wait(
             write_progress(ctx, state).await?;
             // It may go on like this for minutes, and nobody must take the Application for Ready meanwhile.
             let objects = gather::objects(ctx, application, state);
-            report(ctx, application, state, &objects, false, false).await?;
+            report(ctx, application, state, &objects, Said::default()).await?;
             Err(error)
         }
         Ran::Stopped(stop) => {
@@ -407,7 +445,7 @@ async fn supersede(
         return conclude(ctx, application, state, Ending::Superseded { by }).await;
     }
     match syncs.iter().find(|it| it.name == name) {
-        Some(record) => supersede_unrun(ctx, application, record, &by).await,
+        Some(record) => end_unrun(ctx, application, record, &Ending::Superseded { by }).await,
         None => Ok(()),
     }
 }
@@ -477,8 +515,7 @@ async fn report(
     application: &Application,
     state: &mut State,
     objects: &[ObjectState],
-    held: bool,
-    suspended: bool,
+    said: Said,
 ) -> Result<Option<Duration>, Error> {
     let age = state.current.as_ref().map(|it| it.since.elapsed());
     if let Some(left) = age.and_then(|it| QUIET.checked_sub(it)) {
@@ -486,12 +523,12 @@ async fn report(
     }
     write_progress(ctx, state).await?;
     let source = match state.rendered.as_ref().map(|it| it.report.clone()) {
-        Some(SourceReport::Rendered { digest, .. }) => SourceReport::Rendered { digest, held },
+        Some(SourceReport::Rendered { digest, .. }) => SourceReport::Rendered { digest, held: said.held },
         Some(other) => other,
         None => SourceReport::Pending,
     };
     let resources = gather::resources(ctx, objects, state);
-    publish(ctx, application, state, source, resources, suspended).await?;
+    publish(ctx, application, state, source, resources, said).await?;
     Ok(None)
 }
 
@@ -502,7 +539,7 @@ async fn publish(
     state: &mut State,
     source: SourceReport,
     resources: Vec<tiphys_api::ResourceStatus>,
-    suspended: bool,
+    said: Said,
 ) -> Result<(), Error> {
     let mut before = state.status.clone();
     if let Some(current) = &state.current {
@@ -517,7 +554,9 @@ async fn publish(
             namespace: &namespace,
             source,
             resources,
-            suspended,
+            suspended: said.suspended,
+            waits: said.waits,
+            problem: said.problem,
             fight: state.fights.text(),
         },
     );

@@ -2,7 +2,7 @@
 
 use tiphys_api::{
     ApplicationSpec, ApplicationStatus, Condition, ConditionStatus, Health, HoldPolicy, LastSync, Phase,
-    READY, RECONCILING, ResourceStatus, STALLED, Summary, SyncState, set_conditions,
+    READY, RECONCILING, ResourceStatus, STALLED, Summary, SyncState, Wait, WaitReason, set_conditions,
 };
 
 /// Most objects that a status lists.
@@ -49,6 +49,10 @@ pub struct Report<'a> {
     pub resources: Vec<ResourceStatus>,
     /// Whether somebody paused it.
     pub suspended: bool,
+    /// What keeps back a Sync that would start by itself.
+    pub waits: Option<Wait>,
+    /// What somebody has to mend in what it says about when it is synced: one word, and a sentence.
+    pub problem: Option<(&'static str, String)>,
     /// Who keeps changing what we apply, that this is left alone, and what to do about it.
     pub fight: Option<String>,
 }
@@ -62,6 +66,7 @@ pub fn status(before: &ApplicationStatus, report: Report<'_>) -> ApplicationStat
     after.health = health.or_else(|| after.rendering.is_some().then_some(Health::Healthy));
     after.sync = Some(sync_state(&after, &report));
     after.summary = Some(summary(&report.resources));
+    after.waits.clone_from(&report.waits);
     let verdict = verdict(&after, &report);
     after.resources = listed(report.resources);
     set_conditions(&mut after.conditions, verdict.conditions(report.generation));
@@ -152,6 +157,12 @@ fn verdict(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
         let companion = if *stalled { STALLED } else { RECONCILING };
         return Verdict::not_ready(Some(companion), reason, message.clone());
     }
+    if let Some((reason, message)) = &report.problem {
+        return Verdict::not_ready(Some(STALLED), reason, message.clone());
+    }
+    if let Some(wait) = &report.waits {
+        return waiting(status, wait);
+    }
     // A failure that wrote nothing is over as soon as the source holds again what is live.
     let is_live = matches!(
         &report.source, SourceReport::Rendered { digest, .. } if status.rendering.as_ref() == Some(digest)
@@ -160,6 +171,16 @@ fn verdict(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
         return failed(status, last);
     }
     settled(status, report)
+}
+
+/// Something is to be synced and is kept back. A closed window is somebody's will, and nothing that is under way.
+fn waiting(status: &ApplicationStatus, wait: &Wait) -> Verdict {
+    let (companion, reason) = match wait.reason {
+        WaitReason::Window => (None, "WindowClosed"),
+        WaitReason::Dependency => (Some(RECONCILING), "DependencyNotReady"),
+    };
+    let live = status.revision.as_deref().map(|it| format!("; {it} is live")).unwrap_or_default();
+    Verdict::not_ready(companion, reason, format!("{}{live}", wait.message))
 }
 
 fn failed(status: &ApplicationStatus, last: &LastSync) -> Verdict {

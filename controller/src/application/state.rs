@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
-use tiphys_api::{ApplicationStatus, Sync, SyncSpec, SyncStatus};
+use tiphys_api::{ApplicationStatus, Sync, SyncSpec, SyncStatus, Trigger};
 use tiphys_engine::Inventory;
 use tiphys_engine::drift::Fights;
 use tiphys_engine::plan::{Draft, Plan};
@@ -15,9 +15,11 @@ use tiphys_source::Tracked;
 
 use super::decide::Candidate;
 use super::done_jobs::DoneJobs;
+use super::gates::Rules;
 use super::report::SourceReport;
 use super::seed::KnownSeed;
 use super::stages::Staged;
+use crate::sync_index::ApplicationKey;
 
 /// What is remembered of an Application.
 #[derive(Default)]
@@ -37,6 +39,14 @@ pub struct State {
     pub source: Option<Source>,
     /// What the source held when it was last looked at.
     pub rendered: Option<Rendered>,
+    /// The revision that its source held when it was last rendered.
+    pub rendered_revision: Option<String>,
+    /// What brought that revision. None when that is nothing new, or once a Sync was started for it.
+    pub cause: Option<Trigger>,
+    /// What its spec and its Project say about when it is synced.
+    pub rules: Option<Rules>,
+    /// Those that it is known to depend on.
+    pub depends_on: Vec<ApplicationKey>,
     /// What its chart draws passwords, keys and the time from, if it does and that was read.
     pub seed: Option<KnownSeed>,
     /// What was applied.

@@ -8,10 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::dependency::Dependency;
 use crate::drift::DriftRecord;
 use crate::duration::Duration;
 use crate::source::Source;
 use crate::sync::Phase;
+use crate::window::{SyncWindow, Wait};
 
 /// What should run where: a source, a destination, and how the one is brought to the other.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -53,6 +55,10 @@ pub struct ApplicationSpec {
     /// When and how a Sync runs.
     #[serde(default)]
     pub sync: SyncPolicy,
+    /// Applications that must be ready before a new revision of this one is synced by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub depends_on: Vec<Dependency>,
     /// Fields that others may own: neither shown as a difference nor written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
@@ -118,6 +124,10 @@ pub struct SyncPolicy {
     pub retry: Retry,
     /// How long a Sync may take until everything is healthy.
     pub timeout: Duration,
+    /// When Syncs run by themselves, beside what the Project says: both must let them through.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub windows: Vec<SyncWindow>,
 }
 
 impl Default for SyncPolicy {
@@ -129,6 +139,7 @@ impl Default for SyncPolicy {
             on_failure: OnFailure::Stop,
             retry: Retry::default(),
             timeout: Duration::from_secs(600),
+            windows: Vec::new(),
         }
     }
 }
@@ -300,6 +311,9 @@ pub struct ApplicationStatus {
     /// A failed Sync that will be tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryState>,
+    /// Why nothing is synced by itself though something would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Wait>,
     /// Counts of objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,

@@ -7,6 +7,7 @@
 
 mod application;
 mod condition;
+mod dependency;
 mod drift;
 mod duration;
 mod names;
@@ -14,6 +15,7 @@ mod project;
 mod repository;
 mod source;
 mod sync;
+mod window;
 
 pub use application::{
     Application, ApplicationSpec, ApplicationStatus, Backoff, Deletion, DeletionStatus, DeletionStep,
@@ -21,6 +23,7 @@ pub use application::{
     Retry, RetryState, Summary, Suspension, SyncPolicy, SyncState,
 };
 pub use condition::{Condition, ConditionStatus, READY, RECONCILING, STALLED, set_conditions};
+pub use dependency::Dependency;
 pub use drift::{DriftOutcome, DriftRecord};
 pub use duration::{Duration, InvalidDuration};
 pub use names::{
@@ -36,6 +39,7 @@ pub use sync::{
     Action, HookPhase, InitiatedBy, ObjectReference, ObjectResult, Outcome, Phase, PlanSummary, StageStatus,
     Sync, SyncSpec, SyncStatus, Trigger,
 };
+pub use window::{ProjectWindow, SyncWindow, Wait, WaitReason, WindowKind};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,

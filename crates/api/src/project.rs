@@ -4,6 +4,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::window::ProjectWindow;
+
 /// The guard rails of a tenant: what Applications of this Project may read and where they may write.
 ///
 /// Lives in the installation's own namespace. Without an object named `default` the Project `default` is open
@@ -38,6 +40,15 @@ pub struct ProjectSpec {
     /// Globs of other namespaces whose Applications may use this Project, and so get what it grants.
     #[schemars(length(max = 200))]
     pub namespaces: Vec<String>,
+    /// When Syncs of its Applications run by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub sync_windows: Vec<ProjectWindow>,
+    /// Globs of Applications of other namespaces, as `namespace/name`, that its Applications may name in
+    /// `spec.dependsOn`. Whoever may name an Application learns whether it exists, whether it is ready, and its status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub dependencies: Vec<String>,
 }
 
 impl Default for ProjectSpec {
@@ -48,6 +59,8 @@ impl Default for ProjectSpec {
             destinations: vec![AllowedDestination::default()],
             cluster_kinds: vec![AllowedKind::default()],
             namespaces: Vec::new(),
+            sync_windows: Vec::new(),
+            dependencies: Vec::new(),
         }
     }
 }

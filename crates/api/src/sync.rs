@@ -1,5 +1,8 @@
 //! One attempt to bring a cluster to a state: the request and, once run, the record.
 
+// Here and not at the struct, because the schema is derived through a copy of it.
+#![allow(clippy::struct_excessive_bools, reason = "each is a choice of its own that a person writes")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -58,7 +61,7 @@ pub struct SyncSpec {
     /// Whether objects that are no longer in the rendering are deleted. Absent: what the Application says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prune: Option<bool>,
-    /// Only these objects. Empty: all.
+    /// Only these objects; group, kind, namespace and name may be patterns with `*`. Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub resources: Vec<ObjectReference>,
@@ -71,6 +74,9 @@ pub struct SyncSpec {
     /// What happens after a rollback. Absent: `UntilNewRevision`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldPolicy>,
+    /// Whether it runs though a sync window is in the way. It is recorded.
+    #[serde(default)]
+    pub override_window: bool,
     /// Digest of the plan that a guard rail refused, to let exactly this plan through.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 128))]
@@ -132,7 +138,7 @@ impl Trigger {
     }
 }
 
-/// Names one object.
+/// Names one object, or with patterns several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
@@ -204,6 +210,9 @@ pub struct SyncStatus {
     /// The stage that it is at, or was at when it ended. Absent when there is only one: no hooks, no waves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageStatus>,
+    /// The sync window that it runs in spite of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overrode: Option<String>,
     /// The first 20 things about the manifests that somebody should look at, such as annotations without effect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]

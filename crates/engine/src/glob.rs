@@ -7,6 +7,10 @@ pub(crate) fn matches(glob: &str, text: &str) -> bool {
     if glob == "*" || glob == text {
         return true;
     }
+    // Most rules and references are no patterns, and making one of each for each object would take its time.
+    if !glob.contains(['*', '?', '[', '{', '\\']) {
+        return false;
+    }
     GlobBuilder::new(glob)
         .literal_separator(false)
         .build()
@@ -33,6 +37,9 @@ mod tests {
             ("[", "[", true),
             ("[", "a", false),
             ("*.example.com", "x.EXAMPLE.com", false),
+            ("plain", "other", false),
+            ("a\\*", "a*", true),
+            ("a\\*", "ab", false),
         ] {
             assert_eq!(matches(glob, text), expected, "{glob:?} {text:?}");
         }

@@ -1,14 +1,17 @@
 //! Brings a cluster to a rendering: live cache, diff, plan, apply, prune, health, snapshots.
 //!
-//! One half of this crate is pure and knows no client: [`tracking`], [`fields`], [`health`], [`ignore`], [`modes`], [`migrate`],
-//! [`diff`], [`order`], [`plan`], [`hooks`], [`scope`], [`snapshot`], [`drift`], [`history`]. The other half talks to the API server.
+//! One half of this crate is pure and knows no client: [`tracking`], [`fields`], [`health`], [`ignore`], [`modes`],
+//! [`migrate`], [`diff`], [`order`], [`plan`], [`hooks`], [`scope`], [`snapshot`], [`drift`], [`history`], [`windows`],
+//! [`dependencies`]. The other half talks to the API server.
 
 pub mod apply;
 mod backoff;
+mod cel;
 pub mod check;
 mod cluster;
 mod definition;
 pub mod delete;
+pub mod dependencies;
 pub mod diff;
 mod digest;
 pub mod discovery;
@@ -35,6 +38,7 @@ pub mod snapshot;
 pub mod snapshots;
 mod task;
 pub mod tracking;
+pub mod windows;
 
 pub use cluster::{Cluster, client};
 pub use digest::{Digest, InvalidDigest};

@@ -18,6 +18,7 @@ struct World {
     last: bool,
     busy: bool,
     drift: Drift,
+    gates: Gates,
 }
 
 const NOW: i64 = 1_000;
@@ -52,6 +53,7 @@ fn world() -> World {
             source: Source::default(),
             destination: tiphys_api::Destination::default(),
             sync: SyncPolicy { auto: true, self_heal: true, ..SyncPolicy::default() },
+            depends_on: Vec::new(),
             ignore_differences: Vec::new(),
             history: tiphys_api::History::default(),
             deletion: tiphys_api::Deletion::default(),
@@ -70,6 +72,7 @@ fn world() -> World {
         last: true,
         busy: false,
         drift: Drift::None,
+        gates: Gates::default(),
     }
 }
 
@@ -97,7 +100,7 @@ fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
 }
 
 impl World {
-    fn decide(&self) -> Decision {
+    fn look<T>(&self, look: impl Fn(&Facts<'_>) -> T) -> T {
         let waiting = self.waiting.as_ref().map(|(name, pinned, verdict, deadline)| Waiting {
             name,
             pinned: *pinned,
@@ -107,7 +110,7 @@ impl World {
             last: self.last,
             busy: self.busy,
         });
-        decide(&Facts {
+        look(&Facts {
             now: at(NOW),
             name: "web",
             spec: &self.spec,
@@ -117,9 +120,20 @@ impl World {
             syncs: &self.syncs,
             candidate: &self.candidate,
             cause: Trigger::Webhook,
+            gates: &self.gates,
             waiting,
             drift: self.drift,
         })
+    }
+
+    fn decide(&self) -> Decision {
+        self.look(decide)
+    }
+
+    /// A window is closed for this long.
+    fn close(&mut self, seconds: i64, manual: bool) {
+        let message = "a sync window keeps Syncs back".to_owned();
+        self.gates.window = Some(Closed { message, until: Some(at(NOW + seconds)), is_later: false, manual });
     }
 
     fn wait_for_health(&mut self, verdict: Verdict) {
@@ -385,4 +399,102 @@ fn a_hook_that_runs_is_not_interrupted() {
     question.spec.dry_run = true;
     world.syncs.push(question);
     assert_eq!(world.decide(), Decision::Run { name: "question".to_owned() });
+}
+
+#[test]
+fn a_closed_window_keeps_back_what_nobody_asked_for() {
+    let mut world = world();
+    world.close(30, false);
+    assert_eq!(world.look(waits), None, "there is nothing to do");
+    world.candidate = rendered("b");
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
+    let wait = world.look(waits).unwrap();
+    assert_eq!((wait.reason, wait.until), (WaitReason::Window, Some(Time(at(NOW + 30)))));
+    assert!(wait.message.contains("until 1970-01-01T00:17:10Z"), "{}", wait.message);
+    // Drift, further tries and what waits for its turn are kept back as well.
+    world.candidate = rendered("a");
+    world.drift = Drift::Now;
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
+    assert!(world.look(waits).is_some());
+    world.drift = Drift::None;
+    world.spec.sync.on_failure = OnFailure::Retry;
+    world.status.retry = Some(RetryState { attempt: 1, next_at: Time(at(NOW)), revision: None });
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
+    assert!(world.look(waits).is_some());
+    world.status.retry = None;
+    world.syncs = vec![sync("a", Trigger::Auto, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
+    // What is under way goes on.
+    world.syncs = vec![sync("a", Trigger::Auto, Phase::Running)];
+    assert_eq!(world.decide(), Decision::Run { name: "a".to_owned() });
+}
+
+#[test]
+fn a_newer_revision_does_not_take_the_place_of_a_wait_while_a_window_is_closed() {
+    let mut world = world();
+    world.close(30, true);
+    world.wait_for_health(Verdict::Progressing(None));
+    world.candidate = rendered("b");
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
+    world.wait_for_health(Verdict::Healthy);
+    assert_eq!(world.decide(), Decision::Finish { end: End::Healthy });
+}
+
+#[test]
+fn a_person_is_refused_in_a_window_unless_it_lets_people_through() {
+    let mut world = world();
+    world.close(30, false);
+    let asked = |change: fn(&mut SyncSpec)| {
+        let mut sync = sync("mine", Trigger::User, Phase::Pending);
+        change(&mut sync.spec);
+        sync
+    };
+    world.syncs = vec![asked(|_| {})];
+    let Decision::Refuse { name, message } = world.decide() else { panic!("{:?}", world.decide()) };
+    assert_eq!(name, "mine");
+    assert!(message.contains("--override-window"), "{message}");
+    let run = Decision::Run { name: "mine".to_owned() };
+    let passes: [fn(&mut SyncSpec); 3] = [
+        |spec| spec.override_window = true,
+        |spec| spec.dry_run = true,
+        |spec| spec.rollback_to = Some("web-1".to_owned()),
+    ];
+    for change in passes {
+        world.syncs = vec![asked(change)];
+        assert_eq!(world.decide(), run);
+    }
+    world.close(30, true);
+    world.syncs = vec![asked(|_| {})];
+    assert_eq!(world.decide(), run);
+}
+
+#[test]
+fn a_rollback_passes_a_window_and_waits_for_nobody() {
+    let mut world = world();
+    world.close(30, false);
+    world.gates.dependency = Some("waits for db".to_owned());
+    world.syncs = vec![sync("back", Trigger::Rollback, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Run { name: "back".to_owned() });
+}
+
+#[test]
+fn new_revisions_wait_for_other_applications_and_nothing_else_does() {
+    let mut world = world();
+    world.gates.dependency = Some("waits for Application db".to_owned());
+    assert_eq!(world.look(waits), None);
+    world.candidate = rendered("b");
+    assert_idle(&world);
+    let wait = world.look(waits).unwrap();
+    assert_eq!((wait.reason, wait.until), (WaitReason::Dependency, None));
+    world.drift = Drift::Now;
+    assert_requests(&world, Trigger::SelfHeal);
+    world.drift = Drift::None;
+    world.syncs = vec![sync("mine", Trigger::User, Phase::Pending)];
+    assert_eq!(world.decide(), Decision::Run { name: "mine".to_owned() });
+    // A Sync that waits for health is not given up for one that has to wait itself.
+    world.syncs.clear();
+    world.wait_for_health(Verdict::Progressing(None));
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 60)) });
+    world.gates.dependency = None;
+    assert_requests(&world, Trigger::Webhook);
 }

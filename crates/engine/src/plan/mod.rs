@@ -29,6 +29,7 @@ use crate::diff::Diff;
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::fields::{FieldPath, ProjectionHash};
+use crate::glob;
 use crate::hooks::Run;
 use crate::migrate::Migration;
 use crate::modes::Mode;
@@ -85,7 +86,7 @@ pub enum Selection {
     /// All.
     #[default]
     All,
-    /// Only these. An absent namespace in a reference stands for none, and for any.
+    /// Only these, by globs. An absent namespace in a reference stands for none, and for any.
     Only(Vec<ObjectReference>),
 }
 
@@ -95,10 +96,11 @@ impl Selection {
         match self {
             Self::All => true,
             Self::Only(references) => references.iter().any(|reference| {
-                reference.group == id.group
-                    && reference.kind == id.kind
-                    && reference.name == id.name
-                    && (reference.namespace.is_none() || reference.namespace == id.namespace)
+                let namespace = id.namespace.as_deref().unwrap_or_default();
+                glob::matches(&reference.group, &id.group)
+                    && glob::matches(&reference.kind, &id.kind)
+                    && glob::matches(&reference.name, &id.name)
+                    && reference.namespace.as_ref().is_none_or(|it| glob::matches(it, namespace))
             }),
         }
     }

@@ -9,6 +9,7 @@
 
 mod checks;
 mod data;
+mod dependencies;
 mod diff;
 mod drift;
 mod fields;
@@ -24,3 +25,4 @@ mod scope;
 mod server;
 mod snapshot;
 mod tracking;
+mod windows;

@@ -1,0 +1,81 @@
+//! Policies that outlive the process.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::SignedDuration;
+use serde_json::json;
+use tiphys_api::Phase;
+
+use crate::ground::Ground;
+use crate::support::controller::Endpoints;
+use crate::support::manifests::{Deployment, config_map};
+use crate::support::{LONG, phase};
+
+#[tokio::test]
+async fn further_tries_go_on_where_they_were_after_a_kill() {
+    let ground = Ground::prepare().await;
+    let controller = ground.installation.controller(&ground).start().await;
+    let mut stage = ground.stage(Endpoints::of(&controller), "retry-kill").await;
+    stage.push_file("web.yaml", &Deployment::new("web").image("registry.invalid/app:2").yaml()).await;
+    let retry = json!({ "limit": 2, "backoff": { "duration": "8s", "factor": 2, "max": "10m" } });
+    stage.create("web", json!({ "sync": { "onFailure": "Retry", "retry": retry, "timeout": "3s" } })).await;
+    let first =
+        stage.wait("web", "a further try is planned", LONG, |it| it.status.as_ref()?.retry.clone()).await;
+    assert_eq!(first.attempt, 1);
+    controller.kill();
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    let second = stage.ended("web-2").await;
+    assert_eq!(phase(&second), Phase::Failed);
+    let started = second.status.unwrap().started_at.unwrap().0;
+    let late = started.duration_since(first.next_at.0);
+    // Times are written in whole seconds.
+    let fits = late > SignedDuration::from_secs(-1) && late < SignedDuration::from_secs(10);
+    assert!(fits, "it was due at {}, and started at {started}", first.next_at.0);
+    let next = stage
+        .wait("web", "the second further try is planned", LONG, |it| {
+            it.status.as_ref()?.retry.clone().filter(|it| it.attempt == 2)
+        })
+        .await;
+    let ended = stage.last_sync("web").await.status.unwrap().finished_at.unwrap().0;
+    let pause = next.next_at.0.duration_since(ended).as_secs();
+    assert!((15..=18).contains(&pause), "the pause grows on: {pause} s");
+    controller.kill();
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    assert_eq!(phase(&stage.ended("web-3").await), Phase::Failed);
+    // That was the last one.
+    stage.stalls("web", "web").await;
+    stage.looked_at("web").await;
+    assert_eq!(stage.syncs("web").await.len(), 3);
+    drop(controller);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_window_or_for_another_application_goes_on_after_a_kill() {
+    let ground = Ground::prepare().await;
+    let controller = ground.installation.controller(&ground).start().await;
+    let mut stage = ground.stage(Endpoints::of(&controller), "gates-kill").await;
+    let both = |web: &str| {
+        let commit = stage.repo.commit("main").write("app/web.yaml", config_map("web", web));
+        commit.write("db/db.yaml", Deployment::new("db").yaml()).finish()
+    };
+    let first = both("one");
+    stage.tell(&first).await;
+    stage.create("web", json!({ "dependsOn": [{ "name": "db" }] })).await;
+    stage.says("web", "does not exist").await;
+    controller.kill();
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    stage.create("db", json!({ "source": { "path": "db" } })).await;
+    stage.synced("web", &first).await;
+    controller.kill();
+    // What was Ready before is known to be so again without anything being written.
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    let second = stage.push_file("web.yaml", &config_map("web", "two")).await;
+    stage.has_value_within("web", "two", Duration::from_secs(20)).await;
+    stage.synced("web", &second).await;
+    assert_eq!(stage.syncs("db").await.len(), 1);
+    drop(controller);
+}
