@@ -61,6 +61,8 @@ pub struct State {
     pub fight: Option<String>,
     /// Which kinds the cluster knew when a Sync failed because it did not know one.
     pub unknown_kinds: Option<u64>,
+    /// The rules under which a Sync was refused before it wrote anything.
+    pub refused_under: Option<String>,
     /// Since when something is degraded while a Sync waits.
     pub degraded_since: Option<Timestamp>,
     /// Reconciliations that failed in a row.
@@ -99,6 +101,8 @@ pub struct RenderKey {
     pub kinds: u64,
     /// Version of what its chart draws from.
     pub seed: Option<String>,
+    /// The rules under which its chart looks up live objects.
+    pub rules: String,
 }
 
 /// What was applied, by the newest snapshot.
@@ -138,6 +142,8 @@ pub struct DriftFound {
     pub seen: Vec<(tiphys_manifest::ObjectId, Option<String>)>,
     /// Which kinds the cluster knew then.
     pub kinds: u64,
+    /// When to ask again, because nothing but refusals came of it.
+    pub again_at: Option<Timestamp>,
     /// What puts them right.
     pub draft: Draft,
     /// The plan made of it.

@@ -51,6 +51,7 @@ fn world() -> World {
             project: "default".to_owned(),
             source: Source::default(),
             destination: tiphys_api::Destination::default(),
+            service_account_name: None,
             sync: SyncPolicy { auto: true, self_heal: true, ..SyncPolicy::default() },
             ignore_differences: Vec::new(),
             history: tiphys_api::History::default(),

@@ -8,7 +8,10 @@
 //!   idempotent, deletions name the uid, patches test what they replace.
 //!
 //! Warnings of the server and the difference between 200 and 201 reach the caller.
+//!
+//! [`Requests::acting_as`] gives the same in the name of somebody else.
 
+mod account;
 pub mod failure;
 mod path;
 mod redact;
@@ -31,6 +34,7 @@ use tiphys_manifest::ObjectId;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+pub use self::account::Account;
 use self::failure::{Failure, Refusal};
 use crate::backoff::Backoff;
 use crate::discovery::ServedKind;
@@ -46,6 +50,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long after trouble a server may still be starting.
 const AFTER_TROUBLE: Duration = Duration::from_secs(15);
+/// The header that names who is acted for.
+const IMPERSONATE_USER: &str = "Impersonate-User";
 /// How often a forced apply that met a concurrent writer is tried again.
 const CONFLICT_TRIES: u32 = 8;
 
@@ -108,6 +114,8 @@ pub struct Requests {
     client: Client,
     limits: RequestLimits,
     shared: Arc<Shared>,
+    /// In whose name requests are sent; none: in that of the client.
+    account: Option<Account>,
 }
 
 struct Shared {
@@ -144,7 +152,18 @@ impl Requests {
             sent: AtomicU64::new(0),
             trouble_at: Mutex::default(),
         };
-        Self { client, limits, shared: Arc::new(shared) }
+        Self { client, limits, shared: Arc::new(shared), account: None }
+    }
+
+    /// The same in the name of an account, with its rights and within the same bounds.
+    #[must_use]
+    pub fn acting_as(&self, account: Account) -> Self {
+        Self { account: Some(account), ..self.clone() }
+    }
+
+    /// In whose name requests are sent; none: in that of the client.
+    pub fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
     }
 
     /// The client, for watches.
@@ -344,6 +363,40 @@ impl Requests {
         }
     }
 
+    /// Whether the API server would let us do this to an object, as far as rights are concerned.
+    pub async fn may(
+        &self,
+        kind: &ServedKind,
+        id: &ObjectId,
+        verb: &str,
+        deadline: Instant,
+    ) -> Result<bool, Error> {
+        let attempt = async {
+            let review = json!({
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": { "resourceAttributes": {
+                    "verb": verb,
+                    "group": kind.resource.group,
+                    "version": kind.resource.version,
+                    "resource": kind.resource.plural,
+                    "namespace": id.namespace.as_deref().unwrap_or_default(),
+                    "name": id.name,
+                } },
+            });
+            let call = Call {
+                method: Method::POST,
+                uri: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
+                content_type: "application/json",
+                body: encode(&review)?,
+                secret: None,
+            };
+            self.send(&call, deadline).await
+        };
+        let answer = attempt.await.map_err(|failure| Error::request(Operation::AskRights, id, failure))?;
+        Ok(answer.body.pointer("/status/allowed") == Some(&Value::Bool(true)))
+    }
+
     /// Applies a JSON patch (RFC 6902). It must test what it replaces, so that repeating it does no harm.
     pub async fn json_patch(
         &self,
@@ -443,15 +496,20 @@ impl Requests {
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Failure> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(call.method.clone())
             .uri(&call.uri)
             .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, call.content_type)
-            .body(Body::from(call.body.clone()))
-            .map_err(|source| Failure::Name {
-                problem: format!("no request can be made of {}: {source}", call.uri),
-            })?;
+            .header(CONTENT_TYPE, call.content_type);
+        if let Some(account) = &self.account {
+            if account.is_revoked() {
+                return Err(Failure::AccountGone { account: account.to_string() });
+            }
+            request = request.header(IMPERSONATE_USER, account.user());
+        }
+        let request = request.body(Body::from(call.body.clone())).map_err(|source| Failure::Name {
+            problem: format!("no request can be made of {}: {source}", call.uri),
+        })?;
         let (head, body) = self.client.send(request).await.map_err(Failure::from)?.into_parts();
         let body = read(body).await?;
         if !head.status.is_success() {
