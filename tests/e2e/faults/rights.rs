@@ -158,7 +158,7 @@ async fn with_accounts_the_controller_needs_no_right_to_write() {
         ])
         .await;
     stage.create("web", json!({ "serviceAccountName": "other" })).await;
-    stage.stalls("web", "cannot impersonate resource \"serviceaccounts\"").await;
+    stage.stalls("web", "cannot impersonate").await;
     stage.change("web", json!({ "serviceAccountName": "deployer", "deletion": "Prune" })).await;
     stage.synced("web", &first).await;
     // A change, a pruned object, drift, a rollback, and the end.

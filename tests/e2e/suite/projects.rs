@@ -212,7 +212,7 @@ async fn a_local_plan_is_checked_against_the_project_too() {
         "--clusterrole=admin",
         &format!("--user={user}"),
     ]);
-    let reader = stage.access.user(&user);
+    let reader = stage.access.impersonate(&user, &[]);
     let told = stage.tiphys_as(&reader, &["diff", "web", "--local", local]).await;
     assert!(told.stderr.contains("you may not read Project"), "{told}");
     assert!(!told.stdout.contains("spec.deniedKinds"), "{told}");

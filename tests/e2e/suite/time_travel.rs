@@ -116,7 +116,7 @@ async fn what_was_not_applied_cannot_be_compared() {
         "--clusterrole=view",
         &format!("--user={user}"),
     ]);
-    let viewer = stage.access.user(&user);
+    let viewer = stage.access.impersonate(&user, &[]);
     for arguments in [&["diff", "web", "1", "2"][..], &["render", "web@1"]] {
         let told = stage.tiphys_as(&viewer, arguments).await;
         assert!(

@@ -155,17 +155,6 @@ impl Requests {
         Self { client, limits, shared: Arc::new(shared), account: None }
     }
 
-    /// The same in the name of an account, with its rights and within the same bounds.
-    #[must_use]
-    pub fn acting_as(&self, account: Account) -> Self {
-        Self { account: Some(account), ..self.clone() }
-    }
-
-    /// In whose name requests are sent; none: in that of the client.
-    pub fn account(&self) -> Option<&Account> {
-        self.account.as_ref()
-    }
-
     /// The client, for watches.
     pub fn client(&self) -> &Client {
         &self.client
@@ -361,40 +350,6 @@ impl Requests {
             Err(Failure::Refused(refusal)) if refusal.is_other_object() => Ok(Deleted::Gone),
             Err(failure) => Err(Error::request(Operation::Delete, id, failure)),
         }
-    }
-
-    /// Whether the API server would let us do this to an object, as far as rights are concerned.
-    pub async fn may(
-        &self,
-        kind: &ServedKind,
-        id: &ObjectId,
-        verb: &str,
-        deadline: Instant,
-    ) -> Result<bool, Error> {
-        let attempt = async {
-            let review = json!({
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SelfSubjectAccessReview",
-                "spec": { "resourceAttributes": {
-                    "verb": verb,
-                    "group": kind.resource.group,
-                    "version": kind.resource.version,
-                    "resource": kind.resource.plural,
-                    "namespace": id.namespace.as_deref().unwrap_or_default(),
-                    "name": id.name,
-                } },
-            });
-            let call = Call {
-                method: Method::POST,
-                uri: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
-                content_type: "application/json",
-                body: encode(&review)?,
-                secret: None,
-            };
-            self.send(&call, deadline).await
-        };
-        let answer = attempt.await.map_err(|failure| Error::request(Operation::AskRights, id, failure))?;
-        Ok(answer.body.pointer("/status/allowed") == Some(&Value::Bool(true)))
     }
 
     /// Applies a JSON patch (RFC 6902). It must test what it replaces, so that repeating it does no harm.
