@@ -278,7 +278,6 @@ impl Error {
                 ));
             }
             Self::NoSync { known, .. } => return Some(known.clone()),
-            Self::HistoryGone { hint, .. } => return Some(hint.clone()),
             Self::DryRun { application, .. }
             | Self::NoEarlierSync { application }
             | Self::NoSnapshot { application, .. } => {
@@ -288,7 +287,9 @@ impl Error {
                 ));
             }
             Self::SyncDeleted { .. } => "what it had applied by then stays; `tiphys sync` starts a new one",
-            Self::Unsuccessful { hint, .. } | Self::NotInTime { hint, .. } => return Some(hint.clone()),
+            Self::Unsuccessful { hint, .. }
+            | Self::NotInTime { hint, .. }
+            | Self::HistoryGone { hint, .. } => return Some(hint.clone()),
             Self::Stalled { application, .. } | Self::NoPlan { application, .. } => {
                 return Some(format!(
                     "correct what is named above; `tiphys get {application}` shows the state"

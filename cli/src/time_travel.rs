@@ -38,7 +38,7 @@ pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// What was live at a moment. `last` is the number of the newest Sync that ever started.
-pub fn live_at<'a>(syncs: &'a [Sync], last: u64, at: Timestamp) -> Then<'a> {
+pub fn live_at(syncs: &[Sync], last: u64, at: Timestamp) -> Then<'_> {
     let mut kept: Vec<_> = syncs.iter().filter_map(|sync| Some((number(sync)?, sync))).collect();
     kept.sort_by_key(|(number, _)| *number);
     let began = |sync: &Sync| status(sync).and_then(|it| it.started_at.as_ref()).is_some_and(|it| it.0 <= at);
@@ -55,7 +55,7 @@ pub fn live_at<'a>(syncs: &'a [Sync], last: u64, at: Timestamp) -> Then<'a> {
     let before = next.unwrap_or(last + 1);
     let is_lost = |number: &u64| kept.iter().all(|(it, _)| it != number);
     let mut lost = (after + 1..before).filter(is_lost);
-    let lost = lost.next().map(|first| (first, lost.last().unwrap_or(first)));
+    let lost = lost.next().map(|first| (first, lost.next_back().unwrap_or(first)));
     Then { live: live.map(|(_, sync)| sync), applying, lost }
 }
 

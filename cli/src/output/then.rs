@@ -24,7 +24,7 @@ pub fn text(then: &Then<'_>, at: Timestamp, now: Timestamp) -> String {
         lines.push(format!("{} was being applied.", words(sync)));
         lines.push(format!("  {}", one_line(sync, now)));
     }
-    lines.iter().map(|it| format!("{it}\n")).collect()
+    super::lines(lines.into_iter())
 }
 
 /// For programs.

@@ -114,7 +114,9 @@ pub fn note_stop(state: &mut State, stop: &Stop) {
     set_status(state, |status| {
         // What the stages before have done stays in the record.
         let mut all = if status.stage.is_some() { std::mem::take(&mut status.objects) } else { Vec::new() };
-        objects.iter().for_each(|it| note_result(&mut all, it));
+        for object in objects {
+            note_result(&mut all, object);
+        }
         if !all.is_empty() {
             status.objects = for_record(all);
         }

@@ -23,7 +23,7 @@ fn with(manifest: &str, annotation: &str, value: &str) -> String {
     manifest.replacen("metadata:\n", &lines, 1)
 }
 
-async fn everything_says_nothing_of(stage: &Stage<'_>, words: &str) {
+fn everything_says_nothing_of(stage: &Stage<'_>, words: &str) {
     let seen = stage.namespace.kubectl(&["get", "applications,syncs,events", "-o", "yaml"]);
     assert!(!seen.contains(words), "{seen}");
 }
@@ -61,7 +61,7 @@ async fn the_plan_shows_what_the_account_may_not_do_and_nothing_is_written() {
     let failed = sync.status.unwrap().objects;
     assert!(failed.iter().all(|it| it.outcome == Outcome::Failed), "{failed:?}");
     assert_eq!(stage.value("config").await, None);
-    everything_says_nothing_of(&stage, CANARY).await;
+    everything_says_nothing_of(&stage, CANARY);
     // With the rights, here those of all accounts of the namespace, it goes through.
     stage.grant_to_all(&json!([{ "apiGroups": ["", "apps"], "resources": ["configmaps", "deployments"],
         "verbs": ["get", "create", "patch"] }]));
@@ -224,7 +224,7 @@ async fn a_chart_looks_up_what_the_account_may_read() {
     stage.create("web", json!({ "serviceAccountName": "deployer" })).await;
     let message = stage.stalls("web", "cannot get resource \"secrets\"").await;
     assert!(message.contains("deployer"), "{message}");
-    everything_says_nothing_of(&stage, CANARY).await;
+    everything_says_nothing_of(&stage, CANARY);
     stage
         .grant(
             "deployer",
@@ -344,7 +344,7 @@ async fn drift_that_the_account_may_not_look_at_is_asked_about_again() {
             drifted.message.as_ref().filter(|it| it.contains("cannot patch resource")).cloned()
         })
         .await;
-    everything_says_nothing_of(&stage, CANARY).await;
+    everything_says_nothing_of(&stage, CANARY);
     stage.grant("deployer", config_maps()).await;
     stage.has_value_within("config", "one", Duration::from_mins(2)).await;
 }

@@ -32,7 +32,7 @@ impl Stage<'_> {
 
     /// Lets an account of this name do this in the stage's namespace, whether it exists or not, and returns when it may.
     pub async fn grant(&self, name: &str, rules: Value) {
-        self.bind(name, json!({ "kind": "ServiceAccount", "name": name, "namespace": self.ns() }), &rules);
+        self.bind(name, &json!({ "kind": "ServiceAccount", "name": name, "namespace": self.ns() }), &rules);
         let Some(first) = rules.pointer("/0") else { return };
         let text =
             |pointer: &str| first.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -44,7 +44,7 @@ impl Stage<'_> {
     /// Lets all accounts of the stage's namespace do this there.
     pub fn grant_to_all(&self, rules: &Value) {
         let group = format!("system:serviceaccounts:{}", self.ns());
-        self.bind("everybody", json!({ "kind": "Group", "name": group }), rules);
+        self.bind("everybody", &json!({ "kind": "Group", "name": group }), rules);
     }
 
     /// Takes away what [`Self::grant`] granted, and returns when that is in effect.
@@ -53,7 +53,7 @@ impl Stage<'_> {
         self.may(name, verb, resource, false).await;
     }
 
-    fn bind(&self, name: &str, subject: Value, rules: &Value) {
+    fn bind(&self, name: &str, subject: &Value, rules: &Value) {
         let role = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": { "name": name },
             "rules": rules,
