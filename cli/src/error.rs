@@ -83,6 +83,31 @@ pub enum Error {
         /// The number of the Sync.
         number: u64,
     },
+    /// The Sync was only a question.
+    #[error("Sync {sync} of Application `{application}` was a dry run, which applies nothing")]
+    DryRun {
+        /// The Application.
+        application: String,
+        /// The number or name that was asked for.
+        sync: String,
+    },
+    /// The Syncs that would say what was live are not kept.
+    #[error(
+        "what was live at {at} cannot be said: {} of Application `{application}` may have been live, and cannot be asked any more",
+        lost_words(*.first, *.last)
+    )]
+    HistoryGone {
+        /// The Application.
+        application: String,
+        /// The moment.
+        at: jiff::Timestamp,
+        /// The first number of those that are not kept.
+        first: u64,
+        /// The last one.
+        last: u64,
+        /// What is known all the same, or what to do.
+        hint: String,
+    },
     /// A Sync that was followed is gone.
     #[error("the Sync `{sync}` was deleted while it ran")]
     SyncDeleted {
@@ -253,14 +278,18 @@ impl Error {
                 ));
             }
             Self::NoSync { known, .. } => return Some(known.clone()),
-            Self::NoEarlierSync { application } | Self::NoSnapshot { application, .. } => {
+            Self::DryRun { application, .. }
+            | Self::NoEarlierSync { application }
+            | Self::NoSnapshot { application, .. } => {
                 return Some(format!(
                     "`tiphys history {application}` shows what there is; \
                      `tiphys sync {application} --revision REVISION` goes to any revision"
                 ));
             }
             Self::SyncDeleted { .. } => "what it had applied by then stays; `tiphys sync` starts a new one",
-            Self::Unsuccessful { hint, .. } | Self::NotInTime { hint, .. } => return Some(hint.clone()),
+            Self::Unsuccessful { hint, .. }
+            | Self::NotInTime { hint, .. }
+            | Self::HistoryGone { hint, .. } => return Some(hint.clone()),
             Self::Stalled { application, .. } | Self::NoPlan { application, .. } => {
                 return Some(format!(
                     "correct what is named above; `tiphys get {application}` shows the state"
@@ -309,6 +338,11 @@ impl Error {
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
+}
+
+/// The subject of a sentence about Syncs that are gone.
+fn lost_words(first: u64, last: u64) -> String {
+    if first == last { format!("Sync {first}") } else { format!("Syncs {first} to {last}") }
 }
 
 fn kubeconfig_hint(error: &KubeconfigError) -> &'static str {

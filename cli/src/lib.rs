@@ -23,9 +23,11 @@ mod local;
 mod local_plan;
 mod object_reference;
 mod output;
+mod project_rules;
 mod requests;
 mod source_arguments;
 mod terminal;
+mod time_travel;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Plans a local rendering with the person's own rights, the way the controller plans one from Git.
 //!
 //! Nothing is watched, because a person may rarely watch a whole cluster: every object is read by itself.
-//! The guard rails of Projects are the controller's to check.
+//! The rules of the Project are checked as far as the person may read it; what counts is the controller's check.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::failure::{Class as FailureClass, Failure};
 use crate::kept;
+use crate::project_rules;
 use crate::terminal::Terminal;
 
 /// Requests under way at once.
@@ -72,7 +73,11 @@ pub async fn plan(
     let namespace = namespace.unwrap_or_else(|| cluster.namespace.clone());
     let owner = owner(cluster, &wanted).await?;
     let inventory = inventory(cluster, terminal, wanted.application).await?;
-    let placed = place(&engine.kinds, wanted.manifests, &namespace).await.map_err(discovery)?;
+    let mut placed = place(&engine.kinds, wanted.manifests, &namespace).await.map_err(discovery)?;
+    let (application, installation) = (wanted.application, wanted.installation);
+    placed.refusals.extend(
+        project_rules::refusals(cluster, terminal, application, installation, &placed.manifests).await?,
+    );
     let ensure: Vec<Manifest> = namespace_to_ensure(spec, &namespace).into_iter().collect();
     let desired = placed.manifests.iter().chain(&ensure).map(|it| (it.id(), it.gvk().clone()));
     let applied = inventory.iter().map(|(id, entry)| {
@@ -116,8 +121,17 @@ fn policy(application: &Application, spec: &SyncSpec) -> Policy {
     }
 }
 
-/// Who marks the objects. An installation is known by the uid of its namespace.
+/// Who marks the objects. The controller says in the status how its installation is known; before it has looked at the
+/// Application nothing is marked, and the uid of its namespace is what it usually goes by.
 async fn owner(cluster: &Cluster, wanted: &Wanted<'_>) -> Result<Owner, Error> {
+    let told = wanted.application.status.as_ref().and_then(|it| it.installation.clone());
+    if let Some(installation) = told {
+        return Ok(Owner {
+            installation: InstallationId(installation),
+            namespace: cluster.namespace.clone(),
+            name: wanted.application.name_any(),
+        });
+    }
     let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
     let namespace = namespaces.get_metadata(wanted.installation).await.map_err(|error| {
         Error::Installation { namespace: wanted.installation.to_owned(), source: error.into() }

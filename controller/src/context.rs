@@ -17,6 +17,7 @@ use tiphys_source::{Mirrors, RemoteKey};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::accounts::Accounts;
 use crate::application::{SnapshotNames, State, key_of};
 use crate::events::Events;
 use crate::metrics::Metrics;
@@ -63,6 +64,8 @@ pub struct Context {
     pub cluster: Cluster,
     /// Evaluates the jq expressions of `ignoreDifferences`.
     pub jq: Jq,
+    /// In whose name something may be done there.
+    pub accounts: Accounts,
     /// Snapshots and plans.
     pub snapshots: SnapshotStore,
     /// The snapshots that were there when this process started.

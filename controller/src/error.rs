@@ -83,6 +83,23 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// An Application shall work with the rights of an account that does not exist.
+    #[error(
+        "there is no ServiceAccount {name} in namespace {namespace}: create it, or name another one in \
+         spec.serviceAccountName of the Application or spec.defaultServiceAccountName of its Project"
+    )]
+    NoAccount {
+        /// Where it should be.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// The accounts cannot be listed.
+    #[error("it cannot be seen which ServiceAccounts exist: {message}")]
+    Accounts {
+        /// Why.
+        message: String,
+    },
     /// There is no source to look at.
     #[error("the source is not known yet")]
     NoSource,
@@ -117,7 +134,7 @@ impl Error {
                 matches!(error.class(), tiphys_engine::Class::Transient | tiphys_engine::Class::Conflict)
             }
             Self::Mirrors(error) => error.class() == tiphys_source::Class::Transient,
-            Self::Render(_) | Self::Check { .. } | Self::NoSource => true,
+            Self::Render(_) | Self::Check { .. } | Self::Accounts { .. } | Self::NoSource => true,
             Self::WriteFile { .. }
             | Self::WriteYaml(_)
             | Self::Runtime(_)
@@ -125,6 +142,7 @@ impl Error {
             | Self::OwnProgram(_)
             | Self::Config(_)
             | Self::NoName
+            | Self::NoAccount { .. }
             | Self::Seed { .. }
             | Self::TooManySteps
             | Self::LostLease => false,

@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::application::{SnapshotNames, key_of, reconcile};
 use crate::context::{Context, Settings};
 use crate::events::Events;
@@ -141,6 +142,7 @@ async fn gather(
     tasks.spawn(health_checks::apply(checks, cluster.live.clone()));
     Ok(Context {
         records: Records::new(client.clone()),
+        accounts: Accounts::new(client.clone(), applications.clone(), queue.clone()),
         snapshots: SnapshotStore::new(cluster.requests.clone()),
         events,
         settings: parts.settings,

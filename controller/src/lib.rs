@@ -4,6 +4,7 @@
 //! `tiphys-render`, plans and their execution from `tiphys-engine`. What is here is *when*: the decision what an
 //! Application needs next ([`application::decide`]), and the processes around it.
 
+mod accounts;
 pub mod application;
 mod args;
 mod context;

@@ -44,6 +44,9 @@ pub struct CreateArguments {
     /// Project whose guard rails hold
     #[arg(long, value_name = "NAME", default_value = "default")]
     project: String,
+    /// ServiceAccount of the namespace, with whose rights everything is done; default: what the Project says
+    #[arg(long, value_name = "NAME")]
+    service_account: Option<String>,
     /// Namespace of objects that name none; default: the Application's own
     #[arg(long, value_name = "NAMESPACE")]
     to_namespace: Option<String>,
@@ -170,6 +173,7 @@ fn application(arguments: &CreateArguments) -> Result<Application, Error> {
             create_namespace: arguments.create_namespace,
             ..Destination::default()
         },
+        service_account_name: arguments.service_account.clone(),
         sync: SyncPolicy {
             auto: arguments.auto,
             self_heal: arguments.self_heal,

@@ -9,6 +9,7 @@ use tiphys_engine::plan::Plan;
 use tiphys_render::{Options, Release};
 
 use super::Context;
+use super::compare;
 use super::sync::WhatArguments;
 use crate::cluster::Cluster;
 use crate::embedded;
@@ -24,17 +25,25 @@ use crate::{capabilities, dry_run, local_plan, terminal};
 Exit codes: 0 no differences, 1 differences, 2 any error.
 
 Without --local the controller makes the plan, with its own credentials and rights.
-With --local the directory is rendered here, and the API server is asked with your own rights.
-What the Project allows is not checked then.
+With --local the directory is rendered here, and the API server is asked with your own rights, whatever
+ServiceAccount the Application has. The rules of its Project are checked when you may read that.
+With two Syncs, what they applied is compared, from their snapshots alone; you need the right to read Secrets.
 
 Examples:
   tiphys diff web
   tiphys diff web --revision feature-x -o table
-  tiphys diff web --local .            # in a working copy, before the commit")]
+  tiphys diff web --local .            # in a working copy, before the commit
+  tiphys diff web 12 15                # what changed from Sync 12 to Sync 15")]
 pub struct DiffArguments {
     /// The Application
     #[arg(value_name = "APPLICATION")]
     application: String,
+    /// Compare what this Sync applied, instead of what is live
+    #[arg(value_name = "FROM", requires = "to", conflicts_with_all = ["local", "revision", "resources", "prune", "recreate"])]
+    from: Option<String>,
+    /// With what this later one applied
+    #[arg(value_name = "TO")]
+    to: Option<String>,
     #[command(flatten)]
     what: WhatArguments,
     /// Compare this working copy of the repository instead of what is in Git
@@ -61,6 +70,9 @@ pub struct DiffArguments {
 /// Shows what a Sync would change.
 pub async fn run(context: &Context, arguments: &DiffArguments) -> Result<Exit, Error> {
     let cluster = context.connect().await?;
+    if let (Some(from), Some(to)) = (&arguments.from, &arguments.to) {
+        return compare::run(context, &cluster, &arguments.application, (from, to), arguments.output).await;
+    }
     let application = cluster.application(&arguments.application).await?;
     let plan = if let Some(directory) = &arguments.local {
         plan_local(context, &cluster, &application, arguments, directory).await?

@@ -9,16 +9,24 @@ use tiphys_api::Sync;
 use super::Context;
 use super::list::form;
 use crate::arguments::{OutputArgument, OutputFormat};
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::application::{Columns, Listing, NamespaceColumn};
 use crate::output::documents;
-use crate::output::sync::{history, in_order, page};
+use crate::output::sync::{history, in_order, one_line, page};
 use crate::output::table::Headings;
-use crate::terminal;
+use crate::{output, terminal, time_travel};
 
 /// What to show of the past.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tiphys history web
+  tiphys history web 12
+  tiphys history web --at 2h                       # what was live two hours ago
+  tiphys history web --at 2026-11-29T08:00:00Z
+  tiphys render web@12                             # what that was")]
 pub struct HistoryArguments {
     /// The Application
     #[arg(value_name = "APPLICATION")]
@@ -26,6 +34,9 @@ pub struct HistoryArguments {
     /// Show this Sync alone, with all its objects
     #[arg(value_name = "NUMBER|NAME")]
     sync: Option<String>,
+    /// Say what was live at this time: `2026-11-29T08:00:00Z`, or so long ago: `2h`
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["sync", "limit"])]
+    at: Option<String>,
     /// Only the newest so many
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
@@ -39,6 +50,9 @@ pub struct HistoryArguments {
 /// Shows the Syncs of an Application.
 pub async fn run(context: &Context, arguments: &HistoryArguments) -> Result<Exit, Error> {
     let cluster = context.connect().await?;
+    if let Some(at) = &arguments.at {
+        return then(&cluster, arguments, at).await;
+    }
     let mut syncs = cluster.syncs_of(&arguments.application).await?;
     // What was only asked is no history.
     syncs.retain(|it| !it.spec.dry_run);
@@ -50,6 +64,35 @@ pub async fn run(context: &Context, arguments: &HistoryArguments) -> Result<Exit
     let text = match &arguments.sync {
         Some(wanted) => one(context, arguments, find(&arguments.application, &syncs, wanted)?)?,
         None => all(context, arguments, syncs)?,
+    };
+    terminal::data(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Says what was live at a moment, if the history still knows.
+async fn then(cluster: &Cluster, arguments: &HistoryArguments, at: &str) -> Result<Exit, Error> {
+    let now = Timestamp::now();
+    let at = time_travel::moment(at, now).filter(|it| *it <= now).ok_or_else(|| Error::Options {
+        problem: format!("`{at}` is no time of the past"),
+        instead: "write a time such as 2026-11-29T08:00:00Z, or how long ago it is, such as 2h".to_owned(),
+    })?;
+    let application = cluster.application(&arguments.application).await?;
+    let syncs = cluster.syncs_of(&arguments.application).await?;
+    let created = application.metadata.creation_timestamp.as_ref().is_some_and(|it| it.0 <= at);
+    let last = if created { time_travel::last_number(&application, &syncs) } else { 0 };
+    let then = time_travel::live_at(&syncs, last, at);
+    if let Some((first, last)) = then.lost {
+        let hint = match then.live {
+            Some(sync) => format!("before them, {} was live", one_line(sync, now)),
+            None => "spec.history.limit of the Application says how many Syncs are kept".to_owned(),
+        };
+        let application = arguments.application.clone();
+        return Err(Error::HistoryGone { application, at, first, last, hint });
+    }
+    let text = match arguments.output.output {
+        OutputFormat::Table | OutputFormat::Wide => output::then::text(&then, at, now),
+        OutputFormat::Name => then.live.map(|it| format!("{}\n", it.name_any())).unwrap_or_default(),
+        format => documents::document(&output::then::value(&then, at), form(format))?,
     };
     terminal::data(&text)?;
     Ok(Exit::Done)

@@ -1,6 +1,7 @@
 //! One file per command: its options as typed, then what it does.
 
 pub mod check;
+mod compare;
 pub mod completion;
 pub mod create;
 pub mod delete;

@@ -10,8 +10,8 @@ use tiphys_manifest::{Manifest, yaml};
 use tiphys_render::{Capabilities, Options, Release};
 
 use super::Context;
+use super::compare;
 use super::diff::release;
-use super::history::find;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::local::{Place, render, render_as_typed};
@@ -30,10 +30,11 @@ Examples:
   tiphys render apps/web
   tiphys render apps/web -f values-prod.yaml --set replicas=3 --release-name web -n shop
   tiphys render . --app web            # a working copy, with the options and the cluster of an Application
-  tiphys render --app web --sync 12    # what a Sync has applied")]
+  tiphys render web@12                 # what Sync 12 of an Application has applied, from its snapshot
+  tiphys render --app web --sync 12    # the same")]
 pub struct RenderArguments {
-    /// A local directory
-    #[arg(value_name = "DIRECTORY", required_unless_present = "application")]
+    /// A local directory, or APPLICATION@SYNC when there is no such directory
+    #[arg(value_name = "DIRECTORY|APPLICATION@SYNC", required_unless_present = "application")]
     directory: Option<PathBuf>,
     /// Render as this Application says: its working copy, or, without a directory, what it has applied
     #[arg(long = "app", value_name = "APPLICATION", conflicts_with_all = ["source_type", "value_files", "set", "release_name", "recurse", "include", "exclude"])]
@@ -50,7 +51,7 @@ pub struct RenderArguments {
     #[arg(long, value_name = "NUMBER|NAME", requires = "application", conflicts_with = "directory")]
     sync: Option<String>,
     /// Print the values of Secrets that an Application has applied
-    #[arg(long, requires = "application", conflicts_with = "directory")]
+    #[arg(long)]
     show_secrets: bool,
     /// How to print
     #[arg(
@@ -80,18 +81,39 @@ enum Secrets {
 
 /// Prints the manifests of a directory, or of a Sync.
 pub async fn run(context: &Context, arguments: &RenderArguments) -> Result<Exit, Error> {
+    if let Some((name, sync)) = named_sync(arguments) {
+        let manifests = applied(context, name, Some(sync)).await?;
+        return print(&manifests, arguments);
+    }
     let manifests = match (&arguments.directory, &arguments.application) {
         (Some(directory), Some(name)) => working_copy(context, directory, name).await?,
         (Some(directory), None) => local(context, arguments, directory).await?,
         (None, name) => {
-            let manifests = applied(context, arguments, name.as_deref().unwrap_or_default()).await?;
-            let secrets = if arguments.show_secrets { Secrets::Shown } else { Secrets::Hidden };
-            terminal::data(&text(&manifests, arguments.output, secrets)?)?;
-            return Ok(Exit::Done);
+            let name = name.as_deref().unwrap_or_default();
+            let manifests = applied(context, name, arguments.sync.as_deref()).await?;
+            return print(&manifests, arguments);
         }
     };
     // What lies in a person's own files is no secret to him.
     terminal::data(&text(&manifests, arguments.output, Secrets::Shown)?)?;
+    Ok(Exit::Done)
+}
+
+/// The Application and the Sync of `web@12`, unless a directory is called so.
+fn named_sync(arguments: &RenderArguments) -> Option<(&str, &str)> {
+    let directory =
+        arguments.directory.as_ref().filter(|it| arguments.application.is_none() && !it.exists())?;
+    let (name, sync) = directory.to_str()?.rsplit_once('@')?;
+    let is_name = |text: &str| {
+        !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.'))
+    };
+    (is_name(name) && is_name(sync)).then_some((name, sync))
+}
+
+/// Prints what was applied, without the values of Secrets unless they are asked for.
+fn print(manifests: &[Manifest], arguments: &RenderArguments) -> Result<Exit, Error> {
+    let secrets = if arguments.show_secrets { Secrets::Shown } else { Secrets::Hidden };
+    terminal::data(&text(manifests, arguments.output, secrets)?)?;
     Ok(Exit::Done)
 }
 
@@ -125,16 +147,17 @@ async fn local(
 }
 
 /// What an Application has applied, or what one of its Syncs has.
-async fn applied(context: &Context, arguments: &RenderArguments, name: &str) -> Result<Vec<Manifest>, Error> {
+async fn applied(context: &Context, name: &str, wanted: Option<&str>) -> Result<Vec<Manifest>, Error> {
     let cluster = context.connect().await?;
     let application = cluster.application(name).await?;
     let syncs = cluster.syncs_of(name).await?;
-    let wanted = match (&arguments.sync, application.status.and_then(|it| it.inventory)) {
-        (Some(wanted), _) => wanted.clone(),
+    let wanted = match (wanted, application.status.and_then(|it| it.inventory)) {
+        (Some(wanted), _) => wanted.to_owned(),
         (None, Some(inventory)) => inventory,
         (None, None) => return Err(Error::NothingApplied { application: name.to_owned() }),
     };
-    let sync = find(name, &syncs, &wanted)?;
+    let sync = compare::applied(name, &syncs, &wanted)?;
+    compare::warn_of_parts(context.terminal, sync);
     Ok(kept::snapshot(&cluster, sync).await?.manifests)
 }
 

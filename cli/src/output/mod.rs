@@ -16,6 +16,7 @@ pub mod samples;
 pub mod style;
 pub mod sync;
 pub mod table;
+pub mod then;
 pub mod words;
 
 use std::error::Error;

@@ -2,6 +2,7 @@
 
 use tiphys_engine::diff;
 use tiphys_engine::plan::{Detail, Plan, text};
+use tiphys_engine::snapshot::compare::{self, Comparison};
 
 use super::documents::{self, Form};
 use super::lines;
@@ -32,6 +33,17 @@ pub fn print(plan: &Plan, format: PlanFormat, style: Style) -> Result<String, Er
         PlanFormat::Json => documents::document(&documents::value(plan)?, Form::Json),
         PlanFormat::Yaml => documents::document(&documents::value(plan)?, Form::Yaml),
         PlanFormat::Name => Ok(lines(plan.steps.iter().map(|it| &it.id))),
+    }
+}
+
+/// A comparison of two Syncs in the form that was asked for.
+pub fn print_comparison(comparison: &Comparison, format: PlanFormat, style: Style) -> Result<String, Error> {
+    match format {
+        PlanFormat::Text => Ok(compare::text(comparison, style.into(), compare::Detail::Diffs)),
+        PlanFormat::Table => Ok(compare::text(comparison, style.into(), compare::Detail::Table)),
+        PlanFormat::Json => documents::document(&documents::value(comparison)?, Form::Json),
+        PlanFormat::Yaml => documents::document(&documents::value(comparison)?, Form::Yaml),
+        PlanFormat::Name => Ok(lines(comparison.objects.iter().map(|it| &it.id))),
     }
 }
 

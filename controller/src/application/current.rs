@@ -9,7 +9,7 @@ use tiphys_api::{Application, ObjectResult, Outcome, Phase, Sync, SyncStatus};
 
 use super::finish::conditions_while_running;
 use super::report::{MAX_RESOURCES, shorten};
-use super::run::Stop;
+use super::run::{Stop, note_result};
 use super::state::{Current, State};
 use super::{Error, key_of, namespace_of};
 use crate::context::Context;
@@ -112,8 +112,13 @@ pub fn note_stop(state: &mut State, stop: &Stop) {
         return;
     };
     set_status(state, |status| {
-        if !objects.is_empty() {
-            status.objects = for_record(objects.clone());
+        // What the stages before have done stays in the record.
+        let mut all = if status.stage.is_some() { std::mem::take(&mut status.objects) } else { Vec::new() };
+        for object in objects {
+            note_result(&mut all, object);
+        }
+        if !all.is_empty() {
+            status.objects = for_record(all);
         }
         if let Some(plan) = plan {
             status.plan = Some(plan.summary());

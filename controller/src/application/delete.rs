@@ -17,13 +17,14 @@ use tiphys_engine::discovery::Lookup;
 use tiphys_engine::hooks::{self, Run};
 use tiphys_engine::order::{self, Awaited, Occasion, Schedule};
 use tiphys_engine::plan::{Draft, DraftInput, Policy};
-use tiphys_engine::{Class, Inventory, LiveObject, tracking};
+use tiphys_engine::scope;
+use tiphys_engine::{Class, Cluster, Inventory, LiveObject, tracking};
 use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
 use super::decide::Verdict;
 use super::state::State;
 use super::verdict::judge;
-use super::{Error, deadline, key_of, seed, stages};
+use super::{Error, acting, deadline, desired, key_of, namespace_of, seed, stages};
 use crate::context::Context;
 
 /// How long one attempt to delete everything may take; another follows.
@@ -64,6 +65,9 @@ pub async fn delete(ctx: &Context, application: &Application, state: &mut State)
 
 /// Deletes the objects, between the hooks that the last Sync brought for that.
 async fn prune(ctx: &Context, application: &Application, state: &mut State) -> Result<Gone, Error> {
+    if let Err(error) = acting::cluster(ctx, application).await {
+        return without_account(ctx, application, error).await;
+    }
     let Some(hooks) = DeletionHooks::of(ctx, application, state)? else {
         return delete_objects(ctx, application, state).await;
     };
@@ -87,6 +91,36 @@ async fn prune(ctx: &Context, application: &Application, state: &mut State) -> R
             (not_yet @ Gone::NotYet(_), _) => return Ok(not_yet),
         }
     }
+}
+
+/// What becomes of objects that are to be deleted with the rights of an account that is gone. When the namespace is being
+/// deleted the account went with it and nobody can create it again: then the objects stay, and the Application goes.
+async fn without_account(ctx: &Context, application: &Application, error: Error) -> Result<Gone, Error> {
+    if !matches!(error, Error::NoAccount { .. }) {
+        return Err(error);
+    }
+    let message = crate::error::chain(&error);
+    if !is_terminating(ctx, &namespace_of(application)).await? {
+        return Ok(Gone::NotYet(format!("{message}; to let go of the objects set spec.deletion: Orphan")));
+    }
+    let note = format!("{message}; its namespace is being deleted, so objects of other namespaces stay");
+    ctx.events.warn(application, "ObjectsStay", "Delete", &note).await;
+    Ok(Gone::Yes)
+}
+
+async fn is_terminating(ctx: &Context, namespace: &str) -> Result<bool, Error> {
+    let gvk = GroupVersionKind::new("", "v1", "Namespace");
+    let Lookup::Served(kind) = ctx.cluster.kinds.resolve(&gvk).await? else {
+        return Ok(false);
+    };
+    let id = ObjectId {
+        group: String::new(),
+        kind: "Namespace".to_owned(),
+        namespace: None,
+        name: namespace.to_owned(),
+    };
+    let live = ctx.cluster.requests.get(&kind, &id, deadline(super::CHECK_TIME)).await?;
+    Ok(live.is_none_or(|it| it.pointer("/metadata/deletionTimestamp").is_some()))
 }
 
 /// Writes down how far the deletion is, before the next step of it.
@@ -191,15 +225,20 @@ impl DeletionHooks {
         let options = CheckOptions {
             concurrency: ctx.settings.apply_concurrency,
             deadline: deadline(super::CHECK_TIME),
-            stand_in: ctx.settings.namespace.clone(),
+            stand_in: acting::stand_in(ctx, application),
         };
-        let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
+        let cluster = acting::cluster(ctx, application).await?;
+        let plan = draft.finish(&check(&cluster, &draft, &options).await);
+        let steps = plan.steps.iter().map(|it| it.id.clone());
+        if let Some(refusal) = desired::violations(ctx, application, draft.manifests(), steps).first() {
+            return Ok(Err(refusal.to_string()));
+        }
         if let Some(refusal) = plan.refusals.first() {
             return Ok(Err(refusal.to_string()));
         }
         let options = apply_options(ctx);
         let report =
-            apply(&ctx.cluster, &plan, draft.manifests(), &Inventory::default(), &options, &|_| {}).await;
+            apply(&cluster, &plan, draft.manifests(), &Inventory::default(), &options, &|_| {}).await;
         let failure = report.failures().next().map(|it| {
             format!("{} {} cannot be applied: {}", it.kind, it.name, it.message.clone().unwrap_or_default())
         });
@@ -211,7 +250,16 @@ impl DeletionHooks {
         let label = ctx.owner(&key_of(application)).label_value();
         for live in ctx.cluster.live.by_owner(&label) {
             if hooks::mark_of(&live.object()?).is_some() {
-                stages::delete_hook(ctx, &live).await?;
+                match stages::delete_hook(ctx, application, &live).await {
+                    Err(error) if !error.is_transient() => {
+                        return Ok(Gone::NotYet(format!(
+                            "what the hook {} left cannot be deleted: {}; to let go of it set spec.deletion: Orphan",
+                            live.id,
+                            crate::error::chain(&error)
+                        )));
+                    }
+                    other => other?,
+                }
             }
         }
         Ok(Gone::Yes)
@@ -231,7 +279,19 @@ async fn delete_objects(ctx: &Context, application: &Application, state: &State)
         return Ok(Gone::Yes);
     };
     let owner = ctx.owner(&key_of(application));
-    let deletion = delete_all(&ctx.cluster, &owner, &applied.inventory, &apply_options(ctx), &|_| {}).await?;
+    let ids = applied
+        .inventory
+        .iter()
+        .map(|(id, _)| id.clone())
+        .filter(|id| ctx.cluster.live(id).present().is_some());
+    let refusals = desired::violations(ctx, application, &[], ids);
+    // An Application that may not deploy at all any more can be deleted nevertheless.
+    let itself = scope::application_id(&namespace_of(application), &super::name_of(application));
+    if let Some(refusal) = refusals.iter().find(|it| it.id != itself) {
+        return Ok(Gone::NotYet(format!("{refusal}; to let go of the objects set spec.deletion: Orphan")));
+    }
+    let cluster = acting::cluster(ctx, application).await?;
+    let deletion = delete_all(&cluster, &owner, &applied.inventory, &apply_options(ctx), &|_| {}).await?;
     if deletion.is_complete() {
         return Ok(Gone::Yes);
     }
@@ -254,9 +314,18 @@ async fn orphan(ctx: &Context, application: &Application, state: &State) -> Resu
     if let Err(error) = ctx.cluster.watch(kinds.iter(), deadline(super::WATCH_TIME)).await {
         tracing::warn!(%error, "objects of a deleted application cannot be seen and keep their mark");
     }
+    let cluster = match acting::cluster(ctx, application).await {
+        Ok(cluster) => cluster,
+        Err(error) if error.is_transient() => return Err(error),
+        Err(error) => {
+            let note = format!("{}; the objects stay, and keep their marks", crate::error::chain(&error));
+            ctx.events.warn(application, "ObjectsKeepMarks", "Delete", &note).await;
+            return Ok(Gone::Yes);
+        }
+    };
     let label = ctx.owner(&key_of(application)).label_value();
-    for live in ctx.cluster.live.by_owner(&label) {
-        if let Err(error) = unmark(ctx, &live).await {
+    for live in cluster.live.by_owner(&label) {
+        if let Err(error) = unmark(&cluster, &live).await {
             if error.class() == Class::Transient {
                 return Err(error.into());
             }
@@ -266,8 +335,8 @@ async fn orphan(ctx: &Context, application: &Application, state: &State) -> Resu
     Ok(Gone::Yes)
 }
 
-async fn unmark(ctx: &Context, live: &LiveObject) -> Result<(), tiphys_engine::Error> {
-    let Lookup::Served(kind) = ctx.cluster.kinds.resolve(&live.gvk).await? else {
+async fn unmark(cluster: &Cluster, live: &LiveObject) -> Result<(), tiphys_engine::Error> {
+    let Lookup::Served(kind) = cluster.kinds.resolve(&live.gvk).await? else {
         return Ok(());
     };
     let pointer = |key: &str| key.replace('~', "~0").replace('/', "~1");
@@ -278,6 +347,6 @@ async fn unmark(ctx: &Context, live: &LiveObject) -> Result<(), tiphys_engine::E
             patch.push(json!({ "op": "remove", "path": format!("/metadata/{field}/{}", pointer(key)) }));
         }
     }
-    ctx.cluster.requests.json_patch(&kind, &live.id, &patch, deadline(ATTEMPT)).await?;
-    stages::release_hook(ctx, &kind, live, &object).await
+    cluster.requests.json_patch(&kind, &live.id, &patch, deadline(ATTEMPT)).await?;
+    stages::release_hook(cluster, &kind, live, &object).await
 }

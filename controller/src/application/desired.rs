@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use tiphys_api::{Application, Trigger};
 use tiphys_engine::place::{self, Placed};
 use tiphys_engine::plan::Refusal;
+use tiphys_engine::scope;
 use tiphys_engine::snapshot::Snapshot;
-use tiphys_engine::{Class, scope};
 use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
 use super::current::set_status;
 use super::report::SourceReport;
 use super::run::Stop;
 use super::state::State;
-use super::{CHECK_TIME, Error, deadline, gather, key_of, namespace_of, seed};
+use super::{CHECK_TIME, Error, acting, deadline, gather, key_of, namespace_of, seed};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -131,7 +131,7 @@ pub async fn place(
 ) -> Result<(Vec<Manifest>, Vec<Refusal>), tiphys_engine::Error> {
     let namespace = destination(application);
     let Placed { manifests, mut refusals } = place::place(&ctx.cluster.kinds, manifests, &namespace).await?;
-    refusals.extend(violations(ctx, application, &namespace, &manifests));
+    refusals.extend(violations(ctx, application, &manifests, manifests.iter().map(Manifest::id)));
     Ok((manifests, refusals))
 }
 
@@ -141,37 +141,29 @@ pub fn destination(application: &Application) -> String {
     namespace.unwrap_or_else(|| namespace_of(application))
 }
 
-fn violations(
+/// What the Application may not do to these objects, and may not do at all. Told by the Project as it is now: it may be
+/// another one than when a plan was made.
+pub fn violations(
     ctx: &Context,
     application: &Application,
-    namespace: &str,
     placed: &[Manifest],
+    objects: impl Iterator<Item = ObjectId>,
 ) -> Vec<Refusal> {
     let project = ctx.project(&application.spec.project);
-    let objects: Vec<_> = placed.iter().map(Manifest::id).collect();
-    let violations = scope::check(&scope::ScopeInput {
+    let objects: Vec<_> = objects.collect();
+    let account = acting::account(ctx, application);
+    let input = scope::ScopeInput {
         application_namespace: &namespace_of(application),
         installation_namespace: &ctx.settings.namespace,
         project_name: &application.spec.project,
         project: project.as_ref().map(|it| &it.spec),
         source: &ctx.address_of(&namespace_of(application), &application.spec.source.repo),
         cluster: &application.spec.destination.cluster,
-        namespace,
+        namespace: &destination(application),
+        account: account.as_deref(),
         objects: &objects,
-    });
-    let itself = ObjectId {
-        group: "tiphys.dev".to_owned(),
-        kind: "Application".to_owned(),
-        namespace: Some(namespace_of(application)),
-        name: super::name_of(application),
     };
-    let refusal = |violation: scope::Violation| {
-        let manifest = violation.object().and_then(|id| placed.iter().find(|it| it.id() == *id));
-        let id = violation.object().unwrap_or(&itself).clone();
-        let origin = manifest.map(|it| it.origin().clone());
-        Refusal { id, origin, class: Class::Forbidden, message: violation.to_string() }
-    };
-    violations.into_iter().map(refusal).collect()
+    scope::refusals(&input, &super::name_of(application), placed)
 }
 
 /// Whether the cluster does not know the kind of one of these manifests.

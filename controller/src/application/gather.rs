@@ -12,6 +12,7 @@ use tiphys_render::{Chance, Options, Release, Request};
 use tiphys_source::{Class as SourceClass, RemoteKey, Revision, RevisionSpec};
 use tiphys_tree::TreePath;
 
+use super::acting;
 use super::decide::{Candidate, Verdict};
 use super::desired::destination;
 use super::lookup::LiveLookup;
@@ -87,6 +88,9 @@ pub fn resources(ctx: &Context, objects: &[ObjectState], state: &State) -> Vec<R
             let confirmed = state.drift.as_ref().and_then(|found| {
                 // A field that somebody else wrote as we want it is not ours any more, but it is as it should be.
                 let differs = |step: &&Step| step.reason != Reason::Ownership;
+                if let Some(refusal) = found.plan.refusals.iter().find(|refusal| refusal.id == it.id) {
+                    return Some(format!("it changed, and how cannot be seen: {}", refusal.message));
+                }
                 let step = found.plan.steps.iter().filter(differs).find(|step| step.id == it.id)?;
                 Some(super::heal::fields(ctx, &found.draft, step))
             });
@@ -159,6 +163,7 @@ pub async fn look(ctx: &Context, application: &Application, state: &mut State) -
                 revision: revision.to_string(),
                 kinds: ctx.kinds_version(),
                 seed: version(state.seed.as_ref()),
+                rules: acting::rules(ctx, application),
             };
             if state.rendered.as_ref().is_none_or(|it| it.key != key) {
                 let of = source.tracked.key();
@@ -247,7 +252,7 @@ async fn render_with(
     let path = TreePath::parse(&spec.path)
         .map_err(|error| RenderFailure::Path(format!("spec.source.path: {error}")))?;
     let capabilities = ctx.cluster.kinds.capabilities();
-    let lookup = Arc::new(LiveLookup::new(ctx, application));
+    let lookup = Arc::new(LiveLookup::new(ctx, application).await);
     let request = Request {
         tree,
         path,
@@ -364,7 +369,8 @@ async fn render_candidate(
 fn set_unknown(state: &mut State, application: &Application, report: SourceReport) {
     let generation = application.metadata.generation.unwrap_or_default();
     // What was seen of the source stays as the candidate of decisions only while it can be seen.
-    let key = RenderKey { generation, revision: String::new(), kinds: u64::MAX, seed: None };
+    let key =
+        RenderKey { generation, revision: String::new(), kinds: u64::MAX, seed: None, rules: String::new() };
     state.rendered = Some(Rendered { key, candidate: Candidate::Unknown, report });
 }
 

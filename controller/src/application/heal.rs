@@ -4,19 +4,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tiphys_api::{Application, DriftRecord, ObjectReference, Outcome, SyncStatus, Trigger};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::drift::{Drift as ObjectDrift, Ended, Log, Sighting, sightings};
-use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Recreate, Selection, Step};
+use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Recreate, Refusal, Selection, Step};
 use tiphys_engine::{Class, look};
 use tiphys_manifest::ObjectId;
 
 use super::decide::Drift;
 use super::gather::ObjectState;
 use super::state::{DriftFound, State};
-use super::{Error, deadline, key_of};
+use super::{Error, acting, deadline, key_of};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -25,6 +25,9 @@ const MAX_FIELDS: usize = 5;
 
 /// How long asking what a drift means may take.
 const CHECK_TIME: Duration = Duration::from_secs(30);
+
+/// Time until drift is asked about again when asking was refused.
+const AFTER_REFUSAL: SignedDuration = SignedDuration::from_mins(1);
 
 /// Objects at the versions in which they were seen.
 type Suspects = Vec<(ObjectId, Option<String>)>;
@@ -49,7 +52,8 @@ pub async fn look(
     }
     // A plan that failed for want of a kind is made again when there are other kinds.
     let kinds = ctx.kinds_version();
-    if state.drift.as_ref().is_none_or(|it| it.seen != suspects || it.kinds != kinds) {
+    let is_over = |it: &DriftFound| it.again_at.is_some_and(|at| at <= Timestamp::now());
+    if state.drift.as_ref().is_none_or(|it| it.seen != suspects || it.kinds != kinds || is_over(it)) {
         state.drift = understand(ctx, application, state, suspects, objects).await?;
         let open = state.drift.as_ref().map(|it| seen(ctx, it)).unwrap_or_default();
         let open: BTreeSet<_> = open.into_iter().map(|it| it.id).collect();
@@ -57,7 +61,9 @@ pub async fn look(
     }
     Ok(match (&state.drift, state.slowed_until) {
         (None, _) => none(state),
-        (Some(found), _) if found.plan.steps.is_empty() => none(state),
+        (Some(found), _) if found.plan.steps.is_empty() => {
+            found.again_at.map_or_else(|| none(state), Drift::SlowedUntil)
+        }
         (Some(_), Some(until)) => Drift::SlowedUntil(until),
         (Some(_), None) => Drift::Now,
     })
@@ -254,10 +260,13 @@ async fn examine(
     let options = CheckOptions {
         concurrency: ctx.settings.apply_concurrency,
         deadline: deadline(CHECK_TIME),
-        stand_in: ctx.settings.namespace.clone(),
+        stand_in: acting::stand_in(ctx, application),
     };
-    look::look(&ctx.cluster, &ctx.jq, &mut draft, options.deadline).await?;
-    let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
+    let plan = match ask(ctx, application, &mut draft, &options).await {
+        Ok(plan) => plan,
+        Err(error) if error.is_transient() => return Err(error),
+        Err(error) => unasked(&suspects, &error),
+    };
     if let Some(refusal) = plan.refusals.iter().find(|it| it.class == Class::Transient) {
         return Err(Error::Check { message: refusal.message.clone() });
     }
@@ -267,7 +276,33 @@ async fn examine(
     }
     let key = key_of(application);
     plan.steps.iter().for_each(|_| ctx.metrics.drifted(&key));
-    Ok(Some(DriftFound { seen: suspects, kinds, draft, plan }))
+    let again_at =
+        plan.steps.is_empty().then(|| Timestamp::now().saturating_add(AFTER_REFUSAL).ok()).flatten();
+    Ok(Some(DriftFound { seen: suspects, kinds, again_at, draft, plan }))
+}
+
+/// Asks, in the name of whoever the Application works for, what would put things right.
+async fn ask(
+    ctx: &Context,
+    application: &Application,
+    draft: &mut Draft,
+    options: &CheckOptions,
+) -> Result<Plan, Error> {
+    let cluster = acting::cluster(ctx, application).await?;
+    look::look(&cluster, &ctx.jq, draft, options.deadline).await?;
+    Ok(draft.finish(&check(&cluster, draft, options).await))
+}
+
+/// What is known of drift that cannot be asked about: that it is there.
+fn unasked(suspects: &[(ObjectId, Option<String>)], error: &Error) -> Plan {
+    let message = crate::error::chain(error);
+    let refusal = |(id, _): &(ObjectId, Option<String>)| Refusal {
+        id: id.clone(),
+        origin: None,
+        class: Class::Forbidden,
+        message: message.clone(),
+    };
+    Plan { refusals: suspects.iter().map(refusal).collect(), ..Plan::default() }
 }
 
 /// What the dry run found unchanged is as it should be: its hash is the one to compare with from now on. What is only to be

@@ -1,7 +1,7 @@
 //! The function `lookup` of Helm charts: live objects, read while a chart is rendered.
 //!
 //! An Application reads what it could write: the rules of [`scope`] hold, so a chart in a tenant's namespace cannot ask
-//! for Secrets of others.
+//! for Secrets of others. With a ServiceAccount it reads what that may read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::desired::destination;
-use super::{key_of, namespace_of};
+use super::{Error, acting, key_of, namespace_of};
 use crate::context::Context;
 
 /// How long the API server may take for one answer.
@@ -27,7 +27,8 @@ const EVERY_NAMESPACE: &str = "*";
 
 /// Reads live objects for the chart of one Application.
 pub struct LiveLookup {
-    cluster: Cluster,
+    /// As the Application sees it, or why it sees nothing.
+    cluster: Result<Cluster, Error>,
     runtime: Handle,
     rights: Rights,
     transient: Mutex<Option<String>>,
@@ -42,11 +43,12 @@ struct Rights {
     source: String,
     cluster: String,
     namespace: String,
+    account: Option<String>,
 }
 
 impl LiveLookup {
     /// For an Application; must be made on a thread of the runtime.
-    pub fn new(ctx: &Context, application: &Application) -> Self {
+    pub async fn new(ctx: &Context, application: &Application) -> Self {
         let (own, _) = key_of(application);
         let spec = &application.spec;
         let rights = Rights {
@@ -57,8 +59,10 @@ impl LiveLookup {
             project: ctx.project(&spec.project),
             cluster: spec.destination.cluster.clone(),
             namespace: destination(application),
+            account: acting::account(ctx, application),
         };
-        Self { cluster: ctx.cluster.clone(), runtime: Handle::current(), rights, transient: Mutex::default() }
+        let cluster = acting::cluster(ctx, application).await;
+        Self { cluster, runtime: Handle::current(), rights, transient: Mutex::default() }
     }
 
     /// Why a look-up could not be answered just now, if that is why the rendering failed.
@@ -66,8 +70,18 @@ impl LiveLookup {
         self.transient.lock().clone()
     }
 
+    fn cluster(&self) -> Result<&Cluster, String> {
+        self.cluster.as_ref().map_err(|error| {
+            let message = format!("lookup: {}", crate::error::chain(error));
+            if error.is_transient() {
+                *self.transient.lock() = Some(message.clone());
+            }
+            message
+        })
+    }
+
     fn kind(&self, gvk: &GroupVersionKind) -> Result<Arc<ServedKind>, String> {
-        let known = self.runtime.block_on(self.cluster.kinds.resolve(gvk));
+        let known = self.runtime.block_on(self.cluster()?.kinds.resolve(gvk));
         match known.map_err(|error| self.failed(&error))? {
             Known::Served(kind) => Ok(kind),
             Known::NotServed => Err(format!("lookup: the cluster does not know {gvk}")),
@@ -98,9 +112,11 @@ impl LiveLookup {
             source: &rights.source,
             cluster: &rights.cluster,
             namespace: &rights.namespace,
+            account: rights.account.as_deref(),
             objects: std::slice::from_ref(id),
         });
-        match violations.iter().find(|it| it.object() == Some(id)) {
+        // An Application that may not deploy at all may not look around either.
+        match violations.first() {
             Some(violation) => Err(format!(
                 "lookup of {id} is not allowed, because a chart may read only what it may write: {violation}"
             )),
@@ -134,7 +150,7 @@ impl tiphys_render::Lookup for LiveLookup {
         };
         self.check(&id(asked))?;
         let deadline = Instant::now() + TIMEOUT;
-        let requests = &self.cluster.requests;
+        let requests = &self.cluster()?.requests;
         let found = if name.is_empty() {
             self.runtime.block_on(requests.list(&served, namespace.as_deref(), deadline)).map(Some)
         } else {

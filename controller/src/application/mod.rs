@@ -1,5 +1,6 @@
 //! One Application, from event to record: gather, decide, execute, report.
 
+mod acting;
 mod catch_up;
 mod current;
 pub mod decide;
@@ -126,6 +127,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
     for _ in 0..MAX_STEPS {
         let now = Timestamp::now();
         retry_with_other_kinds(ctx, state);
+        retry_under_other_rules(ctx, &application, state);
         gather::look(ctx, &application, state).await?;
         let objects = gather::objects(ctx, &application, state);
         let waiting = waiting(ctx, &application, state, &objects, now).await?;
@@ -214,6 +216,19 @@ async fn prepare(ctx: &Context, application: &mut Application, state: &mut State
 fn retry_with_other_kinds(ctx: &Context, state: &mut State) {
     let kinds = ctx.kinds_version();
     if state.unknown_kinds.take_if(|it| *it != kinds).is_some()
+        && let Some(last) = state.status.last_sync.as_mut().filter(|it| it.phase == Phase::Failed)
+    {
+        last.generation = None;
+    }
+}
+
+/// A Sync that was refused before it wrote anything counts as not tried when its Project or its account is another one.
+fn retry_under_other_rules(ctx: &Context, application: &Application, state: &mut State) {
+    if state.refused_under.is_none() {
+        return;
+    }
+    let rules = acting::rules(ctx, application);
+    if state.refused_under.take_if(|it| *it != rules).is_some()
         && let Some(last) = state.status.last_sync.as_mut().filter(|it| it.phase == Phase::Failed)
     {
         last.generation = None;
@@ -562,6 +577,7 @@ async fn publish(
     );
     let after = tiphys_api::ApplicationStatus {
         inventory: state.applied.as_ref().map(|it| it.sync.clone()),
+        installation: Some(ctx.settings.installation.0.clone()),
         ..after
     };
     if state.published.as_ref() == Some(&after) {

@@ -13,7 +13,9 @@ use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::hooks::{self, Run};
 use tiphys_engine::order::Warning;
 use tiphys_engine::place::namespace_to_ensure;
-use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Prune, Recreate, Refusal, Selection, Step};
+use tiphys_engine::plan::{
+    Draft, DraftInput, Plan, Policy, Prune, Recreate, Refusal, Selection, Step, Tracking,
+};
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::snapshots::KeptFor;
 use tiphys_engine::{Class, Inventory, look};
@@ -25,7 +27,7 @@ use super::load::rendered;
 use super::progress::Progress;
 use super::report::shorten;
 use super::state::{Applied, Current, State};
-use super::{Error, deadline, heal, key_of, stages};
+use super::{Error, acting, deadline, heal, key_of, stages};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -79,9 +81,15 @@ pub enum Ran {
 
 /// Runs the current Sync up to the point where it waits for health.
 pub async fn run(ctx: &Context, application: &Application, state: &mut State, record: &SyncRecord) -> Ran {
+    let rules = acting::rules(ctx, application);
     match attempt(ctx, application, state, record).await {
         Ok(ran) => ran,
-        Err(stop) => Ran::Stopped(stop),
+        Err(stop) => {
+            if matches!(stop, Stop::Failed { written: false, .. }) && !record.spec.dry_run {
+                state.refused_under = Some(rules);
+            }
+            Ran::Stopped(stop)
+        }
     }
 }
 
@@ -261,10 +269,12 @@ async fn plan(
     let options = CheckOptions {
         concurrency: ctx.settings.apply_concurrency,
         deadline: deadline(super::CHECK_TIME),
-        stand_in: ctx.settings.namespace.clone(),
+        stand_in: acting::stand_in(ctx, application),
     };
-    look::look(&ctx.cluster, &ctx.jq, &mut draft, options.deadline).await?;
-    let plan = draft.finish(&check(&ctx.cluster, &draft, &options).await);
+    let cluster = acting::cluster(ctx, application).await?;
+    look::look(&cluster, &ctx.jq, &mut draft, options.deadline).await?;
+    let mut plan = draft.finish(&check(&cluster, &draft, &options).await);
+    plan.refusals.extend(forbidden_prunes(ctx, application, &plan));
     let passing = |it: &&Refusal| {
         it.class == Class::Transient
             || (it.class == Class::Forbidden && is_young(state) && !record.spec.dry_run)
@@ -273,6 +283,24 @@ async fn plan(
         return Err(Stop::Again(Error::Check { message: format!("{}: {}", refusal.id, refusal.message) }));
     }
     Ok((draft, plan))
+}
+
+/// What a plan would delete though the Project does not let the Application write there any more.
+fn forbidden_prunes(ctx: &Context, application: &Application, plan: &Plan) -> Vec<Refusal> {
+    let prunes: Vec<_> = plan.steps.iter().filter(|it| it.action == Action::Prune).map(|it| &it.id).collect();
+    let violations = desired::violations(ctx, application, &[], prunes.iter().copied().cloned());
+    // What the Application may not do at all was said before anything was planned.
+    violations.into_iter().filter(|it| prunes.contains(&&it.id)).collect()
+}
+
+/// Whether what is written now may be written by the rules of now: since it was planned, the Project may have changed.
+fn still_allowed(ctx: &Context, application: &Application, draft: &Draft, plan: &Plan) -> Result<(), Stop> {
+    let written = plan.steps.iter().filter(|it| it.tracking != Tracking::Unowned).map(|it| it.id.clone());
+    let violations = desired::violations(ctx, application, draft.manifests(), written);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(refused("nothing more was written", &violations, None))
 }
 
 fn may_run(plan: &Plan, record: &SyncRecord) -> Result<(), Stop> {
@@ -433,6 +461,8 @@ pub async fn execute(
     let Some(current) = &state.current else {
         return Err(Stop::failed("no Sync is current".to_owned()));
     };
+    still_allowed(ctx, application, draft, plan)?;
+    let cluster = acting::cluster(ctx, application).await?;
     let status = current.sync.status.clone().unwrap_or_default();
     let mut objects = if state.staged.is_some() { status.objects.clone() } else { Vec::new() };
     for step in pending(plan) {
@@ -448,7 +478,7 @@ pub async fn execute(
         deletions: Deletions::InOrder,
     };
     let before = state.applied.as_ref().map(|it| it.inventory.clone()).unwrap_or_default();
-    let report = apply(&ctx.cluster, plan, draft.manifests(), &before, &options, &note).await;
+    let report = apply(&cluster, plan, draft.manifests(), &before, &options, &note).await;
     progress.stop().await;
     if let Some(applied) = &mut state.applied {
         applied.inventory = report.inventory.clone();
@@ -469,7 +499,7 @@ pub async fn execute(
 }
 
 /// Notes what became of an object. A hook of several phases has a line for each.
-fn note_result(objects: &mut Vec<ObjectResult>, done: &ObjectResult) {
+pub fn note_result(objects: &mut Vec<ObjectResult>, done: &ObjectResult) {
     let same = |it: &&mut ObjectResult| {
         (&it.group, &it.kind, &it.namespace, &it.name, it.hook)
             == (&done.group, &done.kind, &done.namespace, &done.name, done.hook)

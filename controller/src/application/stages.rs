@@ -11,12 +11,12 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
 use tiphys_api::{Action, Application, HookPhase, ObjectResult, Outcome, Phase, StageStatus, Trigger};
-use tiphys_engine::LiveObject;
 use tiphys_engine::discovery::{Lookup, ServedKind};
 use tiphys_engine::hooks::{self, Run};
 use tiphys_engine::order::{Awaited, DeletePolicy, Occasion, Schedule};
 use tiphys_engine::plan::{Draft, Live, Plan, StageName};
 use tiphys_engine::requests::failure::Failure;
+use tiphys_engine::{Cluster, LiveObject};
 
 use super::current::{set_status, write_progress};
 use super::decide::Verdict;
@@ -25,7 +25,7 @@ use super::report::{MAX_MESSAGE, shorten};
 use super::run::{self, Ran, Stop};
 use super::state::{Applied, State};
 use super::verdict::{Judged, judge};
-use super::{CHECK_TIME, Error, deadline, key_of};
+use super::{CHECK_TIME, Error, acting, deadline, key_of};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -310,7 +310,7 @@ pub async fn before_end(
     let policy = match &ending {
         Ending::Planned => return Ok(Some(ending)),
         Ending::Superseded { .. } => {
-            release_hooks(ctx, &staged).await?;
+            release_hooks(ctx, application, &staged).await?;
             return Ok(Some(ending));
         }
         Ending::Succeeded => DeletePolicy::HookSucceeded,
@@ -324,10 +324,10 @@ pub async fn before_end(
     };
     note_done(ctx, state, &staged, &ending).await?;
     if policy == DeletePolicy::HookFailed {
-        stop_running(ctx, &staged).await?;
+        stop_running(ctx, application, &staged).await?;
     }
-    clean_up(ctx, &staged, policy).await?;
-    release_hooks(ctx, &staged).await?;
+    clean_up(ctx, application, &staged, policy).await?;
+    release_hooks(ctx, application, &staged).await?;
     Ok(Some(ending))
 }
 
@@ -371,7 +371,7 @@ async fn follow_failure(
         skip_pending(&mut status.objects);
     });
     write_progress(ctx, state).await?;
-    stop_running(ctx, staged).await?;
+    stop_running(ctx, application, staged).await?;
     match run_from(ctx, application, state, record, first, None).await {
         Ok(_) => {
             super::current::note_waiting(ctx, state);
@@ -418,34 +418,60 @@ fn skip_pending(objects: &mut [ObjectResult]) {
 }
 
 /// Deletes the objects of hooks of this run whose policy says so.
-async fn clean_up(ctx: &Context, staged: &Staged, policy: DeletePolicy) -> Result<(), Error> {
-    delete_hooks(ctx, staged, |hook, _| hook.hook.as_ref().is_some_and(|it| it.policies.contains(&policy)))
-        .await
+async fn clean_up(
+    ctx: &Context,
+    application: &Application,
+    staged: &Staged,
+    policy: DeletePolicy,
+) -> Result<(), Error> {
+    let wanted = |hook: &Awaited, _: &hooks::Outcome| {
+        hook.hook.as_ref().is_some_and(|it| it.policies.contains(&policy))
+    };
+    delete_hooks(ctx, application, staged, wanted).await
 }
 
 /// Deletes the objects of hooks of this run that are not done: nobody waits for them any more.
-async fn stop_running(ctx: &Context, staged: &Staged) -> Result<(), Error> {
-    delete_hooks(ctx, staged, |_, outcome| matches!(outcome, hooks::Outcome::Running(_))).await
+async fn stop_running(ctx: &Context, application: &Application, staged: &Staged) -> Result<(), Error> {
+    let running = |_: &Awaited, outcome: &hooks::Outcome| matches!(outcome, hooks::Outcome::Running(_));
+    delete_hooks(ctx, application, staged, running).await
 }
 
 async fn delete_hooks(
     ctx: &Context,
+    application: &Application,
     staged: &Staged,
     wanted: impl Fn(&Awaited, &hooks::Outcome) -> bool,
 ) -> Result<(), Error> {
     for (hook, live, outcome) in live_hooks(ctx, staged)? {
         if wanted(hook, &outcome) {
-            delete_hook(ctx, &live).await?;
+            unless_refused(&live, delete_hook(ctx, application, &live).await)?;
         }
     }
     Ok(())
 }
 
+/// A hook that may not be touched any more stays: the Sync ends nevertheless.
+fn unless_refused(hook: &LiveObject, done: Result<(), Error>) -> Result<(), Error> {
+    match done {
+        Err(error) if !error.is_transient() => {
+            tracing::warn!(error = crate::error::chain(&error), object = %hook.id, "a hook stays");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 /// Lets go of the objects of hooks that would have vanished already.
-async fn release_hooks(ctx: &Context, staged: &Staged) -> Result<(), Error> {
+async fn release_hooks(ctx: &Context, application: &Application, staged: &Staged) -> Result<(), Error> {
     for (_, live, _) in live_hooks(ctx, staged)? {
         if let Lookup::Served(kind) = ctx.cluster.kinds.resolve(&live.gvk).await? {
-            release_hook(ctx, &kind, &live, &live.object()?).await?;
+            let released = match acting::cluster(ctx, application).await {
+                Ok(cluster) => {
+                    release_hook(&cluster, &kind, &live, &live.object()?).await.map_err(Error::from)
+                }
+                Err(error) => Err(error),
+            };
+            unless_refused(&live, released)?;
         }
     }
     Ok(())
@@ -472,23 +498,24 @@ fn live_hooks<'a>(ctx: &Context, staged: &'a Staged) -> Result<Vec<LiveHook<'a>>
 }
 
 /// Deletes a hook's object.
-pub async fn delete_hook(ctx: &Context, live: &LiveObject) -> Result<(), Error> {
+pub async fn delete_hook(ctx: &Context, application: &Application, live: &LiveObject) -> Result<(), Error> {
     let Lookup::Served(kind) = ctx.cluster.kinds.resolve(&live.gvk).await? else {
         return Ok(());
     };
-    ctx.cluster.requests.delete(&kind, &live.id, Some(&live.uid), deadline(CHECK_TIME)).await?;
-    Ok(release_hook(ctx, &kind, live, &live.object()?).await?)
+    let cluster = acting::cluster(ctx, application).await?;
+    cluster.requests.delete(&kind, &live.id, Some(&live.uid), deadline(CHECK_TIME)).await?;
+    Ok(release_hook(&cluster, &kind, live, &live.object()?).await?)
 }
 
 /// Lets go of a hook's object that we hold.
 pub async fn release_hook(
-    ctx: &Context,
+    cluster: &Cluster,
     kind: &ServedKind,
     live: &LiveObject,
     object: &Value,
 ) -> Result<(), tiphys_engine::Error> {
     let Some(patch) = hooks::release(object) else { return Ok(()) };
-    let released = ctx.cluster.requests.json_patch(kind, &live.id, &patch, deadline(CHECK_TIME)).await;
+    let released = cluster.requests.json_patch(kind, &live.id, &patch, deadline(CHECK_TIME)).await;
     match released {
         Err(error) if !error.failure().is_some_and(Failure::is_not_found) => Err(error),
         _ => Ok(()),

@@ -73,6 +73,8 @@ pub struct State {
     pub rules_checked: Option<(i64, Option<String>)>,
     /// Which kinds the cluster knew when a Sync failed because it did not know one.
     pub unknown_kinds: Option<u64>,
+    /// The rules under which a Sync was refused before it wrote anything.
+    pub refused_under: Option<String>,
     /// Since when something is degraded while a Sync waits.
     pub degraded_since: Option<Timestamp>,
     /// Reconciliations that failed in a row.
@@ -111,6 +113,8 @@ pub struct RenderKey {
     pub kinds: u64,
     /// Version of what its chart draws from.
     pub seed: Option<String>,
+    /// The rules under which its chart looks up live objects.
+    pub rules: String,
 }
 
 /// What was applied, by the newest snapshot.
@@ -150,6 +154,8 @@ pub struct DriftFound {
     pub seen: Vec<(tiphys_manifest::ObjectId, Option<String>)>,
     /// Which kinds the cluster knew then.
     pub kinds: u64,
+    /// When to ask again, because nothing but refusals came of it.
+    pub again_at: Option<Timestamp>,
     /// What puts them right.
     pub draft: Draft,
     /// The plan made of it.

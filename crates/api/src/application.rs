@@ -52,6 +52,11 @@ pub struct ApplicationSpec {
     /// Where they go.
     #[serde(default)]
     pub destination: Destination,
+    /// A ServiceAccount in the namespace of this Application, with whose rights everything is read and written for it.
+    /// Absent: the one that the Project says; without that, the controller's own rights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
     /// When and how a Sync runs.
     #[serde(default)]
     pub sync: SyncPolicy,
@@ -302,6 +307,9 @@ pub struct ApplicationStatus {
     /// Where the objects are, `cluster/namespace`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
+    /// Identity of the installation that applies the objects, as it is in the marks on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installation: Option<String>,
     /// The newest Sync that started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<LastSync>,

@@ -9,7 +9,10 @@ use crate::window::ProjectWindow;
 /// The guard rails of a tenant: what Applications of this Project may read and where they may write.
 ///
 /// Lives in the installation's own namespace. Without an object named `default` the Project `default` is open
-/// to Applications of the installation's namespace.
+/// to Applications of the installation's namespace; with one it allows what that says.
+///
+/// What it grants is for Applications of the installation's namespace and of `namespaces`. What it takes away (`denied…`
+/// and the rules about ServiceAccounts) holds for every Application that names it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "tiphys.dev",
@@ -37,6 +40,18 @@ pub struct ProjectSpec {
     /// Cluster-wide kinds that may be written. Empty: none.
     #[schemars(length(max = 200))]
     pub cluster_kinds: Vec<AllowedKind>,
+    /// Namespaced kinds that may be written. Empty: none.
+    #[schemars(length(max = 200))]
+    pub namespaced_kinds: Vec<AllowedKind>,
+    /// Globs of repository URLs that may not be read, whatever `sources` says.
+    #[schemars(length(max = 200))]
+    pub denied_sources: Vec<String>,
+    /// Where nothing may be written, whatever `destinations` says.
+    #[schemars(length(max = 200))]
+    pub denied_destinations: Vec<AllowedDestination>,
+    /// Kinds that may not be written, whatever `clusterKinds` and `namespacedKinds` say.
+    #[schemars(length(max = 200))]
+    pub denied_kinds: Vec<AllowedKind>,
     /// Globs of other namespaces whose Applications may use this Project, and so get what it grants.
     #[schemars(length(max = 200))]
     pub namespaces: Vec<String>,
@@ -49,6 +64,16 @@ pub struct ProjectSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub dependencies: Vec<String>,
+    /// The ServiceAccount, in the namespace of the Application, whose rights an Application has that names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub default_service_account_name: Option<String>,
+    /// Globs of the names of ServiceAccounts that Applications may use.
+    #[schemars(length(max = 200))]
+    pub service_accounts: Vec<String>,
+    /// Whether an Application must use a ServiceAccount, its own or the default one, and never has the rights of the
+    /// controller.
+    pub require_service_account: bool,
 }
 
 impl Default for ProjectSpec {
@@ -58,14 +83,21 @@ impl Default for ProjectSpec {
             sources: vec!["*".to_owned()],
             destinations: vec![AllowedDestination::default()],
             cluster_kinds: vec![AllowedKind::default()],
+            namespaced_kinds: vec![AllowedKind::default()],
+            denied_sources: Vec::new(),
+            denied_destinations: Vec::new(),
+            denied_kinds: Vec::new(),
             namespaces: Vec::new(),
             sync_windows: Vec::new(),
             dependencies: Vec::new(),
+            default_service_account_name: None,
+            service_accounts: vec!["*".to_owned()],
+            require_service_account: false,
         }
     }
 }
 
-/// Clusters and namespaces that may be written to.
+/// Clusters and namespaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AllowedDestination {
@@ -83,7 +115,7 @@ impl Default for AllowedDestination {
     }
 }
 
-/// Kinds that may be written.
+/// Kinds of objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AllowedKind {

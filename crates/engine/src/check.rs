@@ -7,6 +7,8 @@
 //! * its kind, or a newer schema of it: [`Checked::Unverifiable`];
 //! * an account, a role, a class that the server looks up at admission: [`Checked::Unverifiable`].
 
+mod deletes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{FutureExt as _, StreamExt as _};
@@ -51,6 +53,7 @@ pub async fn check(cluster: &Cluster, draft: &Draft, options: &CheckOptions) -> 
     round.learn(&answers, draft);
     answers.extend(round.ask(rest).await);
     answers.extend(round.count_objects(draft).await);
+    answers.extend(round.ask_to_prune(draft).await);
     answers
 }
 
@@ -129,6 +132,7 @@ impl Round<'_> {
                 _ => self.try_in_place(question, &kind).await,
             }
         };
+        let answered = self.unless_undeletable(question, &kind, answered).await;
         answered.unwrap_or_else(|error| refused(&error))
     }
 
@@ -283,6 +287,9 @@ impl Round<'_> {
 
     async fn try_creating(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Creating, Error> {
         let object = question.manifest.object();
+        if let Some(message) = self.may_delete(kind, question.id).await? {
+            return Ok(Creating::Refused { message });
+        }
         match self.cluster.requests.try_create(kind, object, self.options.deadline).await {
             Ok(TriedCreate::Created(_) | TriedCreate::Exists) => Ok(Creating::Accepted),
             Err(error) if error.class() == Class::Transient => Err(error),

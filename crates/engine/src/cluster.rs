@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::live::{Ensured, LiveCache};
 use crate::plan::Live;
 use crate::requests::failure::Failure;
-use crate::requests::{RequestLimits, Requests};
+use crate::requests::{Account, RequestLimits, Requests};
 use crate::task::Task;
 
 /// One cluster, connected. Clones share everything.
@@ -37,6 +37,13 @@ impl Cluster {
             _following: Arc::new(kinds.follow()),
             kinds,
         })
+    }
+
+    /// The same cluster, in which single objects are read and written in the name of an account. What is live is watched
+    /// with our own rights: it holds only what carries a mark of ours.
+    #[must_use]
+    pub fn acting_as(&self, account: Account) -> Self {
+        Self { requests: self.requests.acting_as(account), ..self.clone() }
     }
 
     /// Makes sure that these kinds are watched and have been listed; a kind that is no longer served in the version

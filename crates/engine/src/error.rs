@@ -41,6 +41,8 @@ pub enum Operation {
     Delete,
     /// Handing fields of other managers over to us.
     Migrate,
+    /// Asking whether we may do something to an object.
+    AskRights,
 }
 
 impl fmt::Display for Operation {
@@ -51,6 +53,7 @@ impl fmt::Display for Operation {
             Self::Get => "read",
             Self::Delete => "delete",
             Self::Migrate => "take over the fields of",
+            Self::AskRights => "ask for rights on",
         })
     }
 }

@@ -7,11 +7,16 @@
 //! So the right to create Applications in a namespace is never more than the rights over that namespace. From other
 //! namespaces, the installation's own namespace is out of reach even of a Project that grants `*`: whoever writes
 //! there is the installation. A Project has to name it in full.
+//!
+//! What a Project takes away (what it denies, and its rules about ServiceAccounts) holds for every Application that names
+//! it, also for one that gets nothing from it. A denial wins over whatever allows the same.
 
-use tiphys_api::{ProjectSpec, Sync};
-use tiphys_manifest::ObjectId;
+use tiphys_api::{AllowedKind, Application, ApplicationSpec, ProjectSpec, Sync};
+use tiphys_manifest::{Manifest, ObjectId};
 
+use crate::error::Class;
 use crate::glob;
+use crate::plan::Refusal;
 
 /// What there is to check.
 #[derive(Clone, Debug)]
@@ -30,6 +35,8 @@ pub struct ScopeInput<'a> {
     pub cluster: &'a str,
     /// Namespace of the destination.
     pub namespace: &'a str,
+    /// The ServiceAccount with whose rights the Application works ([`account`]); none: with those of the controller.
+    pub account: Option<&'a str>,
     /// All objects of the rendering. Those of namespaced kinds have a namespace, others have none.
     pub objects: &'a [ObjectId],
 }
@@ -116,6 +123,67 @@ pub enum Violation {
         /// Namespace of the Application.
         own: String,
     },
+    /// The Project does not allow a namespaced kind.
+    #[error(
+        "Project {project} does not allow {object}: it would have to name its kind in spec.namespacedKinds"
+    )]
+    NamespacedKind {
+        /// The object.
+        object: ObjectId,
+        /// The Project.
+        project: String,
+    },
+    /// The Project denies the repository.
+    #[error("Project {project} denies the repository {source_url} (spec.deniedSources)")]
+    DeniedSource {
+        /// Its name.
+        project: String,
+        /// The repository.
+        source_url: String,
+    },
+    /// The Project denies the destination.
+    #[error(
+        "{} may not be deployed to namespace {namespace} of cluster {cluster}: Project {project} denies that \
+         (spec.deniedDestinations)", object_words(object.as_ref())
+    )]
+    DeniedDestination {
+        /// The object; none for the Application's own destination.
+        object: Option<ObjectId>,
+        /// The cluster.
+        cluster: String,
+        /// The namespace.
+        namespace: String,
+        /// The Project.
+        project: String,
+    },
+    /// The Project denies a kind.
+    #[error("Project {project} denies {object}, because of its kind (spec.deniedKinds)")]
+    DeniedKind {
+        /// The object.
+        object: ObjectId,
+        /// The Project.
+        project: String,
+    },
+    /// The Project does not let Applications work with the controller's own rights.
+    #[error(
+        "Project {project} wants its Applications to work with the rights of a ServiceAccount: name one of your \
+         namespace in spec.serviceAccountName"
+    )]
+    NoAccount {
+        /// The Project.
+        project: String,
+    },
+    /// The Project does not allow the ServiceAccount.
+    #[error(
+        "Project {project} does not allow ServiceAccount {account}: it would have to name it in \
+         spec.serviceAccounts"
+    )]
+    Account {
+        /// The Project.
+        project: String,
+        /// The account.
+        account: String,
+    },
     /// A Sync in a rendering.
     #[error("{object} is a request that somebody makes, and cannot be deployed: remove it from the source")]
     Request {
@@ -135,9 +203,18 @@ impl Violation {
     /// The object that it is about; none when it is about the Application itself.
     pub fn object(&self) -> Option<&ObjectId> {
         match self {
-            Self::UnknownProject { .. } | Self::ForeignProject { .. } | Self::Source { .. } => None,
-            Self::Destination { object, .. } | Self::OutsideNamespace { object, .. } => object.as_ref(),
+            Self::UnknownProject { .. }
+            | Self::ForeignProject { .. }
+            | Self::Source { .. }
+            | Self::DeniedSource { .. }
+            | Self::NoAccount { .. }
+            | Self::Account { .. } => None,
+            Self::Destination { object, .. }
+            | Self::DeniedDestination { object, .. }
+            | Self::OutsideNamespace { object, .. } => object.as_ref(),
             Self::ClusterKind { object, .. }
+            | Self::NamespacedKind { object, .. }
+            | Self::DeniedKind { object, .. }
             | Self::ClusterWide { object, .. }
             | Self::Request { object } => Some(object),
         }
@@ -151,12 +228,42 @@ pub fn check(input: &ScopeInput<'_>) -> Vec<Violation> {
         Err(violation) => return vec![*violation],
     };
     let mut violations = Vec::new();
+    violations.extend(rights.account());
     violations.extend(rights.source(input.source));
     violations.extend(rights.namespace(None, input.namespace));
     for object in input.objects {
         violations.extend(rights.object(object));
     }
     violations
+}
+
+/// [`check`] as refusals of a plan: about the object where there is one, else about the Application of this name.
+pub fn refusals(input: &ScopeInput<'_>, name: &str, placed: &[Manifest]) -> Vec<Refusal> {
+    let itself = application_id(input.application_namespace, name);
+    let refusal = |violation: Violation| {
+        let manifest = violation.object().and_then(|id| placed.iter().find(|it| it.id() == *id));
+        let id = violation.object().unwrap_or(&itself).clone();
+        let origin = manifest.map(|it| it.origin().clone());
+        Refusal { id, origin, class: Class::Forbidden, message: violation.to_string() }
+    };
+    check(input).into_iter().map(refusal).collect()
+}
+
+/// An Application as an object that can be refused.
+pub fn application_id(namespace: &str, name: &str) -> ObjectId {
+    use kube::Resource as _;
+    ObjectId {
+        group: Application::group(&()).into_owned(),
+        kind: Application::kind(&()).into_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: name.to_owned(),
+    }
+}
+
+/// The ServiceAccount with whose rights an Application works: the one that it names, or that of its Project.
+pub fn account(spec: &ApplicationSpec, project: Option<&ProjectSpec>) -> Option<String> {
+    let default = || project.and_then(|it| it.default_service_account_name.clone());
+    spec.service_account_name.clone().or_else(default)
 }
 
 /// What an Application may do.
@@ -205,29 +312,73 @@ impl<'a> Rights<'a> {
         Ok(Self { input, kind })
     }
 
+    fn project_name(&self) -> String {
+        self.input.project_name.to_owned()
+    }
+
+    fn account(&self) -> Option<Violation> {
+        let project = self.input.project?;
+        match self.input.account {
+            None => {
+                project.require_service_account.then(|| Violation::NoAccount { project: self.project_name() })
+            }
+            Some(account) => {
+                let allowed = project.service_accounts.iter().any(|it| glob::matches(it, account));
+                let violation =
+                    || Violation::Account { project: self.project_name(), account: account.to_owned() };
+                (!allowed).then(violation)
+            }
+        }
+    }
+
     fn source(&self, source: &str) -> Option<Violation> {
+        let source_url = source.to_owned();
+        let matches = |globs: &[String]| globs.iter().any(|it| glob::matches(it, source));
+        if self.input.project.is_some_and(|it| denies(&it.denied_sources, source)) {
+            return Some(Violation::DeniedSource { project: self.project_name(), source_url });
+        }
         let Kind::Project(project) = self.kind else {
             return None;
         };
-        let allowed = project.sources.iter().any(|allowed| glob::matches(allowed, source));
-        (!allowed).then(|| Violation::Source {
-            project: self.input.project_name.to_owned(),
-            source_url: source.to_owned(),
-        })
+        (!matches(&project.sources)).then(|| Violation::Source { project: self.project_name(), source_url })
     }
 
     fn object(&self, object: &ObjectId) -> Option<Violation> {
         if is_request(object) {
             return Some(Violation::Request { object: object.clone() });
         }
+        if self.input.project.is_some_and(|it| names(&it.denied_kinds, object)) {
+            return Some(Violation::DeniedKind { object: object.clone(), project: self.project_name() });
+        }
         match &object.namespace {
-            Some(namespace) => self.namespace(Some(object), namespace),
+            Some(namespace) => {
+                self.namespace(Some(object), namespace).or_else(|| self.namespaced_kind(object))
+            }
             None => self.cluster_wide(object),
         }
     }
 
+    fn namespaced_kind(&self, object: &ObjectId) -> Option<Violation> {
+        let Kind::Project(project) = self.kind else {
+            return None;
+        };
+        let violation = || Violation::NamespacedKind { object: object.clone(), project: self.project_name() };
+        (!names(&project.namespaced_kinds, object)).then(violation)
+    }
+
     fn namespace(&self, object: Option<&ObjectId>, namespace: &str) -> Option<Violation> {
         let input = self.input;
+        let mut denied = input.project.iter().flat_map(|it| &it.denied_destinations);
+        if denied
+            .any(|it| glob::matches(&it.namespace, namespace) && glob::matches(&it.cluster, input.cluster))
+        {
+            return Some(Violation::DeniedDestination {
+                object: object.cloned(),
+                cluster: input.cluster.to_owned(),
+                namespace: namespace.to_owned(),
+                project: self.project_name(),
+            });
+        }
         let is_own = !input.is_home() && namespace == input.application_namespace;
         let outside = || Violation::OutsideNamespace {
             object: object.cloned(),
@@ -252,7 +403,7 @@ impl<'a> Rights<'a> {
                     object: object.cloned(),
                     cluster: input.cluster.to_owned(),
                     namespace: namespace.to_owned(),
-                    project: input.project_name.to_owned(),
+                    project: self.project_name(),
                 })
             }
         }
@@ -269,19 +420,25 @@ impl<'a> Rights<'a> {
             }
             Kind::Project(project) => project,
         };
-        let allowed = project.cluster_kinds.iter().any(|allowed| {
-            glob::matches(&allowed.group, &object.group) && glob::matches(&allowed.kind, &object.kind)
-        });
-        if !allowed {
-            return Some(Violation::ClusterKind {
-                object: object.clone(),
-                project: self.input.project_name.to_owned(),
-            });
+        if !names(&project.cluster_kinds, object) {
+            return Some(Violation::ClusterKind { object: object.clone(), project: self.project_name() });
         }
         // Who has a namespace has what is in it.
         let is_namespace = object.group.is_empty() && object.kind == "Namespace";
         is_namespace.then(|| self.namespace(Some(object), &object.name)).flatten()
     }
+}
+
+/// Whether one of these names a repository, written with `.git` at its end or without.
+fn denies(globs: &[String], source: &str) -> bool {
+    let bare = source.trim_end_matches('/').trim_end_matches(".git");
+    let forms = [source.to_owned(), bare.to_owned(), format!("{bare}.git")];
+    globs.iter().any(|glob| forms.iter().any(|form| glob::matches(glob, form)))
+}
+
+/// Whether one of these names the kind of an object.
+fn names(kinds: &[AllowedKind], object: &ObjectId) -> bool {
+    kinds.iter().any(|it| glob::matches(&it.group, &object.group) && glob::matches(&it.kind, &object.kind))
 }
 
 impl ScopeInput<'_> {

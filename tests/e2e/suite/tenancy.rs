@@ -2,40 +2,14 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
+use serde_json::json;
 use tiphys_api::Project;
 use tiphys_tests::{Auth, Installation, TestNamespace, eventually, repository_manifests};
 
 use crate::support::LONG;
 use crate::support::manifests::config_map;
+use crate::support::projects::TestProject;
 use crate::support::shared::{git, stage};
-use crate::support::stage::Stage;
-
-/// A Project in the installation's namespace, which is removed when the test is over.
-struct TestProject<'a> {
-    stage: &'a Stage<'a>,
-    name: String,
-}
-
-impl<'a> TestProject<'a> {
-    async fn create(stage: &'a Stage<'a>, spec: Value) -> Self {
-        let name = stage.ns().to_owned();
-        let project = json!({
-            "apiVersion": "tiphys.dev/v1alpha1", "kind": "Project", "metadata": { "name": name }, "spec": spec,
-        });
-        let api: Api<Project> = Api::namespaced(stage.client(), Installation::NAMESPACE);
-        api.create(&PostParams::default(), &serde_json::from_value(project).unwrap()).await.unwrap();
-        Self { stage, name }
-    }
-}
-
-impl Drop for TestProject<'_> {
-    fn drop(&mut self) {
-        let admin = self.stage.access.admin_identity();
-        let arguments = ["delete", "project", "-n", Installation::NAMESPACE, &self.name, "--wait=false"];
-        drop(self.stage.access.try_kubectl(&admin, arguments, ""));
-    }
-}
 
 fn named(kind: &str, api_version: &str, name: &str, namespace: Option<&str>, rest: &str) -> String {
     let namespace = namespace.map(|it| format!("  namespace: {it}\n")).unwrap_or_default();

@@ -1,8 +1,11 @@
 //! What every end-to-end test needs: a stage with a namespace, a repository and an Application of its own.
 
+pub mod accounts;
 mod audit;
+pub mod cli;
 pub mod controller;
 pub mod manifests;
+pub mod projects;
 pub mod shared;
 
 pub mod stage;

@@ -52,6 +52,7 @@ fn world() -> World {
             project: "default".to_owned(),
             source: Source::default(),
             destination: tiphys_api::Destination::default(),
+            service_account_name: None,
             sync: SyncPolicy { auto: true, self_heal: true, ..SyncPolicy::default() },
             depends_on: Vec::new(),
             ignore_differences: Vec::new(),

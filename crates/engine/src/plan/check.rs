@@ -25,6 +25,8 @@ pub struct Question<'a> {
     pub live: Option<&'a Arc<LiveObject>>,
     /// What the same plan may bring that the object needs.
     pub surroundings: Surroundings,
+    /// Whether what an earlier run of the hook left would be deleted first.
+    pub deletes_first: bool,
     /// Whether to find out, when an immutable field changed, if creating it anew would be accepted.
     pub try_creating: bool,
 }

@@ -212,6 +212,7 @@ impl Draft {
                     namespace: namespace.is_some_and(|it| self.namespaces.contains(it)),
                     definition: self.definitions.contains(&(item.id.group.clone(), item.id.kind.clone())),
                 },
+                deletes_first: item.hook.as_ref().is_some_and(HookRun::deletes_first),
                 try_creating: item.recreate,
             })
         })
@@ -284,6 +285,11 @@ impl Draft {
     /// it has to be confirmed.
     pub fn definitions_to_prune(&self) -> impl Iterator<Item = &ObjectId> {
         self.pruning.prunes.iter().map(|prune| &prune.live.id).filter(|id| is_definition(id))
+    }
+
+    /// Objects that would be pruned. An answer [`Checked::Refused`] about one is a refusal of the plan.
+    pub fn to_prune(&self) -> impl Iterator<Item = (&ObjectId, &GroupVersionKind)> {
+        self.pruning.prunes.iter().map(|prune| (&prune.live.id, &prune.live.gvk))
     }
 
     /// Makes the plan, given what the API server said about each of [`Draft::questions`].

@@ -17,7 +17,6 @@ use crate::fields::{ProjectionHash, projection};
 use crate::hooks;
 use crate::migrate;
 use crate::modes::Mode;
-use crate::order::DeletePolicy;
 
 /// What came of one question.
 enum Verdict {
@@ -60,7 +59,14 @@ pub(super) fn finish(draft: &Draft, checks: &BTreeMap<ObjectId, Checked>) -> Pla
     plan.gone.extend(draft.foreign.iter().cloned());
     let stage = draft.schedule().last_of_sync().unwrap_or_default();
     let after = plan.steps.partition_point(|step| step.stage <= stage);
-    let prunes = draft.pruning.prunes.iter();
+    let (refused, prunes): (Vec<_>, Vec<_>) = draft
+        .pruning
+        .prunes
+        .iter()
+        .map(|pruned| (pruned, refused_prune(pruned, checks)))
+        .partition(|it| it.1.is_some());
+    plan.refusals.extend(refused.into_iter().filter_map(|it| it.1));
+    let prunes = prunes.iter().map(|it| it.0);
     places.splice(after..after, prunes.clone().map(|pruned| Place::of_prune(pruned, stage)));
     plan.steps.splice(after..after, prunes.map(|pruned| prune_step(pruned, stage)));
     plan.unchanged.sort_by(|left, right| left.id.cmp(&right.id));
@@ -295,8 +301,7 @@ impl Case<'_> {
     }
 
     fn deletes_first(&self) -> bool {
-        let hook = self.item.hook.as_ref();
-        hook.is_some_and(|it| it.hook.policies.contains(&DeletePolicy::BeforeHookCreation))
+        self.item.hook.as_ref().is_some_and(HookRun::deletes_first)
     }
 
     /// Whether the live object is that of this very run.
@@ -319,6 +324,14 @@ impl Case<'_> {
     fn desired(&self) -> Value {
         Value::Object(self.manifest.object().clone())
     }
+}
+
+/// Why an object may not be pruned.
+fn refused_prune(pruned: &Pruned, checks: &BTreeMap<ObjectId, Checked>) -> Option<Refusal> {
+    let Some(Checked::Refused { class, message }) = checks.get(&pruned.live.id) else {
+        return None;
+    };
+    Some(Refusal { id: pruned.live.id.clone(), origin: None, class: *class, message: message.clone() })
 }
 
 fn prune_step(pruned: &Pruned, stage: usize) -> Step {

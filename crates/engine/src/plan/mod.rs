@@ -33,7 +33,7 @@ use crate::glob;
 use crate::hooks::Run;
 use crate::migrate::Migration;
 use crate::modes::Mode;
-use crate::order::{Aside, Hook, Warning};
+use crate::order::{Aside, DeletePolicy, Hook, Warning};
 
 pub use check::{Checked, Creating, Existed, Question, Surroundings};
 pub use draft::{Draft, DraftInput, JqQuestion, Live};
@@ -161,6 +161,13 @@ pub struct HookRun {
     pub hook: Hook,
     /// The mark of the run ([`tiphys_api::HOOK_RUN_ANNOTATION`]).
     pub mark: String,
+}
+
+impl HookRun {
+    /// Whether what an earlier run left is deleted before the hook is created.
+    pub(crate) fn deletes_first(&self) -> bool {
+        self.hook.policies.contains(&DeletePolicy::BeforeHookCreation)
+    }
 }
 
 /// What is done with one object.

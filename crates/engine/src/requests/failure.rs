@@ -40,6 +40,12 @@ pub enum Failure {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The account in whose name it was to be sent was deleted.
+    #[error("ServiceAccount {account} was deleted: nothing more is done in its name")]
+    AccountGone {
+        /// Its namespace and name.
+        account: String,
+    },
     /// The object cannot be named in a request.
     #[error("{problem}")]
     Name {
@@ -79,6 +85,7 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refusal.class(),
             Self::TimedOut { .. } | Self::Connection { .. } => Class::Transient,
+            Self::AccountGone { .. } => Class::Forbidden,
             Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Name { .. } => Class::Invalid,
         }
     }

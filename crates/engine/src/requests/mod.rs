@@ -8,7 +8,10 @@
 //!   idempotent, deletions name the uid, patches test what they replace.
 //!
 //! Warnings of the server and the difference between 200 and 201 reach the caller.
+//!
+//! [`Requests::acting_as`] gives the same in the name of somebody else.
 
+mod account;
 pub mod failure;
 mod path;
 mod redact;
@@ -32,6 +35,7 @@ use tiphys_manifest::ObjectId;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+pub use self::account::Account;
 use self::failure::{Failure, Refusal};
 use crate::backoff::Backoff;
 use crate::discovery::ServedKind;
@@ -47,6 +51,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long after trouble a server may still be starting.
 const AFTER_TROUBLE: Duration = Duration::from_secs(15);
+/// The header that names who is acted for.
+const IMPERSONATE_USER: &str = "Impersonate-User";
 /// How often a forced apply that met a concurrent writer is tried again.
 const CONFLICT_TRIES: u32 = 8;
 
@@ -125,6 +131,8 @@ pub struct Requests {
     client: Client,
     limits: RequestLimits,
     shared: Arc<Shared>,
+    /// In whose name requests are sent; none: in that of the client.
+    account: Option<Account>,
 }
 
 struct Shared {
@@ -161,7 +169,7 @@ impl Requests {
             sent: AtomicU64::new(0),
             trouble_at: Mutex::default(),
         };
-        Self { client, limits, shared: Arc::new(shared) }
+        Self { client, limits, shared: Arc::new(shared), account: None }
     }
 
     /// The client, for watches.
@@ -424,15 +432,20 @@ impl Requests {
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Failure> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(call.method.clone())
             .uri(&call.uri)
             .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, call.content_type)
-            .body(Body::from(call.body.clone()))
-            .map_err(|source| Failure::Name {
-                problem: format!("no request can be made of {}: {source}", call.uri),
-            })?;
+            .header(CONTENT_TYPE, call.content_type);
+        if let Some(account) = &self.account {
+            if account.is_revoked() {
+                return Err(Failure::AccountGone { account: account.to_string() });
+            }
+            request = request.header(IMPERSONATE_USER, account.user());
+        }
+        let request = request.body(Body::from(call.body.clone())).map_err(|source| Failure::Name {
+            problem: format!("no request can be made of {}: {source}", call.uri),
+        })?;
         let (head, body) = self.client.send(request).await.map_err(Failure::from)?.into_parts();
         let body = read(body).await?;
         if !head.status.is_success() {

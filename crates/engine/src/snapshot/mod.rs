@@ -4,6 +4,7 @@
 //! which each fits into a Secret of less than 512 KiB. Every page carries the digest of the whole, so that pages of
 //! different snapshots, missing ones and changed ones are found when they are read.
 
+pub mod compare;
 mod pages;
 
 use std::fmt;

@@ -8,6 +8,7 @@
 )]
 
 mod checks;
+mod compare;
 mod data;
 mod dependencies;
 mod diff;

@@ -1,12 +1,12 @@
 use serde_json::Value;
 use tiphys_api::ProjectSpec;
-use tiphys_engine::scope::{ScopeInput, check};
+use tiphys_engine::scope::{self, ScopeInput, check};
 use tiphys_manifest::ObjectId;
 
 use crate::data::{check_all, text};
 
 /// A file has the Application's namespace `from`, its `project` (a name) and that Project's `spec` (absent: there is
-/// none), its destination `to`, its `source`, its `objects`, and the `violations`. The installation lives in `tiphys`.
+/// none), its destination `to`, its `source`, its `account`, its `objects`, and the `violations`. The installation lives in `tiphys`.
 #[test]
 fn applications_stay_where_they_may_be() {
     check_all("scope", |case| {
@@ -25,6 +25,7 @@ fn applications_stay_where_they_may_be() {
             source: &or("source", "https://git.example.com/acme/deploy.git"),
             cluster: &or("cluster", "in-cluster"),
             namespace: text(case, "to"),
+            account: account(case, project.as_ref()).as_deref(),
             objects: &objects,
         })
         .iter()
@@ -36,6 +37,13 @@ fn applications_stay_where_they_may_be() {
         }
         Ok(())
     });
+}
+
+/// The account that counts: the one that the Application names, or else that of the Project.
+fn account(case: &Value, project: Option<&ProjectSpec>) -> Option<String> {
+    let source = serde_json::json!({ "repo": "deploy" });
+    let spec = serde_json::json!({ "source": source, "serviceAccountName": case.get("account") });
+    scope::account(&serde_json::from_value(spec).unwrap(), project)
 }
 
 fn list<'a>(case: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
