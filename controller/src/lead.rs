@@ -23,10 +23,12 @@ use crate::context::{Context, Settings};
 use crate::events::Events;
 use crate::health_checks;
 use crate::metrics::Metrics;
+use crate::notifications::{self, Feed};
 use crate::records::Records;
 use crate::repositories::Repositories;
 use crate::server::Readiness;
 use crate::sync_index::SyncIndex;
+use crate::traces;
 use crate::upkeep;
 use crate::webhooks::Leader;
 use crate::{Error, RunArguments};
@@ -60,12 +62,16 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
     let (applications, writer) = reflector::store();
     let leader = Arc::clone(&parts.leader);
     let readiness = Arc::clone(&parts.readiness);
-    let ctx = Arc::new(gather(arguments, parts, queue, applications.clone(), &mut tasks).await?);
+    let (feed, seen) = notifications::feed();
+    let ctx = gather(arguments, parts, (queue, feed), applications.clone(), &mut tasks).await?;
+    let ctx = Arc::new(ctx);
     leader.set(Arc::clone(&ctx));
     follow_live(&ctx, &mut tasks);
     follow_sources(&ctx, &mut tasks);
     follow_kinds(&ctx, &mut tasks);
     tasks.spawn(upkeep::run(Arc::clone(&ctx)));
+    let told = CancellationToken::new();
+    let telling = tokio::spawn(notifications::run(Arc::clone(&ctx), seen, told.clone()));
     readiness.set();
     tracing::info!(took_ms = began.elapsed().as_millis(), "everything is listed");
 
@@ -86,6 +92,9 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
         });
     running.await;
     leader.clear();
+    // After the last Sync, so that what is to be told of it is written down.
+    told.cancel();
+    let _ = telling.await;
     tasks.shutdown().await;
     Ok(())
 }
@@ -94,7 +103,7 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
 async fn gather(
     arguments: &RunArguments,
     parts: Parts,
-    queue: mpsc::UnboundedSender<ObjectRef<Application>>,
+    (queue, feed): (mpsc::UnboundedSender<ObjectRef<Application>>, Feed),
     applications: reflector::Store<Application>,
     tasks: &mut JoinSet<()>,
 ) -> Result<Context, Error> {
@@ -105,7 +114,7 @@ async fn gather(
     let renderer = Renderer::new(RendererConfig::new(program));
 
     let syncs = Arc::new(SyncIndex::default());
-    let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), queue.clone(), tasks);
+    let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), (queue.clone(), feed), tasks);
     let (projects, projects_listed) = follow_projects(&client, queue.clone(), applications.clone(), tasks);
     let events = Events::new(client.clone(), &arguments.identity);
     let (reading, mut checks) = health_checks::follow(&client, &parts.settings.namespace, events.clone());
@@ -149,6 +158,7 @@ async fn gather(
         cluster,
         snapshot_names,
         claims: Mutex::default(),
+        traces: traces::start(arguments, &parts.metrics, tasks)?,
         metrics: parts.metrics,
         queue,
         states: Mutex::default(),
@@ -167,7 +177,7 @@ async fn listed(mut listed: watch::Receiver<bool>) {
 fn follow_syncs(
     client: &Client,
     index: Arc<SyncIndex>,
-    queue: mpsc::UnboundedSender<ObjectRef<Application>>,
+    (queue, feed): (mpsc::UnboundedSender<ObjectRef<Application>>, Feed),
     tasks: &mut JoinSet<()>,
 ) -> watch::Receiver<bool> {
     let (listed, receiver) = watch::channel(false);
@@ -178,6 +188,7 @@ fn follow_syncs(
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
+                    feed.observe(&event);
                     for (namespace, name) in index.observe(&event) {
                         let _ = queue.send(ObjectRef::new(&name).within(&namespace));
                     }

@@ -28,6 +28,9 @@ pub struct Metrics {
     fetches: Family<ResultLabels, Counter>,
     webhooks: Family<WebhookLabels, Counter>,
     leader: Gauge,
+    step_duration: Family<StepLabels, Histogram>,
+    notifications: Family<NotificationLabels, Counter>,
+    traces: Family<ResultLabels, Counter>,
     /// What the renderer had done when its counters were last taken over.
     rendered: Mutex<Counters>,
 }
@@ -76,6 +79,23 @@ struct WebhookLabels {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StepLabels {
+    step: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NotificationLabels {
+    namespace: String,
+    notification: String,
+    destination: &'static str,
+    result: &'static str,
+}
+
+/// Every value of two labels of [`NotificationLabels`].
+const DESTINATIONS: [&str; 5] = ["webhook", "slack", "email", "commit-status", "none"];
+const DELIVERY_RESULTS: [&str; 3] = ["delivered", "retried", "failed"];
+
 /// Upper bounds of the duration buckets in seconds: from an unchanged look to a slow rollout.
 const BUCKETS: [f64; 12] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 1200.0];
 
@@ -101,6 +121,9 @@ impl Metrics {
             fetches: Family::default(),
             webhooks: Family::default(),
             leader: Gauge::default(),
+            step_duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            notifications: Family::default(),
+            traces: Family::default(),
             rendered: Mutex::default(),
             registry: Registry::default(),
         };
@@ -137,6 +160,18 @@ impl Metrics {
         registry.register("fetches", "Looks at a repository, by what they found", metrics.fetches.clone());
         registry.register("webhooks", "Webhooks received", metrics.webhooks.clone());
         registry.register("leader", "Whether this process holds the Lease", metrics.leader.clone());
+        registry.register_with_unit(
+            "step_duration",
+            "Time of one step of a Sync: fetch, render, plan, apply, wait",
+            Unit::Seconds,
+            metrics.step_duration.clone(),
+        );
+        registry.register(
+            "notifications",
+            "Deliveries of Notifications, by what came of them",
+            metrics.notifications.clone(),
+        );
+        registry.register("traces", "Traces of Syncs, by what came of them", metrics.traces.clone());
         Self { registry, ..metrics }
     }
 
@@ -221,6 +256,39 @@ impl Metrics {
     /// A webhook came in.
     pub fn webhook(&self, provider: &'static str, result: &'static str) {
         self.webhooks.get_or_create(&WebhookLabels { provider, result }).inc();
+    }
+
+    /// A step of a Sync ended.
+    pub fn step(&self, step: &'static str, took: Duration) {
+        self.step_duration.get_or_create(&StepLabels { step }).observe(took.as_secs_f64());
+    }
+
+    /// An attempt to deliver a Notification ended.
+    pub fn notified(
+        &self,
+        (namespace, name): &(String, String),
+        destination: &'static str,
+        result: &'static str,
+    ) {
+        let (namespace, notification) = (namespace.clone(), name.clone());
+        let labels = NotificationLabels { namespace, notification, destination, result };
+        self.notifications.get_or_create(&labels).inc();
+    }
+
+    /// A Notification is gone.
+    pub fn forget_notification(&self, (namespace, name): &(String, String)) {
+        for destination in DESTINATIONS {
+            for result in DELIVERY_RESULTS {
+                let (namespace, notification) = (namespace.clone(), name.clone());
+                let labels = NotificationLabels { namespace, notification, destination, result };
+                self.notifications.remove(&labels);
+            }
+        }
+    }
+
+    /// So many traces were sent, or given up.
+    pub fn traced(&self, result: &'static str, count: usize) {
+        self.traces.get_or_create(&ResultLabels { result }).inc_by(count as u64);
     }
 
     /// The Lease was won or lost.

@@ -275,6 +275,7 @@ async fn execute(
         Decision::Request { spec } => request(ctx, application, state, *spec).await?,
         Decision::Supersede { name, by } => supersede(ctx, application, state, syncs, &name, by).await?,
         Decision::Advance { name } => {
+            state.current.iter().for_each(|it| it.steps.wait_ends(&ctx.metrics, None));
             stages::pass(state);
             run_named(ctx, application, state, syncs, &name).await?;
         }

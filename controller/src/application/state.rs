@@ -18,6 +18,7 @@ use super::done_jobs::DoneJobs;
 use super::report::SourceReport;
 use super::seed::KnownSeed;
 use super::stages::Staged;
+use crate::steps::Steps;
 
 /// What is remembered of an Application.
 #[derive(Default)]
@@ -86,6 +87,8 @@ pub struct Rendered {
     pub candidate: Candidate,
     /// For people.
     pub report: SourceReport,
+    /// What it took.
+    pub steps: Steps,
 }
 
 /// What a rendering depends on beside the tree.
@@ -130,6 +133,8 @@ pub struct Current {
     pub written: SyncStatus,
     /// When it started, by our own clock.
     pub since: Instant,
+    /// What it did so far.
+    pub steps: Steps,
 }
 
 /// Objects that were seen to drift.

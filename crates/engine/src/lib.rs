@@ -5,6 +5,7 @@
 
 pub mod apply;
 mod backoff;
+pub mod cel;
 pub mod check;
 mod cluster;
 mod definition;
@@ -15,7 +16,7 @@ pub mod discovery;
 pub mod drift;
 mod error;
 pub mod fields;
-mod glob;
+pub mod glob;
 pub mod health;
 pub mod history;
 pub mod hooks;

@@ -21,9 +21,8 @@ use tiphys_api::Health;
 
 use self::document::{Document, KindPattern};
 use super::HealthStatus;
+use crate::cel::{CelError, MAX_OBJECT, is_visible};
 
-/// Largest object that a check is run for, in bytes of its content: what etcd takes at most, and a little.
-const MAX_OBJECT: usize = 2 * 1024 * 1024;
 /// Longest message that a check may give, in bytes.
 const MAX_MESSAGE: usize = 2048;
 
@@ -317,9 +316,14 @@ fn shorten(mut text: String) -> String {
     text
 }
 
-/// Fields of an object that a check may see: not who wrote which field, which is long and says nothing about health.
-fn is_visible(path: &[&str]) -> bool {
-    path != ["metadata", "managedFields"]
+impl From<CelError> for CheckError {
+    fn from(error: CelError) -> Self {
+        match error {
+            CelError::TooLarge => Self::TooLarge,
+            CelError::Stopped(bound) => Self::Stopped(bound),
+            CelError::Failed(why) => Self::Failed(why),
+        }
+    }
 }
 
 #[cfg(test)]
