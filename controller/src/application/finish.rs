@@ -355,7 +355,15 @@ async fn tell(ctx: &Context, application: &Application, ended: &Ended, ending: &
             let note = format!("{name} corrected drift of {}", objects.join(", "));
             ctx.events.note(application, "DriftCorrected", "SelfHeal", &note).await;
         }
-        Ending::Succeeded | Ending::Planned | Ending::Superseded { .. } => {}
+        Ending::Succeeded => {
+            let note = format!("{name} (by {by}): {}", ended.status.message.clone().unwrap_or_default());
+            ctx.events.note_soon(application, "SyncSucceeded", "Sync", note);
+        }
+        Ending::Superseded { by: other } => {
+            let note = format!("{name} (by {by}) ended before it was done: {other} took its place");
+            ctx.events.note_soon(application, "SyncSuperseded", "Sync", note);
+        }
+        Ending::Planned => {}
     }
 }
 

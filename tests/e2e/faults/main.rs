@@ -12,6 +12,7 @@ mod cost;
 mod election;
 mod ground;
 mod hooks;
+mod notifications;
 mod promises;
 mod proxy;
 mod rights;
