@@ -37,7 +37,13 @@ impl Events {
     }
 
     /// [`Self::note`] that nobody waits for: what is told of goes on meanwhile.
-    pub fn note_soon(&self, application: &Application, reason: &'static str, action: &'static str, note: String) {
+    pub fn note_soon(
+        &self,
+        application: &Application,
+        reason: &'static str,
+        action: &'static str,
+        note: String,
+    ) {
         let (events, object) = (self.clone(), application.object_ref(&()));
         tokio::spawn(async move { events.publish(&object, EventType::Normal, reason, action, &note).await });
     }

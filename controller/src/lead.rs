@@ -17,6 +17,7 @@ use tiphys_source::Mirrors;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::application::{SnapshotNames, key_of, reconcile};
 use crate::context::{Context, Settings};
@@ -71,12 +72,21 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
     follow_kinds(&ctx, &mut tasks);
     tasks.spawn(upkeep::run(Arc::clone(&ctx)));
     let told = CancellationToken::new();
-    let telling = tokio::spawn(notifications::run(Arc::clone(&ctx), seen, told.clone()));
+    let (list, applications_listed) = watch::channel(false);
+    let telling = notifications::run(Arc::clone(&ctx), seen, applications_listed, told.clone());
+    let telling = tokio::spawn(telling);
+    let telling = AbortOnDropHandle::new(telling);
     readiness.set();
     tracing::info!(took_ms = began.elapsed().as_millis(), "everything is listed");
 
     let watched = watcher::watcher(Api::<Application>::all(ctx.client.clone()), watcher::Config::default());
-    let watched = watched.default_backoff().reflect(writer).applied_objects();
+    // A store wakes only one of those who wait until it is filled, and that is the queue.
+    let watched = watched.default_backoff().reflect(writer).inspect_ok(move |event| {
+        if matches!(event, Event::InitDone) {
+            list.send_replace(true);
+        }
+    });
+    let watched = watched.applied_objects();
     let queued = tokio_stream(queued);
     let running = Controller::for_stream(watched, applications)
         .with_config(controller::Config::default().concurrency(arguments.concurrency))

@@ -24,7 +24,9 @@ use kube::{Api, ResourceExt as _};
 use tiphys_api::{Application, Notification, Sync, Transition};
 use tiphys_notify::{Facts, moment};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::mailbox::{Mailbox, Told};
 use self::worker::Worker;
@@ -69,8 +71,16 @@ fn is_recent(at: Timestamp) -> bool {
     Timestamp::now().duration_since(at) < WINDOW
 }
 
-/// Tells of Syncs until `stop`, and then writes down what is to be known by the next process.
-pub async fn run(ctx: Arc<Context>, seen: Seen, stop: CancellationToken) {
+/// Tells of Syncs from when the Applications are listed until `stop`, and then writes down what is to be known by the next
+/// process.
+pub async fn run(
+    ctx: Arc<Context>,
+    seen: Seen,
+    mut applications: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
+    // A watch that ended says why in the log.
+    let _ = applications.wait_for(|it| *it).await;
     let hub = Hub { ctx, workers: HashMap::new(), listing: None, looked_at: HashMap::new() };
     hub.run(seen, stop).await;
 }
@@ -89,13 +99,11 @@ struct Running {
     uid: String,
     mailbox: Arc<Mailbox>,
     stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Hub {
     async fn run(mut self, mut seen: Seen, stop: CancellationToken) {
-        // A store whose watch ended is as good as an empty one; the watch says why in the log.
-        let _ = self.ctx.applications.wait_until_ready().await;
         let api = Api::<Notification>::all(self.ctx.client.clone());
         let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff());
         let mut listed = false;
@@ -148,13 +156,12 @@ impl Hub {
         let mailbox = Arc::new(Mailbox::new(notification, &self.ctx.settings.namespace));
         let stop = CancellationToken::new();
         let worker = Worker::new(Arc::clone(&self.ctx), Arc::clone(&mailbox), stop.clone());
-        let task = tokio::spawn(worker.run());
+        let task = AbortOnDropHandle::new(tokio::spawn(worker.run()));
         self.workers.insert(key, Running { uid, mailbox, stop, task });
     }
 
     fn remove(&mut self, key: &Key) {
-        if let Some(running) = self.workers.remove(key) {
-            running.task.abort();
+        if self.workers.remove(key).is_some() {
             self.ctx.metrics.forget_notification(key);
         }
     }
@@ -198,11 +205,8 @@ impl Hub {
             running.stop.cancel();
         }
         let tasks = self.workers.into_values().map(|it| it.task);
-        let aborts: Vec<_> = tasks.map(|it| (it.abort_handle(), it)).collect();
-        let (aborts, tasks): (Vec<_>, Vec<_>) = aborts.into_iter().unzip();
-        if tokio::time::timeout(LAST_WORDS, futures::future::join_all(tasks)).await.is_err() {
-            aborts.iter().for_each(tokio::task::AbortHandle::abort);
-        }
+        // Those that are not done in time are ended here.
+        let _ = tokio::time::timeout(LAST_WORDS, futures::future::join_all(tasks)).await;
     }
 }
 

@@ -50,8 +50,7 @@ pub struct NotificationSpec {
     #[serde(default)]
     pub applications: ApplicationSelector,
     /// Condition in CEL over `application` and `sync`, asked each time that a Sync reaches a phase (`Running`, `Waiting`,
-    /// `Succeeded`, `Failed`, `Superseded`). Absent: `Succeeded` and `Failed`; for commit statuses also `Running` and
-    /// `Superseded`.
+    /// `Succeeded`, `Failed`, `Superseded`). Absent: `Succeeded` and `Failed`; for commit statuses all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub when: Option<String>,
@@ -88,7 +87,7 @@ pub struct ApplicationSelector {
     pub namespaces: Vec<String>,
     /// Labels that the Application has, with these values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 20))]
+    #[schemars(extend("maxProperties" = 20))]
     pub labels: BTreeMap<String, String>,
     /// Globs of Projects. Empty: any.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -58,8 +58,8 @@ impl Rules {
         let Some(when) = &self.when else {
             return Ok(match phase {
                 Phase::Succeeded | Phase::Failed => true,
-                Phase::Running | Phase::Superseded => self.spec.commit_status.is_some(),
-                Phase::Pending | Phase::Waiting => false,
+                Phase::Running | Phase::Waiting | Phase::Superseded => self.spec.commit_status.is_some(),
+                Phase::Pending => false,
             });
         };
         let scope = facts.scope().map_err(|error| format!("spec.when: {error}"))?;
