@@ -32,6 +32,8 @@ need git has git
 need openssh-client has ssh
 need openssh-server has sshd
 need util-linux has flock
+# The mail server of the tests; Debian's own Python has it.
+need python3-aiosmtpd /usr/bin/python3 -c 'import aiosmtpd'
 
 if [[ ${#missing[@]} -eq 0 ]]; then
   exit 0

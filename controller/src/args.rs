@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tiphys_notify::{Hidden, Network};
 
 /// The Tiphys controller.
 #[derive(Debug, Parser)]
@@ -57,6 +58,16 @@ pub struct RunArguments {
     /// Run without a Lease: only when nothing else runs beside this process.
     #[arg(long)]
     pub no_leader_election: bool,
+    /// Networks that Notifications outside of the installation's namespace may send to, such as `10.0.0.0/8`, with commas.
+    /// Absent: every one but loopback, link-local and multicast addresses.
+    #[arg(long = "notification-network", env = "TIPHYS_NOTIFICATION_NETWORKS", value_delimiter = ',')]
+    pub notification_networks: Vec<Network>,
+    /// Where traces of Syncs are sent with OTLP over HTTP, such as `http://collector.observability:4318`. Absent: nowhere.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+    /// Headers for that, as `NAME=VALUE` with commas. They may be secret, so they come from the environment only.
+    #[arg(skip = otlp_headers())]
+    pub otlp_headers: Hidden,
     /// How logs are written.
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
@@ -77,4 +88,8 @@ pub enum LogFormat {
 
 fn default_identity() -> String {
     format!("tiphys-{}", std::process::id())
+}
+
+fn otlp_headers() -> Hidden {
+    Hidden::new(std::env::var("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default())
 }

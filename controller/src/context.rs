@@ -12,6 +12,7 @@ use tiphys_engine::Cluster;
 use tiphys_engine::snapshots::SnapshotStore;
 use tiphys_engine::tracking::{Claims, InstallationId, Owner};
 use tiphys_jq::Jq;
+use tiphys_notify::Networks;
 use tiphys_render::Renderer;
 use tiphys_source::{Mirrors, RemoteKey};
 use tokio::sync::Mutex as AsyncMutex;
@@ -25,6 +26,7 @@ use crate::records::Records;
 use crate::repositories::{Lookup, Repositories};
 use crate::standings::Standings;
 use crate::sync_index::{ApplicationKey, SyncIndex};
+use crate::traces::Traces;
 
 /// A change that is seen so long after a webhook is put down to it.
 const WEBHOOK_MEMORY: Duration = Duration::from_secs(30);
@@ -38,6 +40,8 @@ pub struct Settings {
     pub installation: InstallationId,
     /// How many objects of one Application are written at the same time.
     pub apply_concurrency: usize,
+    /// Where Notifications of tenants may send to.
+    pub notification_networks: Networks,
 }
 
 /// What every reconciliation shares.
@@ -76,6 +80,8 @@ pub struct Context {
     pub events: Events,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Traces of Syncs, if somebody wants them.
+    pub traces: Option<Traces>,
     /// Brings an Application into the queue.
     pub queue: UnboundedSender<ObjectRef<Application>>,
     /// What is remembered of each Application.

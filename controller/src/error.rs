@@ -62,6 +62,9 @@ pub enum Error {
         /// Why.
         source: Box<kube::Error>,
     },
+    /// Traces cannot be sent to where they should be.
+    #[error("--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT): {0}")]
+    Otlp(&'static str),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] tiphys_engine::Error),
@@ -140,6 +143,7 @@ impl Error {
             | Self::Runtime(_)
             | Self::Bind { .. }
             | Self::OwnProgram(_)
+            | Self::Otlp(_)
             | Self::Config(_)
             | Self::NoName
             | Self::NoAccount { .. }

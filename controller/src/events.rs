@@ -36,6 +36,18 @@ impl Events {
         self.publish(&application.object_ref(&()), EventType::Normal, reason, action, note).await;
     }
 
+    /// [`Self::note`] that nobody waits for: what is told of goes on meanwhile.
+    pub fn note_soon(
+        &self,
+        application: &Application,
+        reason: &'static str,
+        action: &'static str,
+        note: String,
+    ) {
+        let (events, object) = (self.clone(), application.object_ref(&()));
+        tokio::spawn(async move { events.publish(&object, EventType::Normal, reason, action, &note).await });
+    }
+
     /// Something about another object that somebody should look at.
     pub async fn warn_of(&self, object: &ObjectReference, reason: &str, action: &str, note: &str) {
         self.publish(object, EventType::Warning, reason, action, note).await;

@@ -18,6 +18,7 @@ use tiphys_source::Mirrors;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::accounts::Accounts;
 use crate::application::{SnapshotNames, key_of, reconcile};
@@ -25,11 +26,13 @@ use crate::context::{Context, Settings};
 use crate::events::Events;
 use crate::health_checks;
 use crate::metrics::Metrics;
+use crate::notifications::{self, Feed};
 use crate::records::Records;
 use crate::repositories::Repositories;
 use crate::server::Readiness;
 use crate::standings::Standings;
 use crate::sync_index::SyncIndex;
+use crate::traces;
 use crate::upkeep;
 use crate::webhooks::Leader;
 use crate::{Error, RunArguments};
@@ -63,19 +66,32 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
     let (applications, writer) = reflector::store();
     let leader = Arc::clone(&parts.leader);
     let readiness = Arc::clone(&parts.readiness);
-    let ctx = Arc::new(gather(arguments, parts, queue, applications.clone(), &mut tasks).await?);
+    let (feed, seen) = notifications::feed();
+    let ctx = gather(arguments, parts, (queue, feed), applications.clone(), &mut tasks).await?;
+    let ctx = Arc::new(ctx);
     leader.set(Arc::clone(&ctx));
     follow_live(&ctx, &mut tasks);
     follow_sources(&ctx, &mut tasks);
     follow_kinds(&ctx, &mut tasks);
     tasks.spawn(upkeep::run(Arc::clone(&ctx)));
+    let told = CancellationToken::new();
+    let (list, applications_listed) = watch::channel(false);
+    let telling = notifications::run(Arc::clone(&ctx), seen, applications_listed, told.clone());
+    let telling = tokio::spawn(telling);
+    let telling = AbortOnDropHandle::new(telling);
     readiness.set();
     tracing::info!(took_ms = began.elapsed().as_millis(), "everything is listed");
 
     let watched = watcher::watcher(Api::<Application>::all(ctx.client.clone()), watcher::Config::default());
-    let told = Arc::clone(&ctx);
-    let watched = watched.default_backoff().reflect(writer);
-    let watched = watched.inspect_ok(move |event| tell_of_end(&told, event)).applied_objects();
+    let shared = Arc::clone(&ctx);
+    // A store wakes only one of those who wait until it is filled, and that is the queue.
+    let watched = watched.default_backoff().reflect(writer).inspect_ok(move |event| {
+        if matches!(event, Event::InitDone) {
+            list.send_replace(true);
+        }
+        tell_of_end(&shared, event);
+    });
+    let watched = watched.applied_objects();
     let queued = tokio_stream(queued);
     let running = Controller::for_stream(watched, applications)
         .with_config(controller::Config::default().concurrency(arguments.concurrency))
@@ -91,6 +107,9 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
         });
     running.await;
     leader.clear();
+    // After the last Sync, so that what is to be told of it is written down.
+    told.cancel();
+    let _ = telling.await;
     tasks.shutdown().await;
     Ok(())
 }
@@ -99,7 +118,7 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
 async fn gather(
     arguments: &RunArguments,
     parts: Parts,
-    queue: mpsc::UnboundedSender<ObjectRef<Application>>,
+    (queue, feed): (mpsc::UnboundedSender<ObjectRef<Application>>, Feed),
     applications: reflector::Store<Application>,
     tasks: &mut JoinSet<()>,
 ) -> Result<Context, Error> {
@@ -111,7 +130,7 @@ async fn gather(
     let renderer = Renderer::new(RendererConfig::new(program));
 
     let syncs = Arc::new(SyncIndex::default());
-    let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), queue.clone(), tasks);
+    let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), (queue.clone(), feed), tasks);
     let (projects, projects_listed) = follow_projects(&client, queue.clone(), applications.clone(), tasks);
     let events = Events::new(client.clone(), &arguments.identity);
     let (reading, mut checks) = health_checks::follow(&client, &parts.settings.namespace, events.clone());
@@ -157,6 +176,7 @@ async fn gather(
         jq,
         snapshot_names,
         claims: Mutex::default(),
+        traces: traces::start(arguments, &parts.metrics, tasks)?,
         metrics: parts.metrics,
         queue,
         states: Mutex::default(),
@@ -183,7 +203,7 @@ async fn listed(mut listed: watch::Receiver<bool>) {
 fn follow_syncs(
     client: &Client,
     index: Arc<SyncIndex>,
-    queue: mpsc::UnboundedSender<ObjectRef<Application>>,
+    (queue, feed): (mpsc::UnboundedSender<ObjectRef<Application>>, Feed),
     tasks: &mut JoinSet<()>,
 ) -> watch::Receiver<bool> {
     let (listed, receiver) = watch::channel(false);
@@ -194,6 +214,7 @@ fn follow_syncs(
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
+                    feed.observe(&event);
                     for (namespace, name) in index.observe(&event) {
                         let _ = queue.send(ObjectRef::new(&name).within(&namespace));
                     }

@@ -29,6 +29,9 @@ pub struct Metrics {
     webhooks: Family<WebhookLabels, Counter>,
     leader: Gauge,
     requests: Family<RequestLabels, Counter>,
+    step_duration: Family<StepLabels, Histogram>,
+    notifications: Family<NotificationLabels, Counter>,
+    traces: Family<ResultLabels, Counter>,
     /// What the renderer had done when its counters were last taken over.
     rendered: Mutex<Counters>,
 }
@@ -84,6 +87,23 @@ struct RequestLabels {
     code: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StepLabels {
+    step: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NotificationLabels {
+    namespace: String,
+    notification: String,
+    destination: &'static str,
+    result: &'static str,
+}
+
+/// Every value of two labels of [`NotificationLabels`].
+const DESTINATIONS: [&str; 5] = ["webhook", "slack", "email", "commit-status", "none"];
+const DELIVERY_RESULTS: [&str; 3] = ["delivered", "retried", "failed"];
+
 /// Upper bounds of the duration buckets in seconds: from an unchanged look to a slow rollout.
 const BUCKETS: [f64; 12] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 1200.0];
 
@@ -110,6 +130,9 @@ impl Metrics {
             webhooks: Family::default(),
             leader: Gauge::default(),
             requests: Family::default(),
+            step_duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            notifications: Family::default(),
+            traces: Family::default(),
             rendered: Mutex::default(),
             registry: Registry::default(),
         };
@@ -151,6 +174,18 @@ impl Metrics {
             "Requests to the API server, by verb and answer (code none: there was none)",
             metrics.requests.clone(),
         );
+        registry.register_with_unit(
+            "step_duration",
+            "Time of one step of a Sync: fetch, render, plan, apply, wait",
+            Unit::Seconds,
+            metrics.step_duration.clone(),
+        );
+        registry.register(
+            "notifications",
+            "Deliveries of Notifications, by what came of them",
+            metrics.notifications.clone(),
+        );
+        registry.register("traces", "Traces of Syncs, by what came of them", metrics.traces.clone());
         Self { registry, ..metrics }
     }
 
@@ -242,6 +277,39 @@ impl Metrics {
         let code = status.map_or_else(|| "none".to_owned(), |it| it.to_string());
         let dry_run = if dry_run { "true" } else { "false" };
         self.requests.get_or_create(&RequestLabels { verb, dry_run, code }).inc();
+    }
+
+    /// A step of a Sync ended.
+    pub fn step(&self, step: &'static str, took: Duration) {
+        self.step_duration.get_or_create(&StepLabels { step }).observe(took.as_secs_f64());
+    }
+
+    /// An attempt to deliver a Notification ended.
+    pub fn notified(
+        &self,
+        (namespace, name): &(String, String),
+        destination: &'static str,
+        result: &'static str,
+    ) {
+        let (namespace, notification) = (namespace.clone(), name.clone());
+        let labels = NotificationLabels { namespace, notification, destination, result };
+        self.notifications.get_or_create(&labels).inc();
+    }
+
+    /// A Notification is gone.
+    pub fn forget_notification(&self, (namespace, name): &(String, String)) {
+        for destination in DESTINATIONS {
+            for result in DELIVERY_RESULTS {
+                let (namespace, notification) = (namespace.clone(), name.clone());
+                let labels = NotificationLabels { namespace, notification, destination, result };
+                self.notifications.remove(&labels);
+            }
+        }
+    }
+
+    /// So many traces were sent, or given up.
+    pub fn traced(&self, result: &'static str, count: usize) {
+        self.traces.get_or_create(&ResultLabels { result }).inc_by(count as u64);
     }
 
     /// The Lease was won or lost.

@@ -11,8 +11,8 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tiphys_api::{
-    Application, ApplicationStatus, FINALIZER, Repository, RepositoryStatus, STATUS_FIELD_MANAGER, Sync,
-    SyncSpec, SyncStatus,
+    Application, ApplicationStatus, FINALIZER, Notification, NotificationStatus, Repository,
+    RepositoryStatus, STATUS_FIELD_MANAGER, Sync, SyncSpec, SyncStatus,
 };
 
 /// Annotation with which a replica that is not the leader, or a person, asks for a look at a Repository.
@@ -107,6 +107,16 @@ impl Records {
         status: &RepositoryStatus,
     ) -> Result<Repository, kube::Error> {
         self.status::<Repository, _>(namespace, name, status).await
+    }
+
+    /// Writes the status of a Notification.
+    pub async fn notification_status(
+        &self,
+        namespace: &str,
+        name: &str,
+        status: &NotificationStatus,
+    ) -> Result<Notification, kube::Error> {
+        self.status::<Notification, _>(namespace, name, status).await
     }
 
     /// Deletes a Sync, and with it its snapshot.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config, ResourceExt as _};
 use tiphys_engine::tracking::InstallationId;
+use tiphys_notify::Networks;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::report;
@@ -124,6 +125,7 @@ async fn settings(client: &Client, arguments: &RunArguments) -> Result<Settings,
         namespace: arguments.namespace.clone(),
         installation: InstallationId(installation),
         apply_concurrency: usize::from(arguments.apply_concurrency),
+        notification_networks: Networks::new(arguments.notification_networks.clone()),
     })
 }
 

@@ -3,6 +3,7 @@
 //! - [`Cluster`]: a real Kubernetes control plane, one for all tests; [`OwnCluster`] for tests that break it.
 //! - [`TestNamespace`]: a namespace of this test alone.
 //! - [`GitServer`], [`SshServer`], [`TestRepo`]: real Git over http, https and ssh, with faults and counters.
+//! - [`Receiver`]: takes what it is sent over HTTP, and answers as a test says.
 //! - [`FaultProxy`]: stands in front of the API server, counts requests and spoils those that a [`Rule`] names.
 //! - [`Installation`], [`Controller`]: Tiphys as it is shipped, with exactly its rights.
 //! - [`Process`]: a program of ours (or any other) under test.
@@ -27,6 +28,7 @@ mod kit;
 mod namespace;
 mod process;
 mod proxy;
+mod receiver;
 mod serve;
 mod tls;
 mod wait;
@@ -47,5 +49,6 @@ pub use crate::process::{Process, ProcessBuilder, Usage, program, usage_of};
 pub use crate::proxy::FaultProxy;
 pub use crate::proxy::record::{RecordedRequest, Verb};
 pub use crate::proxy::rule::{After, Fault, Rule, RuleId, WatchEnd};
+pub use crate::receiver::{Received, Receiver};
 pub use crate::tls::{CertificateFor, TestCertificate};
 pub use crate::wait::{NotInTime, eventually, eventually_blocking, within};

@@ -54,6 +54,16 @@ impl TestCertificate {
         &self.ca
     }
 
+    /// The certificate of the server, for a server that is not of the kit.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate
+    }
+
+    /// The key of the server, for a server that is not of the kit.
+    pub fn key_pem(&self) -> &str {
+        &self.key
+    }
+
     /// What a TLS server needs to present this certificate.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         server_config(&self.certificate, &self.key)

@@ -13,6 +13,7 @@ use super::stages::has_written;
 use super::state::{Current, State};
 use super::{Error, key_of, namespace_of};
 use crate::context::Context;
+use crate::steps::Steps;
 use crate::sync_index::SyncRecord;
 
 /// Takes in the Syncs that ended after the status was written.
@@ -70,7 +71,7 @@ fn ended(record: &SyncRecord, status: SyncStatus) -> Ended {
     let mut sync = Sync::new(&record.name, record.spec.clone());
     sync.status = Some(status.clone());
     Ended {
-        current: Current { sync, written: status.clone(), since: Instant::now() },
+        current: Current { sync, written: status.clone(), since: Instant::now(), steps: Steps::default() },
         status,
         spec: record.spec.clone(),
     }

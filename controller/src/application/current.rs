@@ -13,6 +13,7 @@ use super::run::{Stop, note_result};
 use super::state::{Current, State};
 use super::{Error, key_of, namespace_of};
 use crate::context::Context;
+use crate::steps::Steps;
 use crate::sync_index::SyncRecord;
 
 /// Longest message about one object in a record, in bytes: 200 of them leave room for everything else.
@@ -52,8 +53,15 @@ pub async fn begin(
     state.staged = None;
     ctx.syncs.observe_written(&sync);
     state.degraded_since = None;
-    state.current = Some(Current { sync, written: SyncStatus::default(), since: Instant::now() });
+    let steps = leading_steps(state, record);
+    state.current = Some(Current { sync, written: SyncStatus::default(), since: Instant::now(), steps });
     Ok(())
+}
+
+/// What was fetched and rendered before the Sync was asked for, and led to it.
+fn leading_steps(state: &State, record: &SyncRecord) -> Steps {
+    let rendered = state.rendered.as_ref().filter(|_| record.spec.rollback_to.is_none());
+    rendered.map_or_else(Steps::default, |it| Steps::leading_to(&it.steps, record.created_at.into()))
 }
 
 /// What a Sync of several stages did before it was interrupted: nobody but its record knows. Others start anew.
@@ -93,7 +101,9 @@ pub async fn resume(ctx: &Context, application: &Application, record: &SyncRecor
         ..before
     };
     sync.status = Some(status.clone());
-    Ok(Current { sync, written: status, since: Instant::now() })
+    let steps = Steps::default();
+    steps.wait_begins(record.applied_at.as_ref().map(|it| it.0.into()));
+    Ok(Current { sync, written: status, since: Instant::now(), steps })
 }
 
 /// Everything is applied, or everything of a stage: from now on events of the objects decide.
@@ -102,6 +112,7 @@ pub fn note_waiting(ctx: &Context, state: &mut State) {
     let message = reason.as_deref().unwrap_or("everything is applied; waiting until it is healthy");
     set_status(state, |status| conditions_while_running(status, message));
     if let Some(current) = &state.current {
+        current.steps.wait_begins(None);
         ctx.syncs.observe_written(&current.sync);
     }
 }

@@ -15,6 +15,7 @@ use super::run::Stop;
 use super::state::State;
 use super::{CHECK_TIME, Error, acting, deadline, gather, key_of, namespace_of, seed};
 use crate::context::Context;
+use crate::steps::{self, StepKind};
 use crate::sync_index::SyncRecord;
 
 /// Manifests with everything that is said about them.
@@ -54,6 +55,8 @@ pub async fn desire(
         };
         return Err(Stop::failed(message));
     };
+    let steps = state.current.as_ref().map(|it| it.steps.clone()).unwrap_or_default();
+    let step = steps::begin(StepKind::Fetch);
     let asked_by_person = record.spec.initiated_by.trigger == Trigger::User;
     let revision = match &record.spec.revision {
         Some(revision) => {
@@ -68,6 +71,7 @@ pub async fn desire(
         None if asked_by_person => source.tracked.refresh().await,
         None => source.tracked.resolve().await,
     };
+    steps.end(step, &ctx.metrics, revision.as_ref().err().map(|it| crate::error::chain(it)));
     let revision = revision.map_err(|error| Stop::failed(crate::error::chain(&error)))?;
     set_status(state, |status| status.revision = Some(revision.to_string()));
     if record.spec.renew_secrets {
@@ -76,7 +80,7 @@ pub async fn desire(
     let Some(source) = &state.source else {
         return Err(Stop::failed("the source is not known".to_owned()));
     };
-    match gather::render(ctx, application, source, &revision, &mut state.seed).await {
+    match gather::render(ctx, application, source, &revision, &mut state.seed, &steps).await {
         Ok(rendering) => Ok(Desired {
             manifests: rendering.manifests.clone(),
             revision: revision.to_string(),

@@ -1,6 +1,6 @@
 //! The end of a Sync: its record, and what follows from it for the Application.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -18,6 +18,7 @@ use super::state::{Current, State};
 use super::{Error, heal, key_of, namespace_of, stages};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
+use crate::traces::SyncTrace;
 
 /// Time between a correction of drift that failed and the next one.
 const AFTER_FAILED_HEAL: SignedDuration = SignedDuration::from_mins(1);
@@ -84,6 +85,7 @@ pub async fn finish(
     };
     let ended = Ended { spec: current.sync.spec.clone(), current, status };
     measure(ctx, application, &ended);
+    trace(ctx, application, &ended);
     if ended.spec.dry_run {
         return Ok(None);
     }
@@ -189,6 +191,28 @@ fn measure(ctx: &Context, application: &Application, ended: &Ended) {
         message = ended.status.message,
         "sync ended"
     );
+}
+
+/// Ends what the Sync waited for, and sends its trace if somebody wants it.
+fn trace(ctx: &Context, application: &Application, ended: &Ended) {
+    let status = &ended.status;
+    let failure = (status.phase == Phase::Failed).then(|| status.message.clone()).flatten();
+    ended.current.steps.wait_ends(&ctx.metrics, failure.clone());
+    let Some(traces) = &ctx.traces else { return };
+    let now = SystemTime::now();
+    traces.send(SyncTrace {
+        uid: ended.current.sync.metadata.uid.clone().unwrap_or_default(),
+        application: super::name_of(application),
+        namespace: namespace_of(application),
+        sync: ended.current.sync.metadata.name.clone().unwrap_or_default(),
+        revision: status.revision.clone(),
+        phase: status.phase.as_str(),
+        trigger: ended.spec.initiated_by.trigger.as_str(),
+        failure,
+        began: status.started_at.as_ref().map_or(now, |it| it.0.into()),
+        ended: now,
+        steps: ended.current.steps.take(),
+    });
 }
 
 /// What follows for the Application's status. `generation` is that of the spec that the Sync ran under, where it is known.
@@ -367,7 +391,15 @@ async fn tell(ctx: &Context, application: &Application, state: &State, ended: &E
                 format!("{name} corrected drift of {}", heal::corrected_text(state, &ended.status, &name));
             ctx.events.note(application, "DriftCorrected", "SelfHeal", &note).await;
         }
-        Ending::Succeeded | Ending::Planned | Ending::Superseded { .. } => {}
+        Ending::Succeeded => {
+            let note = format!("{name} (by {by}): {}", ended.status.message.clone().unwrap_or_default());
+            ctx.events.note_soon(application, "SyncSucceeded", "Sync", note);
+        }
+        Ending::Superseded { by: other } => {
+            let note = format!("{name} (by {by}) ended before it was done: {other} took its place");
+            ctx.events.note_soon(application, "SyncSuperseded", "Sync", note);
+        }
+        Ending::Planned => {}
     }
 }
 

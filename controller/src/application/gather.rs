@@ -23,6 +23,7 @@ use super::verdict::graced;
 use super::{Error, key_of, name_of, namespace_of};
 use crate::context::Context;
 use crate::repositories::Lookup;
+use crate::steps::{self, StepKind, Steps};
 
 /// One object that should be live, and how it is.
 #[derive(Clone, Debug)]
@@ -226,15 +227,16 @@ pub async fn render(
     source: &Source,
     revision: &Revision,
     seed: &mut Option<KnownSeed>,
+    steps: &Steps,
 ) -> Result<Arc<tiphys_render::Rendering>, RenderFailure> {
     let chance = seed.as_ref().map_or(Chance::Withheld, |it| it.chance.clone());
-    match render_with(ctx, application, source, revision, chance).await {
+    match render_with(ctx, application, source, revision, chance, steps).await {
         Err(RenderFailure::Render(tiphys_render::Error::ChanceWithheld { .. })) => {
             let made =
                 seed::ensure(ctx, application).await.map_err(|it| RenderFailure::Seed(Box::new(it)))?;
             let chance = made.chance.clone();
             *seed = Some(made);
-            render_with(ctx, application, source, revision, chance).await
+            render_with(ctx, application, source, revision, chance, steps).await
         }
         rendered => rendered,
     }
@@ -246,8 +248,12 @@ async fn render_with(
     source: &Source,
     revision: &Revision,
     chance: Chance,
+    steps: &Steps,
 ) -> Result<Arc<tiphys_render::Rendering>, RenderFailure> {
-    let tree = source.tracked.tree(revision).await.map_err(RenderFailure::Source)?;
+    let step = steps::begin(StepKind::Fetch);
+    let tree = source.tracked.tree(revision).await.map_err(RenderFailure::Source);
+    steps.end(step, &ctx.metrics, tree.as_ref().err().map(RenderFailure::text));
+    let tree = tree?;
     let spec = &application.spec.source;
     let path = TreePath::parse(&spec.path)
         .map_err(|error| RenderFailure::Path(format!("spec.source.path: {error}")))?;
@@ -265,10 +271,13 @@ async fn render_with(
         chance,
         lookup: Some(Arc::clone(&lookup) as Arc<dyn tiphys_render::Lookup>),
     };
-    ctx.renderer.render(request).await.map_err(|error| match lookup.transient() {
+    let step = steps::begin(StepKind::Render);
+    let rendered = ctx.renderer.render(request).await.map_err(|error| match lookup.transient() {
         Some(message) => RenderFailure::Lookup(message),
         None => RenderFailure::Render(error),
-    })
+    });
+    steps.end(step, &ctx.metrics, rendered.as_ref().err().map(RenderFailure::text));
+    rendered
 }
 
 /// Why there is no rendering.
@@ -345,7 +354,8 @@ async fn render_candidate(
     let Some(source) = &state.source else {
         return Err(Error::NoSource);
     };
-    let rendered = render(ctx, application, source, revision, &mut state.seed).await;
+    let steps = Steps::default();
+    let rendered = render(ctx, application, source, revision, &mut state.seed, &steps).await;
     key.seed = version(state.seed.as_ref());
     ctx.metrics.rendered(ctx.renderer.counters());
     let revision = key.revision.clone();
@@ -353,7 +363,7 @@ async fn render_candidate(
         Ok(rendering) => {
             let digest = rendering.digest.to_string();
             let report = SourceReport::Rendered { digest: digest.clone(), held: false };
-            Ok(Rendered { key, candidate: Candidate::Rendered { revision, digest }, report })
+            Ok(Rendered { key, candidate: Candidate::Rendered { revision, digest }, report, steps })
         }
         Err(failure) if failure.is_transient() => Err(Error::Render(Box::new(failure))),
         Err(failure) => {
@@ -361,7 +371,7 @@ async fn render_candidate(
             let message = shorten(&failure.text(), MAX_MESSAGE);
             let report =
                 SourceReport::Failed { stalled: true, reason: "RenderFailed", message: message.clone() };
-            Ok(Rendered { key, candidate: Candidate::Broken { revision, message }, report })
+            Ok(Rendered { key, candidate: Candidate::Broken { revision, message }, report, steps })
         }
     }
 }
@@ -371,7 +381,7 @@ fn set_unknown(state: &mut State, application: &Application, report: SourceRepor
     // What was seen of the source stays as the candidate of decisions only while it can be seen.
     let key =
         RenderKey { generation, revision: String::new(), kinds: u64::MAX, seed: None, rules: String::new() };
-    state.rendered = Some(Rendered { key, candidate: Candidate::Unknown, report });
+    state.rendered = Some(Rendered { key, candidate: Candidate::Unknown, report, steps: Steps::default() });
 }
 
 fn source_failure(error: &tiphys_source::Error) -> SourceReport {

@@ -325,6 +325,7 @@ async fn execute(
         }
         Decision::Supersede { name, by } => supersede(ctx, application, state, syncs, &name, by).await?,
         Decision::Advance { name } => {
+            state.current.iter().for_each(|it| it.steps.wait_ends(&ctx.metrics, None));
             stages::pass(state);
             run_named(ctx, application, state, syncs, &name, gates).await?;
         }

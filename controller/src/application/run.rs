@@ -29,6 +29,7 @@ use super::report::shorten;
 use super::state::{Applied, Current, State};
 use super::{Error, acting, deadline, heal, key_of, stages};
 use crate::context::Context;
+use crate::steps::{self, StepKind};
 use crate::sync_index::SyncRecord;
 
 /// Why a Sync ended before its objects were applied.
@@ -65,6 +66,14 @@ impl Stop {
     /// A failure before anything was planned or written.
     pub fn failed(message: String) -> Self {
         Self::Failed { message, objects: Vec::new(), plan: None, written: false }
+    }
+
+    /// What is in the way.
+    fn text(&self) -> String {
+        match self {
+            Self::Failed { message, .. } => message.clone(),
+            Self::Again(error) => crate::error::chain(error),
+        }
     }
 }
 
@@ -233,6 +242,26 @@ async fn watch(ctx: &Context, state: &State, manifests: &[Manifest]) -> Result<(
 }
 
 async fn plan(
+    ctx: &Context,
+    application: &Application,
+    state: &State,
+    record: &SyncRecord,
+    manifests: Vec<Manifest>,
+    stage: (Option<Run>, Option<usize>),
+) -> Result<(Draft, Plan), Stop> {
+    let step = steps::begin(StepKind::Plan);
+    let planned = make_plan(ctx, application, state, record, manifests, stage).await;
+    if let Some(current) = &state.current {
+        let failure = match &planned {
+            Ok((_, plan)) => plan.refusals.first().map(|it| format!("{}: {}", it.id, it.message)),
+            Err(stop) => Some(stop.text()),
+        };
+        current.steps.end(step, &ctx.metrics, failure);
+    }
+    planned
+}
+
+async fn make_plan(
     ctx: &Context,
     application: &Application,
     state: &State,
@@ -478,7 +507,9 @@ pub async fn execute(
         deletions: Deletions::InOrder,
     };
     let before = state.applied.as_ref().map(|it| it.inventory.clone()).unwrap_or_default();
+    let (steps, step) = (current.steps.clone(), steps::begin(StepKind::Apply));
     let report = apply(&cluster, plan, draft.manifests(), &before, &options, &note).await;
+    steps.end(step, &ctx.metrics, (!report.succeeded()).then(|| failures(&report)));
     progress.stop().await;
     if let Some(applied) = &mut state.applied {
         applied.inventory = report.inventory.clone();

@@ -19,6 +19,7 @@ use super::gates::Rules;
 use super::report::SourceReport;
 use super::seed::KnownSeed;
 use super::stages::Staged;
+use crate::steps::Steps;
 use crate::sync_index::ApplicationKey;
 
 /// What is remembered of an Application.
@@ -100,6 +101,8 @@ pub struct Rendered {
     pub candidate: Candidate,
     /// For people.
     pub report: SourceReport,
+    /// What it took.
+    pub steps: Steps,
 }
 
 /// What a rendering depends on beside the tree.
@@ -146,6 +149,8 @@ pub struct Current {
     pub written: SyncStatus,
     /// When it started, by our own clock.
     pub since: Instant,
+    /// What it did so far.
+    pub steps: Steps,
 }
 
 /// Objects that were seen to drift.

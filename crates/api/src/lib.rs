@@ -11,6 +11,7 @@ mod dependency;
 mod drift;
 mod duration;
 mod names;
+mod notification;
 mod project;
 mod repository;
 mod source;
@@ -32,6 +33,11 @@ pub use names::{
     OWNER_ANNOTATION, PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER,
     SYNC_WAVE_ANNOTATION,
 };
+pub use notification::{
+    ApplicationSelector, CommitStatusDestination, EmailDestination, Encryption, Notification,
+    NotificationSpec, NotificationStatus, SlackDestination, StatusProvider, Transition, WebhookDestination,
+    WebhookMethod,
+};
 pub use project::{AllowedDestination, AllowedKind, Project, ProjectSpec};
 pub use repository::{Limits, Repository, RepositorySpec, RepositoryStatus, SecretReference, WebhookSpec};
 pub use source::{DirectorySource, HelmSource, Source, TeraSource};
@@ -48,7 +54,8 @@ use kube::CustomResourceExt as _;
 
 /// Every CRD of this group, in the order in which `crds/` lists them.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crds = vec![Application::crd(), Project::crd(), Repository::crd(), Sync::crd()];
+    let mut crds =
+        vec![Application::crd(), Notification::crd(), Project::crd(), Repository::crd(), Sync::crd()];
     let schemas = crds.iter_mut().flat_map(|it| &mut it.spec.versions).filter_map(|it| it.schema.as_mut());
     for schema in schemas.filter_map(|it| it.open_api_v3_schema.as_mut()) {
         remove_foreign_formats(schema);

@@ -18,7 +18,7 @@ use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use serde_json::Value as Json;
 
 /// Largest object that an expression may see, in bytes of its content: what etcd takes at most, and a little.
-pub(crate) const MAX_OBJECT: usize = 2 * 1024 * 1024;
+pub const MAX_OBJECT: usize = 2 * 1024 * 1024;
 /// Longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;
 /// Deepest nesting of an expression.
@@ -41,7 +41,7 @@ const PAY_FOR_REGEX: &str = "@regex";
 
 /// Why an expression has no value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CelError {
+pub enum CelError {
     /// An object holds more than [`MAX_OBJECT`] bytes.
     #[error("the object is larger than {MAX_OBJECT} bytes, which no expression is evaluated for")]
     TooLarge,
@@ -55,16 +55,26 @@ pub(crate) enum CelError {
 
 /// An expression, compiled and made to pay for what it does.
 #[derive(Clone, Debug)]
-pub(crate) struct Expression {
+pub struct Expression {
     source: String,
     tree: IdedExpr,
 }
 
 /// What expressions see.
-pub(crate) struct Scope {
+pub struct Scope {
     context: Context<'static, 'static>,
     names: Vec<&'static str>,
     size: usize,
+}
+
+/// Text with expressions in `${…}`.
+#[derive(Clone, Debug)]
+pub struct Text(Vec<Part>);
+
+#[derive(Clone, Debug)]
+enum Part {
+    Literal(String),
+    Expression(Expression),
 }
 
 thread_local! {
@@ -89,21 +99,21 @@ static ENVIRONMENT: LazyLock<Result<Arc<Env>, String>> = LazyLock::new(|| {
 
 impl Scope {
     /// Nothing yet, and a full budget for everything that is evaluated in it on this thread.
-    pub(crate) fn new() -> Result<Self, CelError> {
+    pub fn new() -> Result<Self, CelError> {
         let environment = ENVIRONMENT.as_ref().map_err(|error| CelError::Failed(error.clone()))?;
         LEFT.set(BUDGET);
         Ok(Self { context: Context::with_env(Arc::clone(environment)), names: Vec::new(), size: 0 })
     }
 
     /// Adds an object under a name.
-    pub(crate) fn object(&mut self, name: &'static str, object: &Json) -> Result<(), CelError> {
+    pub fn object(&mut self, name: &'static str, object: &Json) -> Result<(), CelError> {
         let value = value_of(object, &mut Vec::new(), &mut self.size)?;
         self.add(name, value);
         Ok(())
     }
 
     /// Adds some objects by their keys, as a map under a name.
-    pub(crate) fn map<'a>(
+    pub fn map<'a>(
         &mut self,
         name: &'static str,
         entries: impl Iterator<Item = (&'a str, &'a Json)>,
@@ -130,7 +140,7 @@ impl Scope {
 
 impl Expression {
     /// Compiles it, or says what is wrong.
-    pub(crate) fn compile(source: &str) -> Result<Self, String> {
+    pub fn compile(source: &str) -> Result<Self, String> {
         if source.len() > MAX_LENGTH {
             return Err(format!(
                 "an expression has at most {MAX_LENGTH} bytes, this one has {}",
@@ -150,7 +160,7 @@ impl Expression {
     }
 
     /// Whether it is true.
-    pub(crate) fn holds(&self, scope: &Scope) -> Result<bool, CelError> {
+    pub fn holds(&self, scope: &Scope) -> Result<bool, CelError> {
         match self.value(scope)? {
             Some(Value::Bool(holds)) => Ok(holds),
             None => Ok(false),
@@ -159,7 +169,7 @@ impl Expression {
     }
 
     /// Its value as text.
-    pub(crate) fn text(&self, scope: &Scope) -> Result<String, CelError> {
+    pub fn text(&self, scope: &Scope) -> Result<String, CelError> {
         match self.value(scope)? {
             Some(Value::String(text)) => Ok(text.as_ref().clone()),
             Some(Value::Int(number)) => Ok(number.to_string()),
@@ -187,6 +197,52 @@ impl Expression {
     fn failed(&self, why: &str) -> CelError {
         CelError::Failed(format!("`{}`: {why}", self.source))
     }
+}
+
+impl Text {
+    /// Compiles it, or says what is wrong.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((literal, begun)) = rest.split_once("${") {
+            let end = end_of_expression(begun).ok_or_else(|| format!("`${{` without `}}` in `{text}`"))?;
+            parts.push(Part::Literal(literal.to_owned()));
+            parts.push(Part::Expression(Expression::compile(&begun[..end])?));
+            rest = &begun[end + 1..];
+        }
+        parts.push(Part::Literal(rest.to_owned()));
+        Ok(Self(parts))
+    }
+
+    /// The text with the values of its expressions, trimmed.
+    pub fn of(&self, scope: &Scope) -> Result<String, CelError> {
+        let mut text = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Expression(expression) => text.push_str(&expression.text(scope)?),
+            }
+        }
+        Ok(text.trim().to_owned())
+    }
+}
+
+/// Where the `}` is that ends an expression: outside of texts, and not that of a map in it.
+fn end_of_expression(text: &str) -> Option<usize> {
+    let (mut depth, mut quote) = (0_usize, None);
+    let mut characters = text.char_indices();
+    while let Some((index, character)) = characters.next() {
+        match (quote, character) {
+            (Some(_), '\\') => drop(characters.next()),
+            (Some(open), _) if open == character => quote = None,
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '{') => depth += 1,
+            (None, '}') if depth == 0 => return Some(index),
+            (None, '}') => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// What went wrong, without values of the object: they may be long.
@@ -332,6 +388,6 @@ fn value_of<'a>(json: &'a Json, path: &mut Vec<&'a str>, size: &mut usize) -> Re
 }
 
 /// Fields of an object that an expression may see: not who wrote which field, which is long and says nothing.
-pub(crate) fn is_visible(path: &[&str]) -> bool {
+pub fn is_visible(path: &[&str]) -> bool {
     path != ["metadata", "managedFields"]
 }

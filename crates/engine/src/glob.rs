@@ -3,7 +3,7 @@
 use globset::GlobBuilder;
 
 /// Whether a text matches a glob. What is no valid glob matches only itself.
-pub(crate) fn matches(glob: &str, text: &str) -> bool {
+pub fn matches(glob: &str, text: &str) -> bool {
     if glob == "*" || glob == text {
         return true;
     }

@@ -6,7 +6,7 @@
 
 pub mod apply;
 mod backoff;
-mod cel;
+pub mod cel;
 pub mod check;
 mod cluster;
 mod definition;
@@ -18,7 +18,7 @@ pub mod discovery;
 pub mod drift;
 mod error;
 pub mod fields;
-mod glob;
+pub mod glob;
 pub mod health;
 pub mod history;
 pub mod hooks;

@@ -13,6 +13,7 @@ mod election;
 mod ground;
 mod hooks;
 mod model;
+mod notifications;
 mod policies;
 mod promises;
 mod proxy;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use tiphys_tests::{Cluster, Controller, GitServer, Installation};
+use tiphys_tests::{Cluster, Controller, GitServer, Installation, Receiver};
 use tokio::sync::OnceCell;
 
 use super::controller::Endpoints;
@@ -14,6 +14,12 @@ pub fn git() -> &'static GitServer {
     GIT.get_or_init(GitServer::start)
 }
 
+/// Where the controller sends its traces.
+pub fn collector() -> &'static Receiver {
+    static COLLECTOR: OnceLock<Receiver> = OnceLock::new();
+    COLLECTOR.get_or_init(Receiver::start)
+}
+
 /// The controller, under the account and the rights that are shipped.
 pub async fn controller() -> &'static Controller {
     // A static is never dropped; the kernel ends the process together with this one.
@@ -21,7 +27,15 @@ pub async fn controller() -> &'static Controller {
     CONTROLLER
         .get_or_init(|| async {
             let cluster = Cluster::shared();
-            Installation::apply(cluster).await.controller(cluster).start().await
+            let installation = Installation::apply(cluster).await;
+            installation
+                .controller(cluster)
+                // All receivers of tests are on this machine, and all namespaces of tests are those of tenants.
+                .arg("--notification-network=127.0.0.0/8")
+                .arg(format!("--otlp-endpoint={}", collector().url("")))
+                .env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=canary-of-the-collector")
+                .start()
+                .await
         })
         .await
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
-use tiphys_api::{Application, Phase, Repository, Sync, SyncState};
+use tiphys_api::{Application, Notification, NotificationStatus, Phase, Repository, Sync, SyncState};
 use tiphys_tests::{Access, Auth, GitServer, TestNamespace, TestRepo, WEBHOOK_SECRET, Webhook, eventually};
 
 use super::audit::secrets_stay_secret;
@@ -139,6 +139,41 @@ impl<'a> Stage<'a> {
     pub async fn change(&self, name: &str, patch: Value) -> Application {
         let patch = Patch::Merge(json!({ "spec": patch }));
         self.applications().patch(name, &PatchParams::default(), &patch).await.expect("it can be changed")
+    }
+
+    /// Creates a Notification in this namespace.
+    pub async fn notification(&self, name: &str, spec: Value) {
+        self.try_notification(self.ns(), name, spec).await.expect("it can be created");
+    }
+
+    /// Creates a Notification in a namespace, which may be refused.
+    pub async fn try_notification(
+        &self,
+        ns: &str,
+        name: &str,
+        spec: Value,
+    ) -> Result<Notification, kube::Error> {
+        let object = json!({
+            "apiVersion": "tiphys.dev/v1alpha1", "kind": "Notification", "metadata": { "name": name }, "spec": spec,
+        });
+        let object: Notification = serde_json::from_value(object).expect("a Notification");
+        Api::namespaced(self.client(), ns).create(&PostParams::default(), &object).await
+    }
+
+    /// Waits until a Notification is as the test says.
+    pub async fn wait_notification<T>(
+        &self,
+        name: &str,
+        what: &str,
+        check: impl Fn(&NotificationStatus) -> Option<T>,
+    ) -> T {
+        let notifications: Api<Notification> = self.namespace.api();
+        eventually(&format!("Notification {name}: {what}"), LONG, || async {
+            let notification = notifications.get(name).await.map_err(|error| error.to_string())?;
+            let status = notification.status.unwrap_or_default();
+            check(&status).ok_or_else(|| format!("{status:?}"))
+        })
+        .await
     }
 
     /// Commits files below `app/` to `main` (no content: the file is deleted) and tells the controller; gives the

@@ -9,7 +9,7 @@ use tiphys_api::Health;
 
 use super::document::RuleDocument;
 use super::{CheckError, shorten};
-use crate::cel::{CelError, Expression, Scope};
+use crate::cel::{Expression, Scope, Text};
 use crate::health::HealthStatus;
 
 /// A rule, compiled.
@@ -18,14 +18,6 @@ pub(super) struct Rule {
     health: Health,
     reason: Text,
     message: Text,
-}
-
-/// Text with expressions in it.
-struct Text(Vec<Part>);
-
-enum Part {
-    Literal(String),
-    Expression(Expression),
 }
 
 /// What the first rule that holds says.
@@ -60,50 +52,6 @@ impl Rule {
             message: Text::compile(&rule.message)?,
         })
     }
-}
-
-impl Text {
-    fn compile(text: &str) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((literal, begun)) = rest.split_once("${") {
-            let end = end_of_expression(begun).ok_or_else(|| format!("`${{` without `}}` in `{text}`"))?;
-            parts.push(Part::Literal(literal.to_owned()));
-            parts.push(Part::Expression(Expression::compile(&begun[..end])?));
-            rest = &begun[end + 1..];
-        }
-        parts.push(Part::Literal(rest.to_owned()));
-        Ok(Self(parts))
-    }
-
-    fn of(&self, scope: &Scope) -> Result<String, CelError> {
-        let mut text = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Expression(expression) => text.push_str(&expression.text(scope)?),
-            }
-        }
-        Ok(text.trim().to_owned())
-    }
-}
-
-/// Where the `}` is that ends an expression: outside of texts, and not that of a map in it.
-fn end_of_expression(text: &str) -> Option<usize> {
-    let (mut depth, mut quote) = (0_usize, None);
-    let mut characters = text.char_indices();
-    while let Some((index, character)) = characters.next() {
-        match (quote, character) {
-            (Some(_), '\\') => drop(characters.next()),
-            (Some(open), _) if open == character => quote = None,
-            (None, '\'' | '"') => quote = Some(character),
-            (None, '{') => depth += 1,
-            (None, '}') if depth == 0 => return Some(index),
-            (None, '}') => depth -= 1,
-            _ => {}
-        }
-    }
-    None
 }
 
 /// The conditions of an object's status by their type; of two of one type the first, as everywhere.

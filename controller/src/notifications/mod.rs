@@ -1,0 +1,215 @@
+//! Notifications: Syncs that reach a phase, told to whom it may concern.
+//!
+//! One task sees every Sync and every Notification and decides, by the pure rules of `tiphys-notify`, who is told. Each
+//! Notification has a task of its own that delivers, so that a slow destination holds nobody up. What was told and what
+//! is still to be told lies in the status of the Notification and survives a restart. An installation without
+//! Notifications makes no request for them but one watch.
+
+mod delivery;
+mod mailbox;
+mod recall;
+mod smtp;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, ResourceExt as _};
+use tiphys_api::{Application, Notification, Sync, Transition};
+use tiphys_notify::{Facts, moment};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use self::mailbox::{Mailbox, Told};
+use self::worker::Worker;
+use crate::context::Context;
+
+/// A Notification: namespace and name.
+type Key = (String, String);
+
+/// What happened longer ago is the past, whatever a status says.
+const WINDOW: SignedDuration = SignedDuration::from_mins(10);
+/// How long what is not written yet may take when the process ends.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Where Syncs are seen.
+#[derive(Clone, Debug)]
+pub struct Feed(UnboundedSender<Arc<Sync>>);
+
+/// What was seen and not looked at yet.
+#[derive(Debug)]
+pub struct Seen(UnboundedReceiver<Arc<Sync>>);
+
+/// A feed and its end.
+pub fn feed() -> (Feed, Seen) {
+    let (sender, receiver) = unbounded_channel();
+    (Feed(sender), Seen(receiver))
+}
+
+impl Feed {
+    /// Takes in an event of the watch of Syncs. Only what reached a phase lately is kept.
+    pub fn observe(&self, event: &Event<Sync>) {
+        if let Event::Apply(sync) | Event::InitApply(sync) = event
+            && !sync.spec.dry_run
+            && moment(sync).is_some_and(|(_, at)| is_recent(at.0))
+        {
+            // Nobody listens any more only while the process ends.
+            let _ = self.0.send(Arc::new(sync.clone()));
+        }
+    }
+}
+
+fn is_recent(at: Timestamp) -> bool {
+    Timestamp::now().duration_since(at) < WINDOW
+}
+
+/// Tells of Syncs from when the Applications are listed until `stop`, and then writes down what is to be known by the next
+/// process.
+pub async fn run(
+    ctx: Arc<Context>,
+    seen: Seen,
+    mut applications: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
+    // A watch that ended says why in the log.
+    let _ = applications.wait_for(|it| *it).await;
+    let hub = Hub { ctx, workers: HashMap::new(), listing: None, looked_at: HashMap::new() };
+    hub.run(seen, stop).await;
+}
+
+struct Hub {
+    ctx: Arc<Context>,
+    workers: HashMap<Key, Running>,
+    /// What the list that is under way has named.
+    listing: Option<Vec<Key>>,
+    /// The transitions of the last minutes that were looked at: uid and phase, and when that was.
+    looked_at: HashMap<(String, &'static str), Timestamp>,
+}
+
+/// The worker of one Notification.
+struct Running {
+    uid: String,
+    mailbox: Arc<Mailbox>,
+    stop: CancellationToken,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Hub {
+    async fn run(mut self, mut seen: Seen, stop: CancellationToken) {
+        let api = Api::<Notification>::all(self.ctx.client.clone());
+        let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff());
+        let mut listed = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                event = events.try_next() => match event {
+                    Ok(Some(event)) => {
+                        listed |= matches!(event, Event::InitDone);
+                        self.take(event);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "watching notifications");
+                        // What is seen must not pile up for Notifications that cannot be read.
+                        listed = true;
+                    }
+                },
+                Some(sync) = seen.0.recv(), if listed => self.look(&sync),
+            }
+        }
+        self.end().await;
+    }
+
+    fn take(&mut self, event: Event<Notification>) {
+        match event {
+            Event::Init => self.listing = Some(Vec::new()),
+            Event::InitApply(notification) => {
+                self.listing.get_or_insert_default().push(key(&notification));
+                self.apply(&notification);
+            }
+            Event::InitDone => {
+                let listed = self.listing.take().unwrap_or_default();
+                let gone: Vec<_> = self.workers.keys().filter(|it| !listed.contains(it)).cloned().collect();
+                gone.iter().for_each(|it| self.remove(it));
+            }
+            Event::Apply(notification) => self.apply(&notification),
+            Event::Delete(notification) => self.remove(&key(&notification)),
+        }
+    }
+
+    fn apply(&mut self, notification: &Notification) {
+        let key = key(notification);
+        let uid = notification.uid().unwrap_or_default();
+        if let Some(running) = self.workers.get(&key).filter(|it| it.uid == uid) {
+            running.mailbox.configure(notification);
+            return;
+        }
+        self.remove(&key);
+        let mailbox = Arc::new(Mailbox::new(notification, &self.ctx.settings.namespace));
+        let stop = CancellationToken::new();
+        let worker = Worker::new(Arc::clone(&self.ctx), Arc::clone(&mailbox), stop.clone());
+        let task = AbortOnDropHandle::new(tokio::spawn(worker.run()));
+        self.workers.insert(key, Running { uid, mailbox, stop, task });
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if self.workers.remove(key).is_some() {
+            self.ctx.metrics.forget_notification(key);
+        }
+    }
+
+    /// Offers a Sync that reached a phase to every Notification, once.
+    fn look(&mut self, sync: &Sync) {
+        let Some((phase, at)) = moment(sync) else { return };
+        let now = Timestamp::now();
+        let uid = sync.uid().unwrap_or_default();
+        if !is_recent(at.0) || self.looked_at.insert((uid.clone(), phase.as_str()), now).is_some() {
+            return;
+        }
+        self.looked_at.retain(|_, at| now.duration_since(*at) < WINDOW + WINDOW);
+        if self.workers.is_empty() {
+            return;
+        }
+        let namespace = sync.namespace().unwrap_or_default();
+        let Some(application) = self.application(&namespace, &sync.spec.application) else { return };
+        let Ok(facts) = Facts::new(&application, sync, phase) else { return };
+        let transition = Transition {
+            application: format!("{namespace}/{}", sync.spec.application),
+            sync: sync.name_any(),
+            uid,
+            phase,
+            at,
+        };
+        let repository = self.ctx.address_of(&namespace, &application.spec.source.repo);
+        let told = Told { application: &application, sync, facts: &facts, repository: &repository };
+        for running in self.workers.values() {
+            running.mailbox.offer(&told, &transition);
+        }
+    }
+
+    fn application(&self, namespace: &str, name: &str) -> Option<Arc<Application>> {
+        self.ctx.applications.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// Lets every worker write down what the next process has to know.
+    async fn end(self) {
+        for running in self.workers.values() {
+            running.stop.cancel();
+        }
+        let tasks = self.workers.into_values().map(|it| it.task);
+        // Those that are not done in time are ended here.
+        let _ = tokio::time::timeout(LAST_WORDS, futures::future::join_all(tasks)).await;
+    }
+}
+
+fn key(notification: &Notification) -> Key {
+    (notification.namespace().unwrap_or_default(), notification.name_any())
+}
