@@ -116,9 +116,9 @@ impl Mailbox {
             return;
         }
         state.moved = true;
-        let words = evaluate(&rules, told.facts, transition.phase);
-        state.unclear = words.as_ref().err().cloned();
-        if let Ok(Some(words)) = words {
+        let said = evaluate(&rules, told.facts, transition.phase);
+        state.unclear = said.as_ref().err().cloned();
+        if let Ok(Said::Words(words)) = said {
             let message = self.message(told, transition.phase, words);
             let dropped = state.ledger.queue(transition.clone(), rules.newest_only());
             for (it, _) in dropped {
@@ -203,10 +203,18 @@ impl Mailbox {
     }
 }
 
-/// What is said, if it fires. The interpreter is not ours: a mistake in it must not end the task that asks.
-fn evaluate(rules: &Rules, facts: &Facts, phase: Phase) -> Result<Option<Option<String>>, String> {
+/// What a Notification says of a Sync.
+enum Said {
+    /// Nothing: it does not fire.
+    Nothing,
+    /// What its template says, if it has one.
+    Words(Option<String>),
+}
+
+/// What is said. The interpreter is not ours: a mistake in it must not end the task that asks.
+fn evaluate(rules: &Rules, facts: &Facts, phase: Phase) -> Result<Said, String> {
     let evaluated = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        if rules.fires(facts, phase)? { rules.words(facts).map(Some) } else { Ok(None) }
+        if rules.fires(facts, phase)? { rules.words(facts).map(Said::Words) } else { Ok(Said::Nothing) }
     }));
     evaluated.unwrap_or_else(|_| Err("spec.when or spec.template: the interpreter failed".to_owned()))
 }

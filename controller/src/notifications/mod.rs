@@ -138,7 +138,9 @@ impl Hub {
             Event::InitDone => {
                 let listed = self.listing.take().unwrap_or_default();
                 let gone: Vec<_> = self.workers.keys().filter(|it| !listed.contains(it)).cloned().collect();
-                gone.iter().for_each(|it| self.remove(it));
+                for key in &gone {
+                    self.remove(key);
+                }
             }
             Event::Apply(notification) => self.apply(&notification),
             Event::Delete(notification) => self.remove(&key(&notification)),

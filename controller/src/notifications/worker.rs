@@ -24,7 +24,7 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
     Duration::from_secs(45),
-    Duration::from_secs(120),
+    Duration::from_mins(2),
 ];
 /// What could not be delivered for so long is no news any more.
 const STALE: SignedDuration = SignedDuration::from_hours(1);

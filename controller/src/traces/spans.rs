@@ -110,8 +110,7 @@ fn trace_id(uid: &str) -> [u8; 16] {
 
 /// Eight bytes that are others for each step of a Sync, and never all zero.
 fn span_id(trace: &[u8; 16], number: usize) -> Vec<u8> {
-    let [a, b, c, d, e, f, g, h, ..] = *trace;
-    let start = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let start = u64::try_from(u128::from_be_bytes(*trace) >> 64).unwrap_or_default();
     start.wrapping_add(number as u64).max(1).to_be_bytes().to_vec()
 }
 

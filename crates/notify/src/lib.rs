@@ -11,6 +11,8 @@ mod message;
 mod payload;
 mod rules;
 
+use std::fmt::Write as _;
+
 pub use address::{Network, Networks};
 pub use facts::Facts;
 pub use hidden::{Hidden, SecretValues};
@@ -21,6 +23,15 @@ pub use rules::Rules;
 
 /// Longest text that is sent, in bytes.
 pub const MAX_TEXT: usize = 4096;
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // A String takes everything.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// Cuts a text to at most so many bytes, between two characters.
 fn shorten(text: &str, limit: usize) -> String {

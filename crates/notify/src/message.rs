@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tiphys_api::{Application, Phase, StatusProvider, Sync};
 
-use crate::{MAX_TEXT, shorten};
+use crate::{MAX_TEXT, hex, shorten};
 
 /// Everything that a destination may be told.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -115,7 +115,7 @@ impl Message {
 /// Identifies one delivery: the same Notification, Sync and phase give the same one, also after a restart.
 pub fn delivery_id(notification_uid: &str, sync_uid: &str, phase: Phase) -> String {
     let digest = Sha256::digest(format!("{notification_uid}/{sync_uid}/{}", phase.as_str()));
-    digest.iter().take(16).map(|it| format!("{it:02x}")).collect()
+    hex(&digest[..16])
 }
 
 fn sentence(application: &Subject, sync: &str, phase: Phase, message: Option<&str>) -> String {

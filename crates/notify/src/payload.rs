@@ -13,7 +13,7 @@ use tiphys_api::{
 
 use crate::hidden::{Hidden, SecretValues};
 use crate::message::{Message, repository_of};
-use crate::shorten;
+use crate::{hex, shorten};
 
 /// Longest description of a commit status that every forge takes, in bytes.
 const MAX_DESCRIPTION: usize = 140;
@@ -151,7 +151,7 @@ fn webhook(spec: &WebhookDestination, secret: &SecretValues, message: &Message) 
         let mut mac = Hmac::<Sha256>::new_from_slice(key.reveal().as_bytes())
             .map_err(|_| "the hmacKey cannot be used".to_owned())?;
         mac.update(&body);
-        let signature: String = mac.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
+        let signature = hex(&mac.finalize().into_bytes());
         headers.push(("X-Signature".to_owned(), Hidden::new(format!("sha256={signature}"))));
     }
     headers.extend(secret.with_prefix("header.").map(|(name, value)| (name.to_owned(), value.clone())));
@@ -298,8 +298,7 @@ fn key(context: &str) -> String {
         return context.to_owned();
     }
     let digest = Sha256::digest(context);
-    let digest: String = digest.iter().take(16).map(|it| format!("{it:02x}")).collect();
-    format!("tiphys-{digest}")
+    format!("tiphys-{}", hex(&digest[..16]))
 }
 
 /// The address of a repository for a browser, if it has one, without who logs in.

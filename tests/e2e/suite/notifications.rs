@@ -10,7 +10,7 @@ use tiphys_tests::{CertificateFor, Process, Received, Receiver, TestCertificate}
 
 use crate::support::manifests::{Deployment, config_map};
 use crate::support::shared::stage;
-use crate::support::{LONG, condition};
+use crate::support::{LONG, condition, hex};
 
 /// What each request tells of: Sync and phase.
 fn told(received: &[Received]) -> Vec<(String, String)> {
@@ -58,7 +58,7 @@ async fn a_webhook_tells_of_success_failure_and_rollback_once_each() {
     assert_eq!(first[0].header("authorization"), "Bearer me");
     let mut mac = Hmac::<Sha256>::new_from_slice(b"the key").unwrap();
     mac.update(&first[0].body);
-    let signature: String = mac.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
+    let signature = hex(&mac.finalize().into_bytes());
     assert_eq!(first[0].header("x-signature"), format!("sha256={signature}"));
     let body = first[0].json();
     assert_eq!(body["id"], first[0].header("x-tiphys-delivery"));
@@ -330,7 +330,7 @@ async fn mail_is_sent_with_encryption_and_credentials() {
 
 #[tokio::test]
 async fn secrets_of_notifications_stay_secret() {
-    let stage = stage("tell-canary").await;
+    let stage = stage("tell-hidden").await;
     let refuses = Receiver::start();
     refuses.answer_always(401);
     let canaries = ["canary-hmac-key", "canary-header", "canary-in-url", "canary-token", "canary-mail"];

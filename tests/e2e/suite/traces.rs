@@ -11,9 +11,9 @@ use prost::Message as _;
 use serde_json::json;
 use tiphys_tests::eventually;
 
-use crate::support::LONG;
 use crate::support::manifests::{Deployment, secret};
 use crate::support::shared::{collector, stage};
+use crate::support::{LONG, hex};
 
 /// All spans that the collector has of the trace with this id.
 fn spans(uid: &str) -> Vec<Span> {
@@ -21,8 +21,7 @@ fn spans(uid: &str) -> Vec<Span> {
     let requests = collector().received().into_iter().filter(|it| it.path == "/v1/traces");
     let decoded = requests.map(|it| ExportTraceServiceRequest::decode(it.body).expect("it is OTLP"));
     let scopes = decoded.flat_map(|it| it.resource_spans).flat_map(|it| it.scope_spans);
-    let hex = |span: &Span| span.trace_id.iter().map(|it| format!("{it:02x}")).collect::<String>();
-    scopes.flat_map(|it| it.spans).filter(|it| hex(it) == id).collect()
+    scopes.flat_map(|it| it.spans).filter(|it| hex(&it.trace_id) == id).collect()
 }
 
 fn attribute(span: &Span, key: &str) -> String {
