@@ -21,4 +21,5 @@ mod plan;
 mod scope;
 mod server;
 mod snapshot;
+mod structural;
 mod tracking;
