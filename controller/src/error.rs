@@ -83,6 +83,13 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// Another Application, between which and this one objects may move, cannot be asked yet: it was not looked at, or is
+    /// being synced.
+    #[error("{application}, between which and this one objects may move, is not ready yet")]
+    NotLooked {
+        /// Which one, in words.
+        application: String,
+    },
     /// There is no source to look at.
     #[error("the source is not known yet")]
     NoSource,
@@ -117,7 +124,7 @@ impl Error {
                 matches!(error.class(), tiphys_engine::Class::Transient | tiphys_engine::Class::Conflict)
             }
             Self::Mirrors(error) => error.class() == tiphys_source::Class::Transient,
-            Self::Render(_) | Self::Check { .. } | Self::NoSource => true,
+            Self::Render(_) | Self::Check { .. } | Self::NotLooked { .. } | Self::NoSource => true,
             Self::WriteFile { .. }
             | Self::WriteYaml(_)
             | Self::Runtime(_)

@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::application::{SnapshotNames, key_of, reconcile};
+use crate::application::{Holdings, SnapshotNames, key_of, reconcile};
 use crate::context::{Context, Settings};
 use crate::events::Events;
 use crate::health_checks;
@@ -149,6 +149,7 @@ async fn gather(
         cluster,
         snapshot_names,
         claims: Mutex::default(),
+        holdings: Holdings::default(),
         metrics: parts.metrics,
         queue,
         states: Mutex::default(),

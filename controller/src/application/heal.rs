@@ -8,14 +8,14 @@ use tiphys_api::{Application, FIELD_MANAGER, ObjectReference};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::drift::Drift as ObjectDrift;
 use tiphys_engine::fields::changed_since;
-use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Recreate, Selection, Step};
+use tiphys_engine::plan::{Draft, DraftInput, Handover, Plan, Policy, Recreate, Selection, Step};
 use tiphys_engine::{Class, look};
-use tiphys_manifest::ObjectId;
+use tiphys_manifest::{Manifest, ObjectId};
 
 use super::decide::Drift;
 use super::gather::ObjectState;
 use super::state::{DriftFound, State};
-use super::{Error, deadline, key_of};
+use super::{Error, deadline, key_of, moves};
 use crate::context::Context;
 
 /// How many changed fields of an object are named.
@@ -140,8 +140,15 @@ async fn examine(
     };
     let manifests = applied.snapshot()?.manifests;
     let references = suspects.iter().map(|(id, _)| reference(id)).collect();
-    let policy =
-        Policy { selection: Selection::Only(references), recreate: Recreate::Annotated, ..Policy::default() };
+    let is_suspect = |it: &&Manifest| suspects.iter().any(|(id, _)| *id == it.id());
+    let suspected: Vec<_> = manifests.iter().filter(is_suspect).cloned().collect();
+    let released = moves::released(ctx, application, &suspected).await?;
+    let policy = Policy {
+        selection: Selection::Only(references),
+        recreate: Recreate::Annotated,
+        handover: Handover { released, ..Handover::default() },
+        ..Policy::default()
+    };
     let owner = ctx.owner(&key_of(application));
     let view = ctx.cluster.view(&manifests);
     let mut draft = Draft::new(DraftInput {

@@ -10,6 +10,7 @@ mod gather;
 mod heal;
 mod load;
 mod lookup;
+mod moves;
 mod progress;
 pub mod report;
 mod run;
@@ -20,6 +21,7 @@ mod verdict;
 
 pub use gather::RenderFailure;
 pub use load::SnapshotNames;
+pub use moves::Holdings;
 pub use state::State;
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use tiphys_api::{Application, FINALIZER, LastSync, Phase, SyncSpec};
+use tiphys_api::{Application, CONFIRM_ANNOTATION, FINALIZER, LastSync, Phase, SyncSpec};
 use tokio::time::Instant;
 
 use self::current::{begin, note_stop, note_waiting, resume, set_status, write_progress};
@@ -120,6 +122,11 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
     for _ in 0..MAX_STEPS {
         let now = Timestamp::now();
         retry_with_other_kinds(ctx, state);
+        ctx.holdings.note(&key_of(&application), state.applied.as_ref().map(|it| &it.rendered));
+        if run::moved(&application, state).is_some() {
+            // The same rendering at another destination is something else.
+            state.status.rendering = None;
+        }
         gather::look(ctx, &application, state).await?;
         let objects = gather::objects(ctx, &application, state);
         let waiting = waiting(ctx, &application, state, &objects, now).await?;
@@ -142,6 +149,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
             cause: state.source.as_ref().map_or(tiphys_api::Trigger::Auto, |it| ctx.cause(it.tracked.key())),
             waiting: waiting.as_ref().map(WaitingFor::view),
             drift,
+            confirmed: application.annotations().get(CONFIRM_ANNOTATION).map(String::as_str),
         };
         let decision = decide(&facts);
         let held = is_held(&facts);

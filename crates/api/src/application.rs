@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::duration::Duration;
+use crate::guards::GuardLimits;
 use crate::source::Source;
 use crate::sync::Phase;
 
@@ -115,6 +116,9 @@ pub struct SyncPolicy {
     pub retry: Retry,
     /// How long a Sync may take until everything is healthy.
     pub timeout: Duration,
+    /// From how much deleting on a Sync has to be confirmed.
+    #[serde(skip_serializing_if = "GuardLimits::is_default")]
+    pub guards: GuardLimits,
 }
 
 impl Default for SyncPolicy {
@@ -126,6 +130,7 @@ impl Default for SyncPolicy {
             on_failure: OnFailure::Stop,
             retry: Retry::default(),
             timeout: Duration::from_secs(600),
+            guards: GuardLimits::default(),
         }
     }
 }

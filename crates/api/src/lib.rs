@@ -8,6 +8,7 @@
 mod application;
 mod condition;
 mod duration;
+mod guards;
 mod names;
 mod project;
 mod repository;
@@ -21,10 +22,12 @@ pub use application::{
 };
 pub use condition::{Condition, ConditionStatus, READY, RECONCILING, STALLED, set_conditions};
 pub use duration::{Duration, InvalidDuration};
+pub use guards::GuardLimits;
 pub use names::{
-    APPLICATION_LABEL, CONFIRM_HINT, DEPENDS_ON_ANNOTATION, FIELD_MANAGER, FINALIZER, HOOK_ANNOTATION,
-    HOOK_DELETE_POLICY_ANNOTATION, HOOK_FINALIZER, HOOK_RUN_ANNOTATION, IN_CLUSTER, OWNER_ANNOTATION,
-    PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER, SYNC_WAVE_ANNOTATION,
+    APPLICATION_LABEL, CONFIRM_ANNOTATION, CONFIRM_HINT, DELETE_ANNOTATION, DEPENDS_ON_ANNOTATION,
+    FIELD_MANAGER, FINALIZER, HOOK_ANNOTATION, HOOK_DELETE_POLICY_ANNOTATION, HOOK_FINALIZER,
+    HOOK_RUN_ANNOTATION, IN_CLUSTER, OWNER_ANNOTATION, PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE,
+    STATUS_FIELD_MANAGER, SYNC_WAVE_ANNOTATION,
 };
 pub use project::{AllowedDestination, AllowedKind, Project, ProjectSpec};
 pub use repository::{Limits, Repository, RepositorySpec, RepositoryStatus, SecretReference, WebhookSpec};

@@ -4,6 +4,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::guards::GuardLimits;
+
 /// The guard rails of a tenant: what Applications of this Project may read and where they may write.
 ///
 /// Lives in the installation's own namespace. Without an object named `default` the Project `default` is open
@@ -38,6 +40,9 @@ pub struct ProjectSpec {
     /// Globs of other namespaces whose Applications may use this Project, and so get what it grants.
     #[schemars(length(max = 200))]
     pub namespaces: Vec<String>,
+    /// From how much deleting on a Sync has to be confirmed. Applications can be stricter, not looser.
+    #[serde(skip_serializing_if = "GuardLimits::is_default")]
+    pub guards: GuardLimits,
 }
 
 impl Default for ProjectSpec {
@@ -48,6 +53,7 @@ impl Default for ProjectSpec {
             destinations: vec![AllowedDestination::default()],
             cluster_kinds: vec![AllowedKind::default()],
             namespaces: Vec::new(),
+            guards: GuardLimits::default(),
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum Operation {
     Delete,
     /// Handing fields of other managers over to us.
     Migrate,
+    /// Asking whether something may be done.
+    Review,
 }
 
 impl fmt::Display for Operation {
@@ -51,6 +53,7 @@ impl fmt::Display for Operation {
             Self::Get => "read",
             Self::Delete => "delete",
             Self::Migrate => "take over the fields of",
+            Self::Review => "ask for the right to apply",
         })
     }
 }

@@ -215,6 +215,11 @@ impl Draft {
         self.pruning.prunes.iter().map(|prune| &prune.live.id).filter(|id| is_definition(id))
     }
 
+    /// Everything that would be pruned, in the version of its API in which it is live.
+    pub fn objects_to_prune(&self) -> impl Iterator<Item = &Arc<LiveObject>> {
+        self.pruning.prunes.iter().map(|prune| &prune.live)
+    }
+
     /// Makes the plan, given what the API server said about each of [`Draft::questions`].
     pub fn finish(&self, checks: &BTreeMap<ObjectId, Checked>) -> Plan {
         finish::finish(self, checks)
@@ -282,7 +287,8 @@ impl Draft {
             return Verdict::NotSelected;
         };
         if let Some(live) = &item.live {
-            if let Some(refusal) = foreign(&self.owner, manifest, live) {
+            let is_released = self.policy.handover.released.contains_key(&item.id);
+            if let Some(refusal) = foreign(&self.owner, manifest, live).filter(|_| !is_released) {
                 return Verdict::Refuse(refusal);
             }
             if is_settled(inventory, manifest, live, item.desired) {

@@ -13,16 +13,19 @@
 //! A plan that holds [`Refusal`]s, or [`Guard`]s that nobody confirmed, must not run: ask [`Plan::may_run`].
 
 mod check;
+mod compare;
 mod draft;
 mod finish;
 mod guard;
+mod handover;
+mod keep;
 mod prune;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tiphys_api::{Action, HookPhase, ObjectReference, PlanSummary};
+use tiphys_api::{Action, GuardLimits, HookPhase, ObjectReference, PlanSummary};
 use tiphys_manifest::{ObjectId, Origin};
 
 use crate::diff::Diff;
@@ -33,9 +36,12 @@ use crate::hooks::Run;
 use crate::migrate::Migration;
 use crate::order::{Aside, Hook, Warning};
 
-pub use check::{Checked, Creating, Existed, Question, Surroundings};
+pub use check::{BySchema, Checked, Creating, Existed, Question, Surroundings};
+pub use compare::{PlanChange, compare};
 pub use draft::{Draft, DraftInput, Live};
 pub use guard::{Guard, GuardKind};
+pub use handover::{Handover, Moved};
+pub use keep::{Removing, Wish, wish};
 pub use text::{Detail, text};
 
 /// What a plan may do.
@@ -54,6 +60,16 @@ pub struct Policy {
     pub hooks: Option<Run>,
     /// The only stage that the plan is about, by its place in the schedule. None: all of them.
     pub stage: Option<usize>,
+    /// Why objects are deleted.
+    pub removing: Removing,
+    /// Objects that stay because the annotation, `key: value`, of their last manifest says so, whatever the live one says.
+    pub keep: BTreeMap<ObjectId, String>,
+    /// What moves between Applications.
+    pub handover: Handover,
+    /// From how much deleting on the plan has to be confirmed.
+    pub limits: GuardLimits,
+    /// Where the objects were before, if that is elsewhere.
+    pub moved: Option<Moved>,
 }
 
 /// Whether objects that are no longer in the rendering are deleted.
@@ -204,6 +220,9 @@ pub struct Step {
     /// What the API server warned of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Whether it was checked by the schema that the same plan brings for its kind, and not by the API server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_schema: bool,
 }
 
 /// Why a step is in a plan.
@@ -216,6 +235,11 @@ pub enum Reason {
     Missing,
     /// It exists and carries nobody's mark.
     Unmarked,
+    /// It exists and carries the mark of another Application, which has it in its rendering no more.
+    HandedOver {
+        /// Which one, in words.
+        from: String,
+    },
     /// It differs.
     Differs,
     /// Its values are as they should be, but somebody took fields from us: without this they would stay when they
@@ -301,6 +325,11 @@ pub enum KeptWhy {
     },
     /// The live object cannot be read.
     Unreadable,
+    /// Another Application has it in its rendering and takes it over.
+    HandedOver {
+        /// Which one, in words.
+        to: String,
+    },
 }
 
 /// Why a plan cannot run.
@@ -335,11 +364,13 @@ pub enum Blocked {
 
 impl Plan {
     /// Whether the plan may run, given what somebody confirmed.
-    pub fn may_run(&self, confirmed: Option<&str>) -> Result<(), Blocked> {
+    ///
+    /// Several may have confirmed it: whoever started the Sync, and whoever wrote it into the Application.
+    pub fn may_run<'a>(&self, confirmed: impl IntoIterator<Item = &'a str>) -> Result<(), Blocked> {
         if !self.refusals.is_empty() {
             return Err(Blocked::Refused(self.refusals.clone()));
         }
-        if !self.guards.is_empty() && confirmed != Some(self.digest.as_str()) {
+        if !self.guards.is_empty() && !confirmed.into_iter().any(|it| it == self.digest) {
             return Err(Blocked::Unconfirmed { guards: self.guards.clone(), digest: self.digest.clone() });
         }
         Ok(())

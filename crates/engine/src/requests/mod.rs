@@ -12,6 +12,7 @@
 pub mod failure;
 mod path;
 mod redact;
+mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -208,36 +209,6 @@ impl Requests {
             existed: answer.status != StatusCode::CREATED,
             warnings: answer.warnings,
         })
-    }
-
-    /// Tries, without storing anything, whether the object could be created.
-    ///
-    /// The server validates and admits before it looks whether the name is taken, so [`TriedCreate::Exists`] says
-    /// that nothing else stands in the way.
-    pub async fn try_create(
-        &self,
-        kind: &ServedKind,
-        object: &Map<String, Value>,
-        deadline: Instant,
-    ) -> Result<TriedCreate, Error> {
-        let id = identify(kind, object);
-        let attempt = async {
-            let path = path::collection(kind, id.namespace.as_deref())?;
-            path::object(kind, id.namespace.as_deref(), &id.name)?;
-            let call = Call {
-                method: Method::POST,
-                uri: format!("{path}?dryRun=All&fieldManager={FIELD_MANAGER}&fieldValidation=Strict"),
-                content_type: "application/json",
-                body: encode(&desired(object))?,
-                secret: secret_of(kind, object),
-            };
-            self.send(&call, deadline).await
-        };
-        match attempt.await {
-            Ok(answer) => Ok(TriedCreate::Created(answer.body)),
-            Err(Failure::Refused(refusal)) if refusal.reason == "AlreadyExists" => Ok(TriedCreate::Exists),
-            Err(failure) => Err(Error::request(Operation::DryRun, &id, failure)),
-        }
     }
 
     /// Reads an object; `None` when there is none.
