@@ -24,6 +24,7 @@ mod local_plan;
 mod object_reference;
 mod output;
 mod requests;
+mod saved_plan;
 mod source_arguments;
 mod terminal;
 
