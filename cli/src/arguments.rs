@@ -74,6 +74,8 @@ pub enum Command {
     Delete(commands::delete::DeleteArguments),
     /// Show what a Sync would change, and change nothing
     Diff(commands::diff::DiffArguments),
+    /// Show the ordered steps of a Sync and what stands in its way; save the plan to run exactly that later
+    Plan(commands::plan::PlanArguments),
     /// Bring the cluster to what the source says
     Sync(commands::sync::SyncArguments),
     /// Go back to an earlier Sync

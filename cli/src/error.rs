@@ -240,6 +240,22 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("`{path}` cannot be written", path = path.display())]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is no saved plan, or the plan is for something else.
+    #[error("`{path}` cannot be used: {problem}", path = path.display())]
+    SavedPlan {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Standard output cannot be written.
     #[error("standard output cannot be written")]
     Write(#[source] std::io::Error),
@@ -317,7 +333,8 @@ impl Error {
             }
             Self::Options { instead, .. } => return Some(instead.clone()),
             Self::Render { .. } => "correct the place that is named above",
-            Self::Read { .. } => "check the path and its permissions",
+            Self::SavedPlan { .. } => "`tiphys plan APPLICATION -o FILE` saves a plan",
+            Self::Read { .. } | Self::WriteFile { .. } => "check the path and its permissions",
             Self::Embedded(_) => "install another build of tiphys, and report this one",
         };
         Some(hint.to_owned())

@@ -25,6 +25,7 @@ mod object_reference;
 mod output;
 mod project_rules;
 mod requests;
+mod saved_plan;
 mod source_arguments;
 mod terminal;
 mod time_travel;

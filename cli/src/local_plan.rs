@@ -116,6 +116,7 @@ fn policy(application: &Application, spec: &SyncSpec) -> Policy {
             [] => Selection::All,
             some => Selection::Only(some.to_vec()),
         },
+        limits: application.spec.sync.guards,
         hooks: spec.resources.is_empty().then(|| Run { occasion, id: "local".to_owned() }),
         ..Policy::default()
     }

@@ -19,7 +19,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::accounts::Accounts;
-use crate::application::{SnapshotNames, State, key_of};
+use crate::application::{Holdings, SnapshotNames, State, key_of};
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::records::Records;
@@ -76,6 +76,8 @@ pub struct Context {
     pub snapshot_names: SnapshotNames,
     /// Which Application works on which object.
     pub claims: Mutex<Claims>,
+    /// What each Application has, for the others.
+    pub holdings: Holdings,
     /// Kubernetes Events.
     pub events: Events,
     /// Metrics.
@@ -136,6 +138,7 @@ impl Context {
         let owner = self.owner(key);
         self.labels.write().remove(&owner.label_value());
         self.claims.lock().release(&owner);
+        self.holdings.forget(key);
         let mut readers = self.readers.lock();
         readers.retain(|_, it| {
             it.remove(key);

@@ -103,6 +103,13 @@ pub enum Error {
         /// Why.
         message: String,
     },
+    /// Another Application, between which and this one objects may move, cannot be asked yet: it was not looked at, or is
+    /// being synced.
+    #[error("{application}, between which and this one objects may move, is not ready yet")]
+    NotLooked {
+        /// Which one, in words.
+        application: String,
+    },
     /// There is no source to look at.
     #[error("the source is not known yet")]
     NoSource,
@@ -137,7 +144,11 @@ impl Error {
                 matches!(error.class(), tiphys_engine::Class::Transient | tiphys_engine::Class::Conflict)
             }
             Self::Mirrors(error) => error.class() == tiphys_source::Class::Transient,
-            Self::Render(_) | Self::Check { .. } | Self::Accounts { .. } | Self::NoSource => true,
+            Self::Render(_)
+            | Self::Check { .. }
+            | Self::Accounts { .. }
+            | Self::NotLooked { .. }
+            | Self::NoSource => true,
             Self::WriteFile { .. }
             | Self::WriteYaml(_)
             | Self::Runtime(_)

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::accounts::Accounts;
-use crate::application::{SnapshotNames, key_of, reconcile};
+use crate::application::{Holdings, SnapshotNames, key_of, reconcile};
 use crate::context::{Context, Settings};
 use crate::events::Events;
 use crate::health_checks;
@@ -177,6 +177,7 @@ async fn gather(
         snapshot_names,
         claims: Mutex::default(),
         traces: traces::start(arguments, &parts.metrics, tasks)?,
+        holdings: Holdings::default(),
         metrics: parts.metrics,
         queue,
         states: Mutex::default(),

@@ -13,6 +13,7 @@ pub mod history;
 pub mod install;
 pub mod lint;
 pub mod list;
+pub mod plan;
 pub mod render;
 pub mod resume;
 pub mod rollback;
@@ -74,6 +75,7 @@ async fn run_with_cluster(context: &Context, command: Command) -> Result<Exit, E
         Command::Create(arguments) => create::run(context, &arguments).await,
         Command::Delete(arguments) => delete::run(context, &arguments).await,
         Command::Diff(arguments) => diff::run(context, &arguments).await,
+        Command::Plan(arguments) => plan::run(context, &arguments).await,
         Command::Sync(arguments) => sync::run(context, &arguments).await,
         Command::Rollback(arguments) => rollback::run(context, &arguments).await,
         Command::History(arguments) => history::run(context, &arguments).await,

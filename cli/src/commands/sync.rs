@@ -1,9 +1,12 @@
 //! `tiphys sync`.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use tiphys_api::{Application, Duration, Phase, Sync, SyncSpec};
+use tiphys_engine::plan::compare;
 
 use super::Context;
 use super::diff::reject_refusals;
@@ -20,9 +23,10 @@ use crate::object_reference::TypedReference;
 use crate::output::application::is_suspended;
 use crate::output::documents;
 use crate::output::plan::{PlanFormat, print};
-use crate::output::style::Style;
+use crate::output::style::{Style, tame};
 use crate::output::sync::ending;
 use crate::requests::create_sync;
+use crate::saved_plan::SavedPlan;
 use crate::terminal;
 
 /// What to sync, and how.
@@ -37,6 +41,7 @@ Examples:
   tiphys sync web --resource '*/*/web-*' --force
   tiphys sync web --override-window
   tiphys sync web --renew-secrets
+  tiphys plan web -o web.plan && tiphys sync web --plan web.plan
   tiphys sync web --dry-run")]
 pub struct SyncArguments {
     /// The Application
@@ -50,6 +55,14 @@ pub struct SyncArguments {
     /// Run though a sync window is in the way; it is recorded
     #[arg(long, conflicts_with = "dry_run")]
     override_window: bool,
+    /// Run exactly the plan that `tiphys plan -o FILE` has saved; when the rendering or what is live changed since,
+    /// nothing is written and the difference is shown
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["revision", "prune", "recreate", "resources", "renew_secrets", "dry_run"]
+    )]
+    plan: Option<PathBuf>,
     /// Let charts draw new passwords, keys and certificates in place of those that they drew before
     #[arg(long, conflicts_with = "dry_run")]
     renew_secrets: bool,
@@ -106,6 +119,9 @@ impl WhatArguments {
 pub async fn run(context: &Context, arguments: &SyncArguments) -> Result<Exit, Error> {
     let cluster = context.connect().await?;
     let application = cluster.application(&arguments.application).await?;
+    if let Some(file) = &arguments.plan {
+        return run_saved(context, &cluster, &application, arguments, file).await;
+    }
     let spec = SyncSpec {
         confirm: arguments.confirm.clone(),
         renew_secrets: arguments.renew_secrets,
@@ -120,6 +136,37 @@ pub async fn run(context: &Context, arguments: &SyncArguments) -> Result<Exit, E
         return Ok(Exit::Done);
     }
     start(context, &cluster, &application, spec, arguments.ending).await
+}
+
+/// Runs a saved plan. When it is not the plan any more, says what is different.
+async fn run_saved(
+    context: &Context,
+    cluster: &Cluster,
+    application: &Application,
+    arguments: &SyncArguments,
+    file: &Path,
+) -> Result<Exit, Error> {
+    let saved = SavedPlan::read(file)?;
+    saved.ensure_for(application, file)?;
+    let spec = SyncSpec {
+        confirm: arguments.confirm.clone(),
+        plan: Some(saved.plan.digest.clone()),
+        ..saved.spec.clone()
+    };
+    let ended = start(context, cluster, application, spec, arguments.ending).await;
+    if let Err(Error::Unsuccessful { .. }) = &ended {
+        let now =
+            dry_run::plan(context, cluster, application, saved.spec.clone(), arguments.ending.timeout).await;
+        if let Ok(now) = now
+            && now.digest != saved.plan.digest
+        {
+            terminal::say(&format!("Since `{}` was saved:", file.display()));
+            for change in compare(&saved.plan, &now) {
+                terminal::say(&format!("  {}", tame(&change.to_string())));
+            }
+        }
+    }
+    ended
 }
 
 fn plan_format(output: OutputFormat) -> PlanFormat {
@@ -224,7 +271,11 @@ fn next_step(sync: &Sync) -> String {
     let digest = status.plan.as_ref().and_then(|it| it.digest.as_ref());
     // A guard rail that refuses a plan says by which digest it can be confirmed.
     let is_refused = |digest: &str| status.message.as_ref().is_some_and(|it| it.contains(digest));
+    let is_another = |digest: &str| sync.spec.plan.as_ref().is_some_and(|it| it != digest);
     match (status.phase, digest) {
+        (_, Some(digest)) if is_another(digest) => {
+            format!("`tiphys plan {application} -o FILE` saves what the plan is now")
+        }
         (Phase::Superseded, _) => format!("`tiphys history {application}` shows the one that took its place"),
         (_, Some(digest)) if is_refused(digest) => {
             format!("`tiphys sync {application} --confirm {digest}` lets exactly this plan through")

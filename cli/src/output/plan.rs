@@ -47,6 +47,21 @@ pub fn print_comparison(comparison: &Comparison, format: PlanFormat, style: Styl
     }
 }
 
+/// What to do with a plan: how to run it, and how to confirm it when a guard rail asks for that.
+pub fn guide(plan: &Plan, application: &str, file: Option<&str>) -> String {
+    let digest = &plan.digest;
+    let confirm = if plan.guards.is_empty() { String::new() } else { format!(" --confirm {digest}") };
+    let run = match file {
+        Some(file) => format!("tiphys sync {application} --plan {file}{confirm}"),
+        None => format!("tiphys sync {application}{confirm}"),
+    };
+    match plan.refusals.len() {
+        0 if plan.steps.is_empty() => format!("Plan {digest}\n"),
+        0 => format!("Plan {digest}; run it: {run}\n"),
+        _ => format!("Plan {digest}; it cannot run\n"),
+    }
+}
+
 impl From<Style> for diff::Style {
     fn from(style: Style) -> Self {
         match style {

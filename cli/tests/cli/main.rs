@@ -18,6 +18,7 @@ mod diff;
 mod errors;
 mod history;
 mod local;
+mod plan;
 mod render;
 mod support;
 mod suspend;

@@ -40,6 +40,8 @@ pub struct Facts<'a> {
     pub waiting: Option<Waiting<'a>>,
     /// Whether objects drifted and may be corrected now.
     pub drift: Drift,
+    /// Digest of the plan that somebody confirmed by an annotation.
+    pub confirmed: Option<&'a str>,
 }
 
 /// What the source holds now.
@@ -295,6 +297,13 @@ fn automatic(facts: &Facts<'_>) -> Option<Decision> {
         return None;
     }
     let passes = |trigger: &Trigger| facts.gates.keep_back(*trigger).is_none();
+    if let Some(confirmed) = newly_confirmed(facts)
+        && facts.spec.sync.auto
+        && !is_held(facts)
+        && passes(&facts.cause)
+    {
+        return Some(confirm(facts, confirmed));
+    }
     wanted(facts).into_iter().flatten().find(passes).map(|trigger| request(facts, trigger))
 }
 
@@ -368,13 +377,31 @@ pub fn is_suspended(facts: &Facts<'_>) -> bool {
     suspend.is_some_and(|it| it.until.as_ref().is_none_or(|until| facts.now < until.0))
 }
 
+/// The digest of the plan that the newest Sync was refused for, once somebody has confirmed it. A Sync that ran with that
+/// confirmation and failed all the same is not repeated.
+fn newly_confirmed<'a>(facts: &Facts<'a>) -> Option<&'a str> {
+    let confirmed = facts.confirmed?;
+    let last = facts.status.last_sync.as_ref().filter(|it| it.phase == Phase::Failed)?;
+    let record = facts.syncs.iter().find(|it| it.name == last.name)?;
+    let planned = record.plan.as_ref()?.digest.as_deref();
+    (planned == Some(confirmed) && record.spec.confirm.as_deref() != Some(confirmed)).then_some(confirmed)
+}
+
+fn confirm(facts: &Facts<'_>, digest: &str) -> Decision {
+    let spec = SyncSpec { confirm: Some(digest.to_owned()), ..automatic_spec(facts, Trigger::Auto) };
+    Decision::Request { spec: Box::new(spec) }
+}
+
 fn request(facts: &Facts<'_>, trigger: Trigger) -> Decision {
-    let spec = SyncSpec {
+    Decision::Request { spec: Box::new(automatic_spec(facts, trigger)) }
+}
+
+fn automatic_spec(facts: &Facts<'_>, trigger: Trigger) -> SyncSpec {
+    SyncSpec {
         application: facts.name.to_owned(),
         initiated_by: InitiatedBy { user: None, trigger },
         ..SyncSpec::default()
-    };
-    Decision::Request { spec: Box::new(spec) }
+    }
 }
 
 fn next_look(facts: &Facts<'_>) -> Option<Timestamp> {

@@ -1,22 +1,22 @@
 //! The end of an Application: its objects are let go, or deleted first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::json;
 use tiphys_api::{
-    APPLICATION_LABEL, Application, ApplicationStatus, Deletion, DeletionStatus, DeletionStep, FINALIZER,
-    HookPhase, OWNER_ANNOTATION,
+    APPLICATION_LABEL, Application, ApplicationStatus, CONFIRM_ANNOTATION, Deletion, DeletionStatus,
+    DeletionStep, FINALIZER, HookPhase, OWNER_ANNOTATION,
 };
 use tiphys_engine::apply::{ApplyOptions, Deletions, apply};
 use tiphys_engine::check::{CheckOptions, check};
-use tiphys_engine::delete::delete_all;
+use tiphys_engine::delete::{DeletionWishes, delete_all};
 use tiphys_engine::discovery::Lookup;
 use tiphys_engine::hooks::{self, Run};
 use tiphys_engine::order::{self, Awaited, Occasion, Schedule};
-use tiphys_engine::plan::{Draft, DraftInput, Policy};
+use tiphys_engine::plan::{Draft, DraftInput, Policy, Removing, Wish, wish};
 use tiphys_engine::scope;
 use tiphys_engine::{Class, Cluster, Inventory, LiveObject, tracking};
 use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
@@ -24,7 +24,7 @@ use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 use super::decide::Verdict;
 use super::state::State;
 use super::verdict::judge;
-use super::{Error, acting, deadline, desired, key_of, namespace_of, seed, stages};
+use super::{Error, acting, deadline, desired, key_of, moves, namespace_of, seed, stages};
 use crate::context::Context;
 
 /// How long one attempt to delete everything may take; another follows.
@@ -291,8 +291,29 @@ async fn delete_objects(ctx: &Context, application: &Application, state: &State)
         return Ok(Gone::NotYet(format!("{refusal}; to let go of the objects set spec.deletion: Orphan")));
     }
     let cluster = acting::cluster(ctx, application).await?;
-    let deletion = delete_all(&cluster, &owner, &applied.inventory, &apply_options(ctx), &|_| {}).await?;
+    let inventory = &applied.inventory;
+    let wishes = DeletionWishes {
+        keep: kept_by_manifest(&applied.snapshot()?.manifests),
+        wanted: moves::wanted_elsewhere(ctx, application, inventory, |_| true).await?,
+        confirmed: application.annotations().get(CONFIRM_ANNOTATION).cloned(),
+    };
+    let deletion = delete_all(&cluster, &owner, inventory, &wishes, &apply_options(ctx), &|_| {}).await?;
+    if let Some((objects, digest)) = &deletion.unconfirmed {
+        let first = objects.first().map(ToString::to_string).unwrap_or_default();
+        return Ok(Gone::NotYet(format!(
+            "nothing was deleted: annotations ask for confirmation before {} objects may be deleted, first {first}; \
+             confirm it with the annotation {CONFIRM_ANNOTATION}: {digest}, or let go of all objects with \
+             spec.deletion: Orphan",
+            objects.len()
+        )));
+    }
     if deletion.is_complete() {
+        // What stays can be adopted by anybody.
+        for live in deletion.kept.iter().filter_map(|id| ctx.cluster.live.get(id)) {
+            if live.owner_label.as_deref() == Some(owner.label_value().as_str()) {
+                unmark(&cluster, &live).await?;
+            }
+        }
         return Ok(Gone::Yes);
     }
     let count = deletion.remaining.len();
@@ -300,6 +321,18 @@ async fn delete_objects(ctx: &Context, application: &Application, state: &State)
     Ok(Gone::NotYet(format!(
         "{count} objects are still there, first {first}; to let go of them set spec.deletion: Orphan"
     )))
+}
+
+/// What the last manifests say about keeping objects, whatever the live ones say.
+fn kept_by_manifest(manifests: &[Manifest]) -> BTreeMap<ObjectId, String> {
+    let kept = |manifest: &Manifest| {
+        let object = serde_json::Value::Object(manifest.object().clone());
+        match wish(&object, Removing::WithApplication) {
+            Some(Wish::Keep(annotation)) => Some((manifest.id(), annotation)),
+            Some(Wish::Confirm(_)) | None => None,
+        }
+    };
+    manifests.iter().filter_map(kept).collect()
 }
 
 /// Takes our mark off every object, what hooks left included, so that anybody can adopt it. No hook runs: nothing is

@@ -9,14 +9,14 @@ use serde_json::Value;
 use tiphys_api::{Application, DriftRecord, ObjectReference, Outcome, SyncStatus, Trigger};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::drift::{Drift as ObjectDrift, Ended, Log, Sighting, sightings};
-use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Recreate, Refusal, Selection, Step};
+use tiphys_engine::plan::{Draft, DraftInput, Handover, Plan, Policy, Recreate, Refusal, Selection, Step};
 use tiphys_engine::{Class, look};
-use tiphys_manifest::ObjectId;
+use tiphys_manifest::{Manifest, ObjectId};
 
 use super::decide::Drift;
 use super::gather::ObjectState;
 use super::state::{DriftFound, State};
-use super::{Error, acting, deadline, key_of};
+use super::{Error, acting, deadline, key_of, moves};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 
@@ -240,9 +240,13 @@ async fn examine(
     };
     let manifests = applied.snapshot()?.manifests;
     let references = suspects.iter().map(|(id, _)| reference(id)).collect();
+    let is_suspect = |it: &&Manifest| suspects.iter().any(|(id, _)| *id == it.id());
+    let suspected: Vec<_> = manifests.iter().filter(is_suspect).cloned().collect();
+    let released = moves::released(ctx, application, &suspected).await?;
     let policy = Policy {
         selection: Selection::Only(references),
         recreate: Recreate::Annotated,
+        handover: Handover { released, ..Handover::default() },
         left_alone: state.fights.fields(),
         ..Policy::default()
     };

@@ -1,6 +1,7 @@
 //! What was applied before this process started: found from the snapshots.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ListParams, PartialObjectMeta};
@@ -94,14 +95,15 @@ pub async fn load(ctx: &Context, application: &Application, state: &mut State) -
         let Some(pages) = read else { continue };
         let snapshot = Snapshot::unpack(&pages)?;
         let noted = newest.snapshot.as_deref() == Some(name);
-        let rendered = rendered(&snapshot.manifests);
+        let rendered = Arc::new(rendered(&snapshot.manifests));
+        let destination = snapshot.destination;
         kinds.extend(snapshot.manifests.iter().filter(|it| !order::is_plain(it)).map(|it| it.gvk().clone()));
         let inventory = merged(applied.as_ref().map(|it| &it.inventory), snapshot.inventory, noted);
         match &mut applied {
             Some(applied) if !noted => applied.inventory = inventory,
             _ => {
                 let (name, sync) = (name.clone(), newest.name.clone());
-                applied = Some(Applied { name, sync, pages, inventory, rendered });
+                applied = Some(Applied { name, sync, pages, inventory, rendered, destination });
             }
         }
     }

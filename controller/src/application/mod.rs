@@ -13,6 +13,7 @@ mod gather;
 mod heal;
 mod load;
 mod lookup;
+mod moves;
 mod progress;
 pub mod report;
 mod run;
@@ -24,6 +25,7 @@ mod verdict;
 pub use gates::Standing;
 pub use gather::RenderFailure;
 pub use load::SnapshotNames;
+pub use moves::Holdings;
 pub use state::State;
 
 use std::sync::Arc;
@@ -33,7 +35,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use tiphys_api::{Application, FINALIZER, LastSync, Phase, SyncSpec, Trigger};
+use tiphys_api::{Application, CONFIRM_ANNOTATION, FINALIZER, LastSync, Phase, SyncSpec, Trigger};
 use tokio::time::Instant;
 
 use self::current::{begin, note_stop, note_waiting, resume, set_status, write_progress};
@@ -128,6 +130,11 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
         let now = Timestamp::now();
         retry_with_other_kinds(ctx, state);
         retry_under_other_rules(ctx, &application, state);
+        ctx.holdings.note(&key_of(&application), state.applied.as_ref().map(|it| &it.rendered));
+        if run::moved(&application, state).is_some() {
+            // The same rendering at another destination is something else.
+            state.status.rendering = None;
+        }
         gather::look(ctx, &application, state).await?;
         let objects = gather::objects(ctx, &application, state);
         let waiting = waiting(ctx, &application, state, &objects, now).await?;
@@ -152,6 +159,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
             gates: &gates,
             waiting: waiting.as_ref().map(WaitingFor::view),
             drift,
+            confirmed: application.annotations().get(CONFIRM_ANNOTATION).map(String::as_str),
         };
         let decision = decide(&facts);
         let said =

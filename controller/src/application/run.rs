@@ -7,14 +7,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
-use tiphys_api::{Action, Application, ObjectResult, Outcome, Phase, SyncStatus, Trigger};
+use tiphys_api::{
+    Action, Application, CONFIRM_ANNOTATION, GuardLimits, ObjectResult, Outcome, Phase, SyncStatus, Trigger,
+};
 use tiphys_engine::apply::{ApplyOptions, ApplyReport, Deletions, apply, planned_inventory};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::hooks::{self, Run};
 use tiphys_engine::order::Warning;
 use tiphys_engine::place::namespace_to_ensure;
 use tiphys_engine::plan::{
-    Draft, DraftInput, Plan, Policy, Prune, Recreate, Refusal, Selection, Step, Tracking,
+    Draft, DraftInput, Moved, Plan, Policy, Prune, Recreate, Refusal, Selection, Step, Tracking,
 };
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_engine::snapshots::KeptFor;
@@ -27,7 +29,7 @@ use super::load::rendered;
 use super::progress::Progress;
 use super::report::shorten;
 use super::state::{Applied, Current, State};
-use super::{Error, acting, deadline, heal, key_of, stages};
+use super::{Error, acting, deadline, heal, key_of, moves, stages};
 use crate::context::Context;
 use crate::steps::{self, StepKind};
 use crate::sync_index::SyncRecord;
@@ -132,7 +134,7 @@ async fn attempt(
         return Err(refused("nothing was written", &refusals, None));
     }
     let desired = Desired { manifests, ..desired };
-    claim(ctx, application, state, &desired.manifests)?;
+    claim(ctx, application, state, &desired.manifests).await?;
     watch(ctx, state, &desired.manifests).await?;
     let (draft, plan) =
         plan(ctx, application, state, record, desired.manifests.clone(), (hooks.clone(), None)).await?;
@@ -144,7 +146,7 @@ async fn attempt(
         keep_plan(ctx, state, &plan).await?;
         return Ok(Ran::Planned);
     }
-    may_run(&plan, record)?;
+    may_run(application, &plan, record)?;
     write_ahead(ctx, application, state, &desired, &plan).await?;
     if draft.schedule().is_staged() {
         stages::begin(state, record, draft.schedule().clone(), hooks, &plan);
@@ -186,7 +188,7 @@ pub async fn plan_stage(
     };
     let manifests = applied.snapshot()?.manifests;
     let hooks = state.staged.as_ref().and_then(|it| it.hooks.clone());
-    claim(ctx, application, state, &manifests)?;
+    claim(ctx, application, state, &manifests).await?;
     watch(ctx, state, &manifests).await?;
     let (draft, plan) = plan(ctx, application, state, record, manifests, (hooks, Some(stage))).await?;
     if plan.refusals.is_empty() {
@@ -197,8 +199,8 @@ pub async fn plan_stage(
     Err(refused(&format!("stage {} ({name}) cannot be applied", stage + 1), &plan.refusals, None))
 }
 
-/// Makes sure that no other Application of this controller works on these objects.
-fn claim(
+/// Makes sure that no other Application of this controller works on these objects, but for those that it has let go.
+async fn claim(
     ctx: &Context,
     application: &Application,
     state: &State,
@@ -206,19 +208,34 @@ fn claim(
 ) -> Result<(), Stop> {
     let owner = ctx.owner(&key_of(application));
     let ids: Vec<_> = manifests.iter().map(Manifest::id).collect();
-    let mut claims = ctx.claims.lock();
-    // What left both the rendering and the inventory may be taken by others.
-    claims.retain(&owner, |id| {
-        ids.contains(id) || state.applied.as_ref().is_some_and(|it| it.inventory.contains(id))
-    });
-    let Err(conflicts) = claims.claim_all(&owner, &ids) else {
+    let claimed = {
+        let mut claims = ctx.claims.lock();
+        // What left both the rendering and the inventory may be taken by others.
+        claims.retain(&owner, |id| {
+            ids.contains(id) || state.applied.as_ref().is_some_and(|it| it.inventory.contains(id))
+        });
+        claims.claim_all(&owner, &ids)
+    };
+    let Err(conflicts) = claimed else {
         return Ok(());
     };
-    let refusals: Vec<_> = conflicts
-        .into_iter()
-        .map(|it| Refusal { message: it.to_string(), id: it.id, origin: None, class: Class::Conflict })
-        .collect();
-    Err(refused("nothing was written", &refusals, None))
+    let mut refusals = Vec::new();
+    for conflict in conflicts {
+        let other = moves::named(ctx, &conflict.owner.label_value());
+        let has_let_go = match other {
+            Some(other) => Box::pin(moves::has_let_go(ctx, &other, &conflict.id)).await?,
+            None => true,
+        };
+        if !has_let_go {
+            let message = conflict.to_string();
+            refusals.push(Refusal { message, id: conflict.id, origin: None, class: Class::Conflict });
+        }
+    }
+    if !refusals.is_empty() {
+        return Err(refused("nothing was written", &refusals, None));
+    }
+    ctx.claims.lock().take_over(&owner, &ids);
+    Ok(())
 }
 
 /// An API server that just started forbids everything until it has read its roles, so what it forbids counts only when it
@@ -281,6 +298,10 @@ async fn make_plan(
         hooks,
         stage,
         left_alone: state.fights.fields(),
+        handover: Box::pin(moves::handover(ctx, application, state, &manifests, prune)).await?,
+        limits: limits(ctx, application),
+        moved: moved(application, state),
+        ..Policy::default()
     };
     let namespace = desired::destination(application);
     let ensure = namespace_to_ensure(&application.spec, &namespace);
@@ -332,11 +353,43 @@ fn still_allowed(ctx: &Context, application: &Application, draft: &Draft, plan: 
     Err(refused("nothing more was written", &violations, None))
 }
 
-fn may_run(plan: &Plan, record: &SyncRecord) -> Result<(), Stop> {
+/// From how much deleting on a plan has to be confirmed.
+fn limits(ctx: &Context, application: &Application) -> GuardLimits {
+    let project = ctx.project(&application.spec.project).map(|it| it.spec.guards);
+    application.spec.sync.guards.within(project.unwrap_or_default())
+}
+
+/// Where the objects were applied before, if that is elsewhere.
+pub fn moved(application: &Application, state: &State) -> Option<Moved> {
+    let from = state.applied.as_ref()?.destination.clone()?;
+    let to = destination_words(application);
+    (from != to).then_some(Moved { from, to })
+}
+
+fn destination_words(application: &Application) -> String {
+    format!("{}/{}", application.spec.destination.cluster, desired::destination(application))
+}
+
+fn may_run(application: &Application, plan: &Plan, record: &SyncRecord) -> Result<(), Stop> {
+    if let Some(wanted) = record.spec.plan.as_ref().filter(|it| **it != plan.digest) {
+        return Err(Stop::Failed {
+            message: format!(
+                "nothing was written: the plan is not {wanted} any more but {}, because the rendering or a live object \
+                 that it touches changed; `tiphys plan {}` shows what it is now",
+                plan.digest,
+                super::name_of(application)
+            ),
+            objects: Vec::new(),
+            plan: Some(Box::new(plan.clone())),
+            written: false,
+        });
+    }
     if !plan.refusals.is_empty() {
         return Err(refused("nothing was written", &plan.refusals, Some(plan)));
     }
-    plan.may_run(record.spec.confirm.as_deref()).map_err(|blocked| Stop::Failed {
+    let annotation = application.annotations().get(CONFIRM_ANNOTATION);
+    let confirmed = record.spec.confirm.iter().chain(annotation).map(String::as_str);
+    plan.may_run(confirmed).map_err(|blocked| Stop::Failed {
         message: blocked.to_string(),
         objects: Vec::new(),
         plan: Some(Box::new(plan.clone())),
@@ -412,12 +465,14 @@ async fn write_ahead(
     let empty = Inventory::default();
     let before = state.applied.as_ref().map_or(&empty, |it| &it.inventory);
     let inventory = planned_inventory(plan, before);
-    let rendered = rendered(&desired.manifests);
+    let rendered = Arc::new(rendered(&desired.manifests));
+    let destination = Some(destination_words(application));
     let same_rendering = state.status.rendering.as_ref() == Some(&desired.rendering);
     if let Some(applied) = &mut state.applied
         && plan.steps.is_empty()
         && same_rendering
         && applied.inventory == inventory
+        && applied.destination == destination
     {
         let name = applied.name.clone();
         set_status(state, |status| status.snapshot = Some(name));
@@ -437,12 +492,19 @@ async fn write_ahead(
         capabilities: tiphys_engine::snapshot::Capabilities {
             kube_version: capabilities.kube_version.clone(),
         },
+        destination: destination.clone(),
     };
     let pages = snapshot.pack()?;
     let name = ctx.snapshots.write(&kept_for(current), &pages, deadline(super::CHECK_TIME)).await?;
     let sync = current.sync.metadata.name.clone().unwrap_or_default();
-    state.applied =
-        Some(Applied { name: name.clone(), sync, pages, inventory: snapshot.inventory, rendered });
+    state.applied = Some(Applied {
+        name: name.clone(),
+        sync,
+        pages,
+        inventory: snapshot.inventory,
+        rendered,
+        destination,
+    });
     set_status(state, |status| status.snapshot = Some(name));
     Ok(())
 }

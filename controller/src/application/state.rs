@@ -131,7 +131,9 @@ pub struct Applied {
     /// What may be pruned, and how it should stay.
     pub inventory: Inventory,
     /// Objects of the rendering itself: the inventory holds more when something could not be pruned.
-    pub rendered: std::collections::BTreeSet<tiphys_manifest::ObjectId>,
+    pub rendered: Arc<std::collections::BTreeSet<tiphys_manifest::ObjectId>>,
+    /// Where it was applied, as `cluster/namespace`, if that is known.
+    pub destination: Option<String>,
 }
 
 impl Applied {

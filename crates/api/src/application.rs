@@ -11,6 +11,7 @@ use crate::condition::Condition;
 use crate::dependency::Dependency;
 use crate::drift::DriftRecord;
 use crate::duration::Duration;
+use crate::guards::GuardLimits;
 use crate::source::Source;
 use crate::sync::Phase;
 use crate::window::{SyncWindow, Wait};
@@ -133,6 +134,9 @@ pub struct SyncPolicy {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub windows: Vec<SyncWindow>,
+    /// From how much deleting on a Sync has to be confirmed.
+    #[serde(skip_serializing_if = "GuardLimits::is_default")]
+    pub guards: GuardLimits,
 }
 
 impl Default for SyncPolicy {
@@ -145,6 +149,7 @@ impl Default for SyncPolicy {
             retry: Retry::default(),
             timeout: Duration::from_secs(600),
             windows: Vec::new(),
+            guards: GuardLimits::default(),
         }
     }
 }

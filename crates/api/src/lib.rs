@@ -10,6 +10,7 @@ mod condition;
 mod dependency;
 mod drift;
 mod duration;
+mod guards;
 mod names;
 mod notification;
 mod project;
@@ -27,11 +28,12 @@ pub use condition::{Condition, ConditionStatus, READY, RECONCILING, STALLED, set
 pub use dependency::Dependency;
 pub use drift::{DriftOutcome, DriftRecord};
 pub use duration::{Duration, InvalidDuration};
+pub use guards::GuardLimits;
 pub use names::{
-    APPLICATION_LABEL, CONFIRM_HINT, DEPENDS_ON_ANNOTATION, FIELD_MANAGER, FINALIZER, HOOK_ANNOTATION,
-    HOOK_DELETE_POLICY_ANNOTATION, HOOK_FINALIZER, HOOK_RUN_ANNOTATION, IN_CLUSTER, MODE_ANNOTATION,
-    OWNER_ANNOTATION, PRUNE_ANNOTATION, RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER,
-    SYNC_WAVE_ANNOTATION,
+    APPLICATION_LABEL, CONFIRM_ANNOTATION, CONFIRM_HINT, DELETE_ANNOTATION, DEPENDS_ON_ANNOTATION,
+    FIELD_MANAGER, FINALIZER, HOOK_ANNOTATION, HOOK_DELETE_POLICY_ANNOTATION, HOOK_FINALIZER,
+    HOOK_RUN_ANNOTATION, IN_CLUSTER, MODE_ANNOTATION, OWNER_ANNOTATION, PRUNE_ANNOTATION,
+    RECREATE_ANNOTATION, SNAPSHOT_TYPE, STATUS_FIELD_MANAGER, SYNC_WAVE_ANNOTATION,
 };
 pub use notification::{
     ApplicationSelector, CommitStatusDestination, EmailDestination, Encryption, Notification,

@@ -7,8 +7,15 @@ pub const APPLICATION_LABEL: &str = "tiphys.dev/application";
 /// Annotation beside [`APPLICATION_LABEL`] that says the owner in words: `<namespace>/<name>`.
 pub const OWNER_ANNOTATION: &str = "tiphys.dev/owner";
 
-/// Annotation on an object: `Disabled` keeps it from being pruned.
+/// Annotation on an object: `Disabled` keeps it from being pruned, `Confirm` asks before it is.
 pub const PRUNE_ANNOTATION: &str = "tiphys.dev/prune";
+
+/// Annotation on an object: `Disabled` keeps it when its Application is deleted together with its objects, `Confirm`
+/// asks before it is deleted with it.
+pub const DELETE_ANNOTATION: &str = "tiphys.dev/delete";
+
+/// Annotation on an Application: digest of a plan that a guard rail refused, to let exactly this plan through.
+pub const CONFIRM_ANNOTATION: &str = "tiphys.dev/confirm";
 
 /// Annotation on an object: `Allowed` lets us delete and create it again when an immutable field changed.
 pub const RECREATE_ANNOTATION: &str = "tiphys.dev/recreate";
@@ -54,4 +61,5 @@ pub const SNAPSHOT_TYPE: &str = "tiphys.dev/snapshot";
 pub const IN_CLUSTER: &str = "in-cluster";
 
 /// How a person confirms a plan that a guard rail refused.
-pub const CONFIRM_HINT: &str = "tiphys sync NAME --confirm DIGEST, or a Sync with spec.confirm: DIGEST";
+pub const CONFIRM_HINT: &str = "tiphys sync NAME --confirm DIGEST, a Sync with spec.confirm: DIGEST, or the annotation \
+                                tiphys.dev/confirm: DIGEST on the Application";

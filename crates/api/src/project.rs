@@ -4,6 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::guards::GuardLimits;
 use crate::window::ProjectWindow;
 
 /// The guard rails of a tenant: what Applications of this Project may read and where they may write.
@@ -74,6 +75,9 @@ pub struct ProjectSpec {
     /// Whether an Application must use a ServiceAccount, its own or the default one, and never has the rights of the
     /// controller.
     pub require_service_account: bool,
+    /// From how much deleting on a Sync has to be confirmed. Applications can be stricter, not looser.
+    #[serde(skip_serializing_if = "GuardLimits::is_default")]
+    pub guards: GuardLimits,
 }
 
 impl Default for ProjectSpec {
@@ -93,6 +97,7 @@ impl Default for ProjectSpec {
             default_service_account_name: None,
             service_accounts: vec!["*".to_owned()],
             require_service_account: false,
+            guards: GuardLimits::default(),
         }
     }
 }

@@ -41,7 +41,9 @@ use crate::condition::Condition;
     validation = Rule::new("!has(self.hold) || has(self.rollbackTo)")
         .message("hold says what happens after a rollback: it needs rollbackTo"),
     validation = Rule::new("!self.renewSecrets || !(self.dryRun || has(self.rollbackTo))")
-        .message("renewSecrets makes new passwords and keys: not in a dry run, which changes nothing, nor in a rollback, which goes back to the old ones")
+        .message("renewSecrets makes new passwords and keys: not in a dry run, which changes nothing, nor in a rollback, which goes back to the old ones"),
+    validation = Rule::new("!(has(self.plan) && self.dryRun)")
+        .message("plan names the plan that is meant to run: not in a dry run, which runs none")
 )]
 pub struct SyncSpec {
     /// Name of the Application, in this namespace.
@@ -81,6 +83,11 @@ pub struct SyncSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 128))]
     pub confirm: Option<String>,
+    /// Digest of the plan that is meant. When the plan that is made has another one, because the rendering or a live
+    /// object that it touches changed meanwhile, the Sync fails before anything is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 128))]
+    pub plan: Option<String>,
     /// Who asked for it. Enforced at admission: nobody can name somebody else.
     #[serde(default)]
     pub initiated_by: InitiatedBy,

@@ -82,8 +82,11 @@ thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(0) };
 }
 
-static ENVIRONMENT: LazyLock<Result<Arc<Env>, String>> = LazyLock::new(|| {
-    let mut environment = Env::stdlib();
+static ENVIRONMENT: LazyLock<Result<Arc<Env>, String>> =
+    LazyLock::new(|| Ok(Arc::new(paying(Env::stdlib())?)));
+
+/// The environment with the functions through which expressions pay.
+pub(crate) fn paying(mut environment: Env) -> Result<Env, String> {
     let functions: [(&str, cel::common::functions::Function); 3] = [
         (PAY_FOR_RANGE, |args| pay(args, |value| elements(value).saturating_add(1))),
         (PAY_FOR_RESULT, |args| {
@@ -94,8 +97,28 @@ static ENVIRONMENT: LazyLock<Result<Arc<Env>, String>> = LazyLock::new(|| {
     for (name, function) in functions {
         environment.add_overload(name, name, vec![DYN_TYPE], function).map_err(|error| error.to_string())?;
     }
-    Ok(Arc::new(environment))
-});
+    Ok(environment)
+}
+
+/// Runs what evaluates expressions that [`parse`] made, within a budget. None: it was not enough.
+pub(crate) fn within<T>(budget: u64, evaluate: impl FnOnce() -> T) -> Option<T> {
+    LEFT.set(budget);
+    let value = evaluate();
+    (LEFT.get() > 0).then_some(value)
+}
+
+/// Parses an expression and makes it pay for what it does.
+pub(crate) fn parse(environment: &Env, source: &str) -> Result<IdedExpr, String> {
+    // The parser has no bound for signs and paths in a row: what it makes of them is refused, but must fit first.
+    stacker::grow(PARSER_STACK, || {
+        let parsed = environment.parser().max_recursion_depth(MAX_BRACKETS).parse(source);
+        let mut tree = parsed.map_err(|error| format!("`{source}`: {error}"))?;
+        if !make_pay(&mut tree, None, MAX_DEPTH) {
+            return Err(format!("`{source}` is nested too deep"));
+        }
+        Ok(tree)
+    })
+}
 
 impl Scope {
     /// Nothing yet, and a full budget for everything that is evaluated in it on this thread.
@@ -147,16 +170,8 @@ impl Expression {
                 source.len()
             ));
         }
-        // The parser has no bound for signs and paths in a row: what it makes of them is refused, but must fit first.
-        stacker::grow(PARSER_STACK, || {
-            let environment = ENVIRONMENT.as_ref().map_err(Clone::clone)?;
-            let parsed = environment.parser().max_recursion_depth(MAX_BRACKETS).parse(source);
-            let mut tree = parsed.map_err(|error| format!("`{source}`: {error}"))?;
-            if !make_pay(&mut tree, None, MAX_DEPTH) {
-                return Err(format!("`{source}` is nested too deep"));
-            }
-            Ok(Self { source: source.to_owned(), tree })
-        })
+        let environment = ENVIRONMENT.as_ref().map_err(Clone::clone)?;
+        Ok(Self { source: source.to_owned(), tree: parse(environment, source)? })
     }
 
     /// Whether it is true.

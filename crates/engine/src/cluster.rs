@@ -125,7 +125,8 @@ mod tests {
         ) {
             is_send(check::check(cluster, draft, checking));
             is_send(apply::apply(cluster, plan, &[], inventory, applying, &|_| {}));
-            is_send(delete::delete_all(cluster, owner, inventory, applying, &|_| {}));
+            let wishes = delete::DeletionWishes::default();
+            is_send(delete::delete_all(cluster, owner, inventory, &wishes, applying, &|_| {}));
         }
     }
 }

@@ -11,9 +11,10 @@ use tiphys_manifest::ObjectId;
 
 use crate::apply::{ApplyOptions, Deletions, Progress, apply};
 use crate::cluster::Cluster;
+use crate::digest::Digest;
 use crate::error::Error;
 use crate::inventory::Inventory;
-use crate::plan::{Draft, DraftInput, KeptWhy, Live, Policy, Prune};
+use crate::plan::{Draft, DraftInput, GuardKind, Handover, KeptWhy, Live, Policy, Prune, Removing};
 use crate::tracking::Owner;
 
 /// What is left of an Application's objects.
@@ -21,14 +22,27 @@ use crate::tracking::Owner;
 pub struct Deletion {
     /// Objects that are still there and have to go, with what they wait for.
     pub remaining: Vec<(ObjectId, String)>,
-    /// Objects that stay, because an annotation on them says so or they are no longer ours.
+    /// Objects that stay, because an annotation says so or another Application takes them over.
     pub kept: Vec<ObjectId>,
+    /// Why nothing at all was deleted: objects whose annotations ask for confirmation, and what to confirm with.
+    pub unconfirmed: Option<(Vec<ObjectId>, String)>,
+}
+
+/// What is asked for beside the inventory.
+#[derive(Clone, Debug, Default)]
+pub struct DeletionWishes {
+    /// Objects that stay because the annotation, `key: value`, of their last manifest says so.
+    pub keep: BTreeMap<ObjectId, String>,
+    /// Objects that another Application has in its rendering, by its name in words.
+    pub wanted: BTreeMap<ObjectId, String>,
+    /// What somebody confirmed.
+    pub confirmed: Option<String>,
 }
 
 impl Deletion {
     /// Whether everything that has to go is gone.
     pub fn is_complete(&self) -> bool {
-        self.remaining.is_empty()
+        self.remaining.is_empty() && self.unconfirmed.is_none()
     }
 }
 
@@ -38,6 +52,7 @@ pub async fn delete_all(
     cluster: &Cluster,
     owner: &Owner,
     inventory: &Inventory,
+    wishes: &DeletionWishes,
     options: &ApplyOptions,
     progress: Progress<'_>,
 ) -> Result<Deletion, Error> {
@@ -49,9 +64,21 @@ pub async fn delete_all(
         ignore: &[],
         live: &|id| cluster.live(id),
         inventory,
-        policy: Policy { prune: Prune::Enabled, ..Policy::default() },
+        policy: Policy {
+            prune: Prune::Enabled,
+            removing: Removing::WithApplication,
+            keep: wishes.keep.clone(),
+            handover: Handover { wanted: wishes.wanted.clone(), ..Handover::default() },
+            ..Policy::default()
+        },
     });
     let plan = draft.finish(&BTreeMap::new());
+    let digest = deletion_digest(owner, inventory);
+    let asks = plan.guards.iter().find(|guard| guard.kind == GuardKind::Annotated);
+    if let Some(guard) = asks.filter(|_| wishes.confirmed.as_ref() != Some(&digest)) {
+        let unconfirmed = Some((guard.objects.clone(), digest));
+        return Ok(Deletion { unconfirmed, ..Deletion::default() });
+    }
     let options = ApplyOptions { deletions: Deletions::Complete, ..*options };
     let report = apply(cluster, &plan, &[], inventory, &options, progress).await;
     let mut deletion = Deletion::default();
@@ -70,12 +97,19 @@ pub async fn delete_all(
                 deletion.remaining.push((kept.id, why));
             }
             KeptWhy::PruneDisabled
+            | KeptWhy::HandedOver { .. }
             | KeptWhy::Annotated { .. }
             | KeptWhy::Renamed { .. }
             | KeptWhy::Unreadable => deletion.kept.push(kept.id),
         }
     }
     Ok(deletion)
+}
+
+/// Names the deletion of everything that an Application has applied. It stays the same while objects go one by one.
+fn deletion_digest(owner: &Owner, inventory: &Inventory) -> String {
+    let objects: Vec<_> = inventory.iter().map(|(id, _)| id.to_string()).collect();
+    Digest::of_json(&(owner.label_value(), objects)).to_string()
 }
 
 /// Waits for an object whose deletion somebody asked for before.

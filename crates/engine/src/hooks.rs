@@ -46,6 +46,14 @@ fn name(manifest: Manifest, run: &str) -> Manifest {
     manifest.edit(|object| drop(set_name(object, Some(name)))).unwrap_or(original)
 }
 
+/// A manifest without the name that [`name_all`] drew for it. None when it has a name of its own.
+pub(crate) fn without_drawn_name(manifest: &Manifest) -> Option<Value> {
+    manifest.object().get("metadata")?.get("generateName")?.as_str()?;
+    let mut object = manifest.object().clone();
+    set_name(&mut object, None);
+    Some(Value::Object(object))
+}
+
 fn set_name(object: &mut Map<String, Value>, name: Option<String>) -> Option<Value> {
     let metadata = object.get_mut("metadata")?.as_object_mut()?;
     match name {

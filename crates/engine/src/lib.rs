@@ -36,6 +36,7 @@ pub mod requests;
 pub mod scope;
 pub mod snapshot;
 pub mod snapshots;
+pub mod structural;
 mod task;
 pub mod tracking;
 pub mod windows;

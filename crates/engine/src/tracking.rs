@@ -142,6 +142,11 @@ impl Claims {
         Ok(())
     }
 
+    /// Takes all of `ids` for `owner`, whoever has them: those let them go.
+    pub fn take_over<'a>(&mut self, owner: &Owner, ids: impl IntoIterator<Item = &'a ObjectId>) {
+        self.owners.extend(ids.into_iter().map(|id| (id.clone(), owner.clone())));
+    }
+
     /// Gives up all that `owner` has but does not name in `keep`.
     pub fn retain(&mut self, owner: &Owner, keep: impl Fn(&ObjectId) -> bool) {
         self.owners.retain(|id, it| it != owner || keep(id));

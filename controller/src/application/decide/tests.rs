@@ -19,6 +19,7 @@ struct World {
     busy: bool,
     drift: Drift,
     gates: Gates,
+    confirmed: Option<String>,
 }
 
 const NOW: i64 = 1_000;
@@ -74,6 +75,7 @@ fn world() -> World {
         busy: false,
         drift: Drift::None,
         gates: Gates::default(),
+        confirmed: None,
     }
 }
 
@@ -124,6 +126,7 @@ impl World {
             gates: &self.gates,
             waiting,
             drift: self.drift,
+            confirmed: self.confirmed.as_deref(),
         })
     }
 
@@ -498,4 +501,26 @@ fn new_revisions_wait_for_other_applications_and_nothing_else_does() {
     assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 60)) });
     world.gates.dependency = None;
     assert_requests(&world, Trigger::Webhook);
+}
+
+#[test]
+fn a_refused_plan_that_is_confirmed_by_an_annotation_is_run_once() {
+    let mut world = world();
+    world.candidate = rendered("b");
+    let last = world.status.last_sync.as_mut().unwrap();
+    (last.name, last.phase, last.rendering) = ("web-2".to_owned(), Phase::Failed, Some("b".to_owned()));
+    let mut refused = sync("web-2", Trigger::Auto, Phase::Failed);
+    refused.plan = Some(tiphys_api::PlanSummary { digest: Some("d1".to_owned()), ..Default::default() });
+    world.syncs = vec![refused];
+    assert_eq!(world.decide(), Decision::Idle { until: None }, "nobody confirmed it");
+    world.confirmed = Some("d2".to_owned());
+    assert_eq!(world.decide(), Decision::Idle { until: None }, "another plan");
+    world.confirmed = Some("d1".to_owned());
+    let Decision::Request { spec } = world.decide() else { panic!("it is confirmed") };
+    assert_eq!(spec.confirm.as_deref(), Some("d1"));
+    world.spec.sync.auto = false;
+    assert_eq!(world.decide(), Decision::Idle { until: None }, "nothing is synced without being asked");
+    world.spec.sync.auto = true;
+    world.syncs[0].spec.confirm = Some("d1".to_owned());
+    assert_eq!(world.decide(), Decision::Idle { until: None }, "it was tried");
 }

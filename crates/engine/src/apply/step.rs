@@ -305,7 +305,7 @@ fn may_settle(step: &Step, error: &Error) -> bool {
     let Some(refusal) = error.failure().and_then(|failure| failure.refusal()) else {
         return false;
     };
-    let unverified = matches!(step.reason, Reason::Unverified { .. });
+    let unverified = step.by_schema || matches!(step.reason, Reason::Unverified { .. });
     let missing = refusal.code == 404 || refusal.message.contains("not found");
     missing || (unverified && refusal.class() == Class::Invalid)
 }

@@ -53,7 +53,11 @@ pub enum Checked {
         live: Option<Value>,
         /// What the server warned of.
         warnings: Vec<String>,
+        /// Versions that a CustomResourceDefinition would no longer serve though there are objects of its kind.
+        dropped: Vec<String>,
     },
+    /// Its kind, or the present schema of that, comes with the same plan: the server cannot be asked, and the schema was.
+    BySchema(BySchema),
     /// It refuses only because immutable fields changed.
     Immutable {
         /// The server's words.
@@ -63,14 +67,15 @@ pub enum Checked {
         /// Whether creating it anew would be accepted.
         creating: Creating,
     },
-    /// It refuses.
+    /// It refuses. Said of an object that would be pruned: to delete it.
     Refused {
         /// What one can do about it.
         class: Class,
         /// The server's words.
         message: String,
     },
-    /// Nobody can say yet, because what the object needs only comes with the same plan.
+    /// Nobody can say yet, because what the object needs only comes with the same plan. Said of an object that would be
+    /// pruned: whether it may be deleted.
     Unverifiable {
         /// What that is.
         why: String,
@@ -78,6 +83,17 @@ pub enum Checked {
     /// Said of a CustomResourceDefinition that would be pruned ([`super::Draft::definitions_to_prune`]): it has no
     /// objects.
     NoObjects,
+}
+
+/// What the schema says of an object that comes with the same plan.
+#[derive(Clone, Default)]
+pub struct BySchema {
+    /// The object as it is. Must be there when it exists and the question came without it.
+    pub live: Option<Value>,
+    /// What could not be checked by the schema alone.
+    pub unverified: Option<String>,
+    /// What there is to be warned of.
+    pub warnings: Vec<String>,
 }
 
 /// Whether an object exists.
@@ -109,6 +125,9 @@ impl std::fmt::Debug for Checked {
         match self {
             Self::Predicted { existed, .. } => {
                 f.debug_struct("Predicted").field("existed", existed).finish_non_exhaustive()
+            }
+            Self::BySchema(by_schema) => {
+                f.debug_struct("BySchema").field("unverified", &by_schema.unverified).finish_non_exhaustive()
             }
             Self::Immutable { message, creating, .. } => f
                 .debug_struct("Immutable")

@@ -287,9 +287,9 @@ impl Draft {
         self.pruning.prunes.iter().map(|prune| &prune.live.id).filter(|id| is_definition(id))
     }
 
-    /// Objects that would be pruned. An answer [`Checked::Refused`] about one is a refusal of the plan.
-    pub fn to_prune(&self) -> impl Iterator<Item = (&ObjectId, &GroupVersionKind)> {
-        self.pruning.prunes.iter().map(|prune| (&prune.live.id, &prune.live.gvk))
+    /// Everything that would be pruned, in the version of its API in which it is live.
+    pub fn objects_to_prune(&self) -> impl Iterator<Item = &Arc<LiveObject>> {
+        self.pruning.prunes.iter().map(|prune| &prune.live)
     }
 
     /// Makes the plan, given what the API server said about each of [`Draft::questions`].
@@ -374,7 +374,8 @@ impl Draft {
             if item.mode == Mode::IfNotPresent {
                 return if_not_present(&self.owner, manifest, &item, live, &mut self.foreign);
             }
-            if let Some(refusal) = foreign(&self.owner, manifest, live) {
+            let is_released = self.policy.handover.released.contains_key(&item.id);
+            if let Some(refusal) = foreign(&self.owner, manifest, live).filter(|_| !is_released) {
                 return Verdict::Refuse(refusal);
             }
             if is_settled(inventory, manifest, live, item.desired) {

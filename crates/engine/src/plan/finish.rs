@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tiphys_api::{Action, FIELD_MANAGER, HOOK_DELETE_POLICY_ANNOTATION, RECREATE_ANNOTATION};
 use tiphys_manifest::order::Rank;
 use tiphys_manifest::{Manifest, ObjectId};
 
-use super::check::{Checked, Creating, Existed};
+use super::check::{BySchema, Checked, Creating, Existed};
 use super::draft::{Draft, Item, conflict, refusal};
 use super::guard::{self, Watched};
 use super::prune::Pruned;
@@ -17,6 +17,7 @@ use crate::fields::{ProjectionHash, projection};
 use crate::hooks;
 use crate::migrate;
 use crate::modes::Mode;
+use crate::tracking::{self, Claim};
 
 /// What came of one question.
 enum Verdict {
@@ -57,29 +58,41 @@ pub(super) fn finish(draft: &Draft, checks: &BTreeMap<ObjectId, Checked>) -> Pla
         }
     }
     plan.gone.extend(draft.foreign.iter().cloned());
+    plan.refusals.extend(draft.pruning.prunes.iter().filter_map(|pruned| not_deletable(pruned, checks)));
     let stage = draft.schedule().last_of_sync().unwrap_or_default();
     let after = plan.steps.partition_point(|step| step.stage <= stage);
-    let (refused, prunes): (Vec<_>, Vec<_>) = draft
-        .pruning
-        .prunes
-        .iter()
-        .map(|pruned| (pruned, refused_prune(pruned, checks)))
-        .partition(|it| it.1.is_some());
-    plan.refusals.extend(refused.into_iter().filter_map(|it| it.1));
-    let prunes = prunes.iter().map(|it| it.0);
+    let prunes = draft.pruning.prunes.iter();
     places.splice(after..after, prunes.clone().map(|pruned| Place::of_prune(pruned, stage)));
-    plan.steps.splice(after..after, prunes.map(|pruned| prune_step(pruned, stage)));
+    plan.steps.splice(after..after, prunes.map(|pruned| prune_step(pruned, stage, checks)));
     plan.unchanged.sort_by(|left, right| left.id.cmp(&right.id));
     plan.refusals.sort_by(|left, right| left.id.cmp(&right.id));
     number_ranks(&mut plan.steps, &places);
     plan.guards = guard::find(&Watched {
         steps: &plan.steps,
+        kept: &plan.kept,
         inventory_size: draft.inventory_size,
         rendering_is_empty: draft.rendering_is_empty,
+        limits: draft.policy.limits,
+        moved: draft.policy.moved.as_ref(),
         has_no_objects: &|id| matches!(checks.get(id), Some(Checked::NoObjects)),
+        dropped: &|id| match checks.get(id) {
+            Some(Checked::Predicted { dropped, .. }) => dropped.clone(),
+            _ => Vec::new(),
+        },
+        asks: &|id| draft.pruning.prunes.iter().any(|pruned| pruned.asks && pruned.live.id == *id),
     });
-    plan.digest = digest(&plan.steps);
+    plan.digest = digest(draft, &plan.steps);
     plan
+}
+
+/// Why an object that left the rendering cannot be deleted.
+fn not_deletable(pruned: &Pruned, checks: &BTreeMap<ObjectId, Checked>) -> Option<Refusal> {
+    let id = &pruned.live.id;
+    let Some(Checked::Refused { class, message }) = checks.get(id) else {
+        return None;
+    };
+    let message = format!("it is no longer in the rendering, and may not be deleted: {message}");
+    Some(Refusal { id: id.clone(), origin: None, class: *class, message })
 }
 
 /// The names of the stages, if there is more than one.
@@ -102,7 +115,7 @@ fn judge(case: &Case<'_>, answer: Option<&Checked>) -> Verdict {
         Some(Checked::Predicted { object, existed: Existed::No, warnings, .. }) => {
             case.create(Some(object), warnings)
         }
-        Some(Checked::Predicted { object, existed: Existed::Yes, live, warnings }) => {
+        Some(Checked::Predicted { object, existed: Existed::Yes, live, warnings, .. }) => {
             case.existing(live.as_ref(), |live| case.change(live, object, warnings))
         }
         Some(Checked::Immutable { message, live, creating }) => {
@@ -110,6 +123,7 @@ fn judge(case: &Case<'_>, answer: Option<&Checked>) -> Verdict {
         }
         Some(Checked::Refused { class, message }) => case.refuse(*class, message.clone()),
         Some(Checked::Unverifiable { why }) => case.unverified(why),
+        Some(Checked::BySchema(by_schema)) => case.by_schema(by_schema),
         Some(Checked::NoObjects) | None => {
             case.refuse(Class::Transient, "the API server was not asked about it; try again".to_owned())
         }
@@ -144,9 +158,21 @@ impl Case<'_> {
             }
         };
         match conflict(&self.draft.owner, self.manifest, live) {
-            Some(refusal) => Verdict::Refuse(refusal),
-            None => go_on(live),
+            Some(refusal) if self.released().is_none() => Verdict::Refuse(refusal),
+            Some(_) | None => go_on(live),
         }
+    }
+
+    /// Who had it before, if another Application hands it over.
+    fn released(&self) -> Option<&String> {
+        self.draft.policy.handover.released.get(&self.item.id)
+    }
+
+    /// Who hands a live object over, if it still carries the mark of that Application.
+    fn handed_over(&self, live: &Value) -> Option<Reason> {
+        let from = self.released()?.clone();
+        let is_other = matches!(tracking::claim(live, &self.draft.owner), Claim::Other { .. });
+        is_other.then_some(Reason::HandedOver { from })
     }
 
     fn step(&self, action: Action, reason: Reason) -> Step {
@@ -168,6 +194,7 @@ impl Case<'_> {
             predicted: None,
             migration: None,
             warnings: Vec::new(),
+            by_schema: false,
         }
     }
 
@@ -196,6 +223,8 @@ impl Case<'_> {
             now.is_some() && now == then && migration.is_none() && self.item.mode != Mode::Replace;
         let (action, reason) = if is_deleting(live) {
             (Action::Recreate, Reason::Deleting)
+        } else if let Some(reason) = self.handed_over(live) {
+            (Action::Adopt, reason)
         } else if !is_marked(live) {
             (Action::Adopt, Reason::Unmarked)
         } else if !diff.is_empty() && !by_others {
@@ -274,7 +303,19 @@ impl Case<'_> {
             }),
             Checked::Refused { class, message } => self.refuse(*class, message.clone()),
             Checked::Unverifiable { why } => self.run(Reason::Unverified { why: why.clone() }, None, &[]),
+            Checked::BySchema(BySchema { unverified: Some(why), .. }) => {
+                self.run(Reason::Unverified { why: why.clone() }, None, &[])
+            }
+            Checked::BySchema(_) => self.run_by_schema(),
             Checked::NoObjects => self.refuse(Class::Transient, "it was not asked about; try again".to_owned()),
+        }
+    }
+
+    /// A hook whose kind comes with the same plan.
+    fn run_by_schema(&self) -> Verdict {
+        match self.run(Reason::New, None, &[]) {
+            Verdict::Step(step) => Verdict::Step(Box::new(Step { by_schema: true, ..*step })),
+            other => other,
         }
     }
 
@@ -321,21 +362,49 @@ impl Case<'_> {
         Verdict::Step(Box::new(step))
     }
 
+    /// What the schema foretells that comes with the same plan: the object with its defaults.
+    fn by_schema(&self, answer: &BySchema) -> Verdict {
+        let becomes = Value::Object(self.manifest.object().clone());
+        let go_on = |live: Option<&Value>| {
+            let (action, reason) = match live {
+                None if self.item.known => (Action::Create, Reason::Missing),
+                None => (Action::Create, Reason::New),
+                Some(live) if is_deleting(live) => (Action::Recreate, Reason::Deleting),
+                Some(live) => match self.handed_over(live) {
+                    Some(reason) => (Action::Adopt, reason),
+                    None if is_marked(live) => (Action::Change, Reason::Differs),
+                    None => (Action::Adopt, Reason::Unmarked),
+                },
+            };
+            let reason = match &answer.unverified {
+                Some(why) => Reason::Unverified { why: why.clone() },
+                None => reason,
+            };
+            let mut step = self.step(action, reason);
+            step.by_schema = true;
+            step.uid = live.and_then(uid);
+            let before = live.map(|live| projection(live, FIELD_MANAGER).unwrap_or_else(|| live.clone()));
+            step.diff = Diff::between(before.as_ref(), Some(&becomes));
+            step.warnings.clone_from(&answer.warnings);
+            Verdict::Step(Box::new(step))
+        };
+        match &answer.live {
+            None if self.item.live.is_none() => go_on(None),
+            live => self.existing(live.as_ref(), |live| go_on(Some(live))),
+        }
+    }
+
     fn desired(&self) -> Value {
         Value::Object(self.manifest.object().clone())
     }
 }
 
-/// Why an object may not be pruned.
-fn refused_prune(pruned: &Pruned, checks: &BTreeMap<ObjectId, Checked>) -> Option<Refusal> {
-    let Some(Checked::Refused { class, message }) = checks.get(&pruned.live.id) else {
-        return None;
-    };
-    Some(Refusal { id: pruned.live.id.clone(), origin: None, class: *class, message: message.clone() })
-}
-
-fn prune_step(pruned: &Pruned, stage: usize) -> Step {
+fn prune_step(pruned: &Pruned, stage: usize, checks: &BTreeMap<ObjectId, Checked>) -> Step {
     let live = &pruned.live;
+    let warnings = match checks.get(&live.id) {
+        Some(Checked::Unverifiable { why }) => vec![format!("not checked whether it may be deleted: {why}")],
+        _ => Vec::new(),
+    };
     Step {
         id: live.id.clone(),
         version: live.gvk.version.clone(),
@@ -353,7 +422,8 @@ fn prune_step(pruned: &Pruned, stage: usize) -> Step {
         desired: None,
         predicted: None,
         migration: None,
-        warnings: Vec::new(),
+        warnings,
+        by_schema: false,
     }
 }
 
@@ -385,18 +455,22 @@ fn number_ranks(steps: &mut [Step], places: &[Place]) {
 }
 
 /// Names the plan: what is done to which objects, and what it takes them to. The same plan made again has the same
-/// name; a live object that changed meanwhile, or another rendering, makes another.
-fn digest(steps: &[Step]) -> String {
+/// name; a live object that changed meanwhile, or another rendering, makes another. Differences of Secrets are hidden, so
+/// their version stands for them. Hooks without a name of their own
+/// (`generateName`) are called differently in each run, and count without it.
+fn digest(draft: &Draft, steps: &[Step]) -> String {
     let essence: Vec<_> = steps
         .iter()
         .map(|step| {
-            (
-                &step.id,
-                step.action,
-                &step.uid,
-                step.desired.map(|desired| desired.to_string()),
-                &step.diff.fields,
-            )
+            let manifest = step.manifest.and_then(|place| draft.manifests().get(place));
+            if let Some(unnamed) = manifest.and_then(hooks::without_drawn_name) {
+                return json!([step.action, Digest::of_json(&unnamed).to_string()]);
+            }
+            let desired = step.desired.map(|desired| desired.to_string());
+            let is_secret = step.id.group.is_empty() && step.id.kind == "Secret";
+            let item = draft.items.iter().find(|item| is_secret && item.id == step.id);
+            let version = item.and_then(|item| Some(&item.live.as_ref()?.resource_version));
+            json!([step.id, step.action, step.uid, desired, step.diff.fields, version])
         })
         .collect();
     Digest::of_json(&essence).to_string()

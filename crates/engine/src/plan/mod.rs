@@ -13,16 +13,19 @@
 //! A plan that holds [`Refusal`]s, or [`Guard`]s that nobody confirmed, must not run: ask [`Plan::may_run`].
 
 mod check;
+mod compare;
 mod draft;
 mod finish;
 mod guard;
+mod handover;
+mod keep;
 mod prune;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tiphys_api::{Action, HookPhase, ObjectReference, PlanSummary};
+use tiphys_api::{Action, GuardLimits, HookPhase, ObjectReference, PlanSummary};
 use tiphys_manifest::{ObjectId, Origin};
 
 use crate::diff::Diff;
@@ -35,9 +38,12 @@ use crate::migrate::Migration;
 use crate::modes::Mode;
 use crate::order::{Aside, DeletePolicy, Hook, Warning};
 
-pub use check::{Checked, Creating, Existed, Question, Surroundings};
+pub use check::{BySchema, Checked, Creating, Existed, Question, Surroundings};
+pub use compare::{PlanChange, compare};
 pub use draft::{Draft, DraftInput, JqQuestion, Live};
 pub use guard::{Guard, GuardKind};
+pub use handover::{Handover, Moved};
+pub use keep::{Removing, Wish, wish};
 pub use text::{Detail, text};
 
 /// What a plan may do.
@@ -58,6 +64,16 @@ pub struct Policy {
     pub stage: Option<usize>,
     /// Fields that are left alone, because they change after each apply ([`crate::drift::Fights`]).
     pub left_alone: BTreeMap<ObjectId, Vec<FieldPath>>,
+    /// Why objects are deleted.
+    pub removing: Removing,
+    /// Objects that stay because the annotation, `key: value`, of their last manifest says so, whatever the live one says.
+    pub keep: BTreeMap<ObjectId, String>,
+    /// What moves between Applications.
+    pub handover: Handover,
+    /// From how much deleting on the plan has to be confirmed.
+    pub limits: GuardLimits,
+    /// Where the objects were before, if that is elsewhere.
+    pub moved: Option<Moved>,
 }
 
 /// Whether objects that are no longer in the rendering are deleted.
@@ -219,6 +235,9 @@ pub struct Step {
     /// What the API server warned of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Whether it was checked by the schema that the same plan brings for its kind, and not by the API server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_schema: bool,
 }
 
 /// Why a step is in a plan.
@@ -231,6 +250,11 @@ pub enum Reason {
     Missing,
     /// It exists and carries nobody's mark.
     Unmarked,
+    /// It exists and carries the mark of another Application, which has it in its rendering no more.
+    HandedOver {
+        /// Which one, in words.
+        from: String,
+    },
     /// It differs.
     Differs,
     /// Its values are as they should be, but somebody took fields from us: without this they would stay when they
@@ -316,6 +340,11 @@ pub enum KeptWhy {
     },
     /// The live object cannot be read.
     Unreadable,
+    /// Another Application has it in its rendering and takes it over.
+    HandedOver {
+        /// Which one, in words.
+        to: String,
+    },
 }
 
 /// Why a plan cannot run.
@@ -350,11 +379,13 @@ pub enum Blocked {
 
 impl Plan {
     /// Whether the plan may run, given what somebody confirmed.
-    pub fn may_run(&self, confirmed: Option<&str>) -> Result<(), Blocked> {
+    ///
+    /// Several may have confirmed it: whoever started the Sync, and whoever wrote it into the Application.
+    pub fn may_run<'a>(&self, confirmed: impl IntoIterator<Item = &'a str>) -> Result<(), Blocked> {
         if !self.refusals.is_empty() {
             return Err(Blocked::Refused(self.refusals.clone()));
         }
-        if !self.guards.is_empty() && confirmed != Some(self.digest.as_str()) {
+        if !self.guards.is_empty() && !confirmed.into_iter().any(|it| it == self.digest) {
             return Err(Blocked::Unconfirmed { guards: self.guards.clone(), digest: self.digest.clone() });
         }
         Ok(())

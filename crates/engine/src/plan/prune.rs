@@ -1,23 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tiphys_api::PRUNE_ANNOTATION;
 use tiphys_manifest::ObjectId;
 use tiphys_manifest::order::compare_for_prune;
 
 use super::draft::Live;
+use super::keep::{Wish, wish};
 use super::{Kept, KeptWhy, Policy, Prune};
 use crate::inventory::Inventory;
 use crate::live_object::LiveObject;
 use crate::order::wave_of_live;
-
-/// Annotations on a live object that forbid to prune it, in our words and in those that charts carry for others.
-const KEEP: &[(&str, &str)] = &[
-    (PRUNE_ANNOTATION, "Disabled"),
-    ("argocd.argoproj.io/sync-options", "Prune=false"),
-    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
-    ("helm.sh/resource-policy", "keep"),
-];
 
 /// What becomes of the objects that are no longer in the rendering.
 #[derive(Default)]
@@ -33,6 +25,8 @@ pub(super) struct Pruned {
     /// Its wave, as its annotations say.
     pub(super) wave: i32,
     pub(super) live: Arc<LiveObject>,
+    /// Whether an annotation asks for confirmation before it is deleted.
+    pub(super) asks: bool,
 }
 
 /// What is asked for.
@@ -69,7 +63,7 @@ impl Pruning {
                 }
                 Live::Present(live) => match judge(removal, &live) {
                     Err(why) => found.keep(id, why),
-                    Ok(wave) => found.prunes.push(Pruned { wave, live }),
+                    Ok((wave, asks)) => found.prunes.push(Pruned { wave, live, asks }),
                 },
             }
         }
@@ -85,25 +79,28 @@ impl Pruning {
     }
 }
 
-/// The wave of an object that is to be deleted, or why it stays.
-fn judge(removal: &Removal<'_>, live: &LiveObject) -> Result<i32, KeptWhy> {
+/// The wave of an object that is to be deleted and whether an annotation asks for confirmation, or why it stays.
+fn judge(removal: &Removal<'_>, live: &LiveObject) -> Result<(i32, bool), KeptWhy> {
+    let policy = removal.policy;
     if let Some(to) = removal.uids.get(&live.uid).filter(|_| !live.uid.is_empty()) {
         return Err(KeptWhy::Renamed { to: to.clone() });
+    }
+    if let Some(to) = policy.handover.wanted.get(&live.id) {
+        return Err(KeptWhy::HandedOver { to: to.clone() });
     }
     if live.deleting {
         return Err(KeptWhy::Deleting);
     }
     let object = live.object().map_err(|_| KeptWhy::Unreadable)?;
-    let annotations = object.pointer("/metadata/annotations");
-    let kept = KEEP.iter().find(|(key, value)| {
-        annotations
-            .and_then(|annotations| annotations.get(key)?.as_str())
-            // Argo CD's options come as a list with commas.
-            .is_some_and(|text| text.split(',').any(|option| option.trim() == *value))
-    });
-    match kept {
-        Some((key, value)) => Err(KeptWhy::Annotated { annotation: format!("{key}: {value}") }),
-        None if removal.policy.prune == Prune::Disabled => Err(KeptWhy::PruneDisabled),
-        None => Ok(wave_of_live(&object)),
+    let asks = match wish(&object, policy.removing) {
+        Some(Wish::Keep(annotation)) => return Err(KeptWhy::Annotated { annotation }),
+        wish => wish.is_some(),
+    };
+    if let Some(annotation) = policy.keep.get(&live.id) {
+        return Err(KeptWhy::Annotated { annotation: annotation.clone() });
+    }
+    match policy.prune {
+        Prune::Disabled => Err(KeptWhy::PruneDisabled),
+        Prune::Enabled => Ok((wave_of_live(&object), asks)),
     }
 }

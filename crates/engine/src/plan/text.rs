@@ -87,7 +87,13 @@ const fn describe(action: Action) -> (char, &'static str, AnsiColor) {
 
 fn note(step: &Step) -> String {
     match &step.reason {
+        Reason::New if step.by_schema => "checked by the schema that comes with it".to_owned(),
         Reason::New | Reason::NotInRendering => String::new(),
+        Reason::HandedOver { from } => {
+            let fields = step.diff.summary(FIELDS);
+            let separator = if fields.is_empty() { "" } else { "; " };
+            format!("moves here from {from}{separator}{fields}")
+        }
         Reason::Missing => "was deleted".to_owned(),
         Reason::Unmarked | Reason::Differs => step.diff.summary(FIELDS),
         Reason::Ownership => "takes back fields that others took over, without changing them".to_owned(),
@@ -111,6 +117,7 @@ impl Kept {
             }
             KeptWhy::Renamed { to } => format!("is the same object as {to}"),
             KeptWhy::Unreadable => "is no longer in the rendering; cannot be read".to_owned(),
+            KeptWhy::HandedOver { to } => format!("moves to {to}, which has it in its rendering"),
         }
     }
 }

@@ -4,14 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::Method;
-use serde_json::{Value, json};
-use tiphys_manifest::ObjectId;
-use tokio::time::Instant;
-
-use super::{Call, Requests, encode};
-use crate::discovery::ServedKind;
-use crate::error::{Error, Operation};
+use super::Requests;
 
 /// A ServiceAccount in whose name requests are sent.
 ///
@@ -79,40 +72,6 @@ impl Requests {
     /// In whose name requests are sent; none: in that of the client.
     pub fn account(&self) -> Option<&Account> {
         self.account.as_ref()
-    }
-
-    /// Whether the API server would let us do this to an object, as far as rights are concerned.
-    pub async fn may(
-        &self,
-        kind: &ServedKind,
-        id: &ObjectId,
-        verb: &str,
-        deadline: Instant,
-    ) -> Result<bool, Error> {
-        let attempt = async {
-            let review = json!({
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SelfSubjectAccessReview",
-                "spec": { "resourceAttributes": {
-                    "verb": verb,
-                    "group": kind.resource.group,
-                    "version": kind.resource.version,
-                    "resource": kind.resource.plural,
-                    "namespace": id.namespace.as_deref().unwrap_or_default(),
-                    "name": id.name,
-                } },
-            });
-            let call = Call {
-                method: Method::POST,
-                uri: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
-                content_type: "application/json",
-                body: encode(&review)?,
-                secret: None,
-            };
-            self.send(&call, deadline).await
-        };
-        let answer = attempt.await.map_err(|failure| Error::request(Operation::AskRights, id, failure))?;
-        Ok(answer.body.pointer("/status/allowed") == Some(&Value::Bool(true)))
     }
 }
 

@@ -178,6 +178,11 @@ impl Refusal {
             })
     }
 
+    /// Whether a webhook stands in the way only because it cannot be asked without effect.
+    pub fn is_dry_run_unsupported(&self) -> bool {
+        self.code == 400 && self.message.contains("does not support dry run")
+    }
+
     /// Whether a ResourceQuota is exhausted.
     pub fn is_quota(&self) -> bool {
         self.code == 403 && self.message.contains("exceeded quota")

@@ -15,6 +15,7 @@ mod account;
 pub mod failure;
 mod path;
 mod redact;
+mod trial;
 mod whole;
 
 use std::sync::Arc;

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub inventory: Inventory,
     /// What templates saw of the cluster.
     pub capabilities: Capabilities,
+    /// Where it was applied, as `cluster/namespace`. Absent in snapshots of older versions.
+    pub destination: Option<String>,
 }
 
 /// What templates saw of the cluster when a snapshot was rendered.
@@ -57,6 +59,8 @@ struct Stored<Text, Manifests, Inventory, Capabilities> {
     manifests: Manifests,
     inventory: Inventory,
     capabilities: Capabilities,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    destination: Option<Text>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +85,7 @@ impl Snapshot {
             manifests,
             inventory: &self.inventory,
             capabilities: &self.capabilities,
+            destination: self.destination.as_ref(),
         };
         pages::write(Content::Snapshot, &stored)
     }
@@ -101,6 +106,7 @@ impl Snapshot {
             })?,
             inventory: stored.inventory,
             capabilities: stored.capabilities,
+            destination: stored.destination,
         })
     }
 }

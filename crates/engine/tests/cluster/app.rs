@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tiphys_api::{Action, ObjectResult, Outcome};
 use tiphys_engine::apply::{ApplyOptions, ApplyReport, Deletions, apply};
 use tiphys_engine::check::{CheckOptions, check};
-use tiphys_engine::delete::{Deletion, delete_all};
+use tiphys_engine::delete::{Deletion, DeletionWishes, delete_all};
 use tiphys_engine::plan::{Draft, DraftInput, Plan, Policy, Prune};
 use tiphys_engine::tracking::{InstallationId, Owner};
 use tiphys_engine::{Cluster, Inventory};
@@ -86,7 +86,8 @@ impl App {
 
     pub async fn delete_all(&self, patience: u64) -> Deletion {
         let options = ApplyOptions { deadline: soon(patience), ..self.options() };
-        delete_all(&self.cluster, &self.owner, &self.inventory, &options, &|_| {}).await.unwrap()
+        let wishes = DeletionWishes::default();
+        delete_all(&self.cluster, &self.owner, &self.inventory, &wishes, &options, &|_| {}).await.unwrap()
     }
 
     fn options(&self) -> ApplyOptions {

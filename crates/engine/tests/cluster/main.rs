@@ -9,5 +9,7 @@ mod hooks;
 mod live;
 mod ownership;
 mod snapshots;
+mod structural;
 mod support;
 mod sync;
+mod total;

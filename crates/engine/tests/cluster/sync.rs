@@ -57,7 +57,12 @@ async fn a_change_of_n_objects_costs_2n_requests_and_no_change_costs_none() {
     assert_eq!(steps(&plan), "Change ConfigMap a, Prune ConfigMap b");
     assert_eq!(
         about(&proxy, ns.name()),
-        ["dry-run Apply configmaps a", "Apply configmaps a", "Delete configmaps b"]
+        [
+            "dry-run Apply configmaps a",
+            "dry-run Delete configmaps b",
+            "Apply configmaps a",
+            "Delete configmaps b"
+        ]
     );
     assert_eq!(app.inventory.len(), 3);
     assert_eq!(ns.kubectl(&["get", "cm", "a", "-o", "jsonpath={.data.key}"]), "2");

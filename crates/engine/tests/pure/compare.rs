@@ -18,6 +18,7 @@ fn snapshot(case: &Value, field: &str, number: u64) -> Snapshot {
         rendering: format!("digest-{number}"),
         manifests: list(case, field).iter().map(manifest).collect(),
         inventory: Inventory::default(),
+        destination: None,
         capabilities: Capabilities::default(),
     }
 }

@@ -25,5 +25,6 @@ mod plan;
 mod scope;
 mod server;
 mod snapshot;
+mod structural;
 mod tracking;
 mod windows;

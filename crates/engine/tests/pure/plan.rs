@@ -5,8 +5,8 @@ use tiphys_api::{IgnoreDifference, ObjectReference};
 use tiphys_engine::diff::Style;
 use tiphys_engine::hooks::Run;
 use tiphys_engine::plan::{
-    Blocked, Checked, Creating, Detail, Draft, DraftInput, Policy, Prune, Recreate, Selection,
-    text as plan_text,
+    Blocked, BySchema, Checked, Creating, Detail, Draft, DraftInput, Handover, Moved, Policy, Prune,
+    Recreate, Removing, Selection, compare, text as plan_text,
 };
 use tiphys_engine::tracking::{InstallationId, Owner};
 use tiphys_engine::{Class, Inventory};
@@ -90,7 +90,7 @@ fn plans_are_as_their_files_say() {
             Ok(()) => "",
             Err(Blocked::Refused(_)) => "Refused",
             Err(Blocked::Unconfirmed { .. }) => {
-                assert_eq!(plan.may_run(Some(&plan.digest)), Ok(()));
+                assert_eq!(plan.may_run(Some(plan.digest.as_str())), Ok(()));
                 assert!(plan.may_run(Some("another")).is_err());
                 "Unconfirmed"
             }
@@ -189,7 +189,20 @@ fn policy(case: &Value) -> Policy {
         hooks: case.get("occasion").map(|_| Run { occasion: occasion(case).unwrap(), id: "this".to_owned() }),
         stage: None,
         left_alone: BTreeMap::new(),
+        removing: if is("withApplication") { Removing::WithApplication } else { Removing::LeftRendering },
+        keep: named(case, "keep"),
+        handover: Handover { wanted: named(case, "wanted"), released: named(case, "released") },
+        limits: case.get("limits").map(|it| serde_json::from_value(it.clone()).unwrap()).unwrap_or_default(),
+        moved: case
+            .get("moved")
+            .map(|it| Moved { from: text(it, "from").to_owned(), to: text(it, "to").to_owned() }),
     }
+}
+
+/// Objects and a text about each.
+fn named(case: &Value, field: &str) -> BTreeMap<ObjectId, String> {
+    let entries = case.get(field).and_then(Value::as_object).into_iter().flatten();
+    entries.map(|(id, text)| (id.parse().unwrap(), text.as_str().unwrap().to_owned())).collect()
 }
 
 fn given_answers(case: &Value) -> BTreeMap<ObjectId, Checked> {
@@ -202,6 +215,10 @@ fn given_answers(case: &Value) -> BTreeMap<ObjectId, Checked> {
             let message = text(answer, "message").to_owned();
             let answer = match text(answer, "what") {
                 "refused" => Checked::Refused { class: Class::Invalid, message },
+                "bySchema" => Checked::BySchema(BySchema {
+                    unverified: (!message.is_empty()).then_some(message),
+                    ..BySchema::default()
+                }),
                 "immutable" => Checked::Immutable {
                     message,
                     live: answer.get("live").cloned(),
@@ -278,6 +295,63 @@ fn a_changed_manifest_or_live_object_makes_another_plan() {
         ("someone".to_owned(), "Apply"),
     );
     assert_ne!(planned, digest(&world, &config("2")), "another live object");
+}
+
+#[test]
+fn what_became_of_a_plan_is_said_object_by_object() {
+    let mut world = World::default();
+    let config = |name: &str, value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "web"}, "data": {"k": value}});
+    world.sync(&[config("a", "1"), config("b", "1")], Policy::default());
+    let plan = |world: &World, objects: &[Value]| {
+        let draft = world.draft(objects, &[], &[], Policy { prune: Prune::Enabled, ..Policy::default() });
+        draft.finish(&world.server.check(&draft))
+    };
+    let before = plan(&world, &[config("a", "2"), config("c", "1")]);
+    assert_eq!(compare(&before, &before), []);
+    world.server.update(&id_of(&config("a", "")), "someone", &["data", "k"], "edited".into());
+    let after = plan(&world, &[config("a", "2"), config("b", "1"), config("d", "1")]);
+    let changes: Vec<_> = compare(&before, &after).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        changes,
+        [
+            "ConfigMap web/a: data.k was to change from \"1\" to \"2\", now from \"edited\" to \"2\"",
+            "ConfigMap web/b: was to be pruned; now nothing is done with it",
+            "ConfigMap web/c: was to be created; now nothing is done with it",
+            "ConfigMap web/d: is to be created, which was not planned",
+        ]
+    );
+}
+
+#[test]
+fn a_secret_that_somebody_changed_makes_another_plan() {
+    let mut world = World::default();
+    let secret = |value: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "web"}, "data": {"k": value}});
+    world.sync(&[secret("MQ==")], Policy::default());
+    let digest = |world: &World| {
+        let draft = world.draft(&[secret("Mw==")], &[], &[], Policy::default());
+        draft.finish(&world.server.check(&draft)).digest
+    };
+    let planned = digest(&world);
+    assert_eq!(planned, digest(&world));
+    world.server.update(&id_of(&secret("")), "someone", &["data", "k"], "Mg==".into());
+    assert_ne!(planned, digest(&world));
+}
+
+#[test]
+fn a_drawn_name_of_a_hook_does_not_make_another_plan() {
+    let hook = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generateName": "check-", "namespace": "web",
+        "annotations": {tiphys_api::HOOK_ANNOTATION: "PreSync"}}});
+    let digest = |run: &str| {
+        let named = tiphys_engine::hooks::name_all(vec![manifest(&hook)], run);
+        let manifests: Vec<_> = named.iter().map(|it| Value::Object(it.object().clone())).collect();
+        let world = World::default();
+        let hooks = Some(Run { occasion: tiphys_engine::order::Occasion::Install, id: run.to_owned() });
+        let draft = world.draft(&manifests, &[], &[], Policy { hooks, ..Policy::default() });
+        let plan = draft.finish(&world.server.check(&draft));
+        assert_eq!(plan.steps.len(), 1);
+        plan.digest
+    };
+    assert_eq!(digest("one"), digest("two"));
 }
 
 #[test]

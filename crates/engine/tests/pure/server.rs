@@ -151,7 +151,11 @@ impl Server {
                     _ => self.predict(&manifest, applier()),
                 };
                 let live = self.objects.get(question.id).map(Stored::value);
-                let answer = Checked::Predicted { object, existed, live, warnings: Vec::new() };
+                let dropped = match &live {
+                    Some(live) => tiphys_engine::structural::dropped_versions(live, &object),
+                    None => Vec::new(),
+                };
+                let answer = Checked::Predicted { object, existed, live, warnings: Vec::new(), dropped };
                 (question.id.clone(), answer)
             })
             .collect()

@@ -25,6 +25,7 @@ fn snapshot(texts: &[String]) -> Snapshot {
         manifests: objects.iter().map(manifest).collect(),
         inventory: world.inventory,
         capabilities: Capabilities { kube_version: "v1.36.3".to_owned() },
+        destination: Some("in-cluster/web".to_owned()),
     }
 }
 

@@ -7,7 +7,7 @@
 //! Checks are bounded in time, memory and input, and no check can fail another: one that cannot be compiled or
 //! evaluated makes the objects of its kinds `Unknown` with a message that names it.
 
-mod cel;
+pub(crate) mod cel;
 mod document;
 mod lua;
 

@@ -4,20 +4,25 @@
 //! come with the same plan; then there is no way to ask, or a way around:
 //!
 //! * its namespace: the object is tried in a namespace that exists (the *stand-in*);
-//! * its kind, or a newer schema of it: [`Checked::Unverifiable`];
+//! * its kind, or a newer schema of it: the schema says what becomes of it ([`crate::structural`]), and the rights are asked
+//!   about by themselves;
 //! * an account, a role, a class that the server looks up at admission: [`Checked::Unverifiable`].
 
+mod coming;
 mod deletes;
+mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use tiphys_manifest::ObjectId;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use self::coming::Coming;
 use crate::cluster::Cluster;
-use crate::definition::{defined_by, is_definition};
+use crate::definition::is_definition;
 use crate::discovery::{Lookup, ServedKind};
 use crate::error::{Class, Error};
 use crate::modes;
@@ -46,14 +51,18 @@ pub async fn check(cluster: &Cluster, draft: &Draft, options: &CheckOptions) -> 
         cluster,
         options,
         missing_namespaces: BTreeSet::new(),
-        changing_definitions: BTreeSet::new(),
+        coming: Coming::default(),
         planned: draft.questions().map(|question| question.id.name.clone()).collect(),
+        brings_rights: draft.manifests().iter().any(|it| it.gvk().group == "rbac.authorization.k8s.io"),
+        rights: Mutex::default(),
+        namespaces: Mutex::default(),
     };
     let mut answers = round.ask(first).await;
     round.learn(&answers, draft);
+    round.note_dropped_versions(&mut answers).await;
     answers.extend(round.ask(rest).await);
     answers.extend(round.count_objects(draft).await);
-    answers.extend(round.ask_to_prune(draft).await);
+    answers.extend(round.try_deletions(draft).await);
     answers
 }
 
@@ -72,10 +81,16 @@ struct Round<'a> {
     options: &'a CheckOptions,
     /// Namespaces that only come with this plan.
     missing_namespaces: BTreeSet<String>,
-    /// Group and kind of definitions that this plan may change.
-    changing_definitions: BTreeSet<(String, String)>,
+    /// Definitions that come or change with this plan.
+    coming: Coming,
     /// Names of everything that this plan may bring.
     planned: BTreeSet<String>,
+    /// Whether this plan has roles or bindings, so that rights may come with it.
+    brings_rights: bool,
+    /// What was asked about rights: once for each kind and namespace.
+    rights: Mutex<BTreeMap<(String, Option<String>), bool>>,
+    /// Which namespaces exist, as far as that was asked.
+    namespaces: Mutex<BTreeMap<String, bool>>,
 }
 
 impl Round<'_> {
@@ -91,12 +106,17 @@ impl Round<'_> {
 
     /// Takes in what the answers about namespaces and definitions say.
     fn learn(&mut self, answers: &BTreeMap<ObjectId, Checked>, draft: &Draft) {
-        for question in draft.questions().filter(|question| brings_others(question.id)) {
+        self.coming.learn(answers, draft);
+        for question in draft.questions() {
             let answer = answers.get(question.id);
-            if !is_namespace(question.id) {
-                self.changing_definitions.extend(defined_by(question.manifest.object()));
-            } else if let Some(Checked::Predicted { existed: Existed::No, .. }) = answer {
+            if is_namespace(question.id)
+                && let Some(Checked::Predicted { existed: Existed::No, .. }) = answer
+            {
                 self.missing_namespaces.insert(question.id.name.clone());
+            }
+            let gvk = question.manifest.gvk();
+            if question.surroundings.definition && self.cluster.kinds.lookup(gvk) == Lookup::NotServed {
+                self.coming.add_settled(draft, &(gvk.group.clone(), gvk.kind.clone()), answers);
             }
         }
     }
@@ -110,7 +130,7 @@ impl Round<'_> {
             Ok(Lookup::Served(kind)) => kind,
             Ok(Lookup::Unknown) => return unanswered_kind(&gvk.to_string()),
             Ok(Lookup::NotServed) if question.surroundings.definition => {
-                return Checked::Unverifiable { why: format!("its kind {gvk} is defined by the same plan") };
+                return self.of_kind_to_come(question).await.unwrap_or_else(|error| refused(&error));
             }
             Ok(Lookup::NotServed) => {
                 return Checked::Refused {
@@ -133,7 +153,14 @@ impl Round<'_> {
             }
         };
         let answered = self.unless_undeletable(question, &kind, answered).await;
-        answered.unwrap_or_else(|error| refused(&error))
+        let answered = answered.unwrap_or_else(|error| refused(&error));
+        match self.coming.of(question.id).filter(|it| it.changes(&gvk.version)) {
+            Some(coming) => {
+                let told = self.under_new_schema(question, &kind, coming, answered).await;
+                told.unwrap_or_else(|error| refused(&error))
+            }
+            None => answered,
+        }
     }
 
     /// A namespace that only has to exist need not be asked about when something of ours is in it.
@@ -148,6 +175,7 @@ impl Round<'_> {
             object,
             existed: Existed::Yes,
             warnings: Vec::new(),
+            dropped: Vec::new(),
         })
     }
 
@@ -168,7 +196,7 @@ impl Round<'_> {
                 Ok(TriedCreate::Exists) => (Value::Object(object.clone()), Existed::Yes),
                 Err(error) => return self.why_not(question, kind, error).await,
             };
-        Ok(Checked::Predicted { object, existed, live: None, warnings: Vec::new() })
+        Ok(Checked::Predicted { object, existed, live: None, warnings: Vec::new(), dropped: Vec::new() })
     }
 
     /// What would come of replacing the whole object, or of creating it.
@@ -190,6 +218,7 @@ impl Round<'_> {
                         existed: Existed::Yes,
                         live: Some(before),
                         warnings: applied.warnings,
+                        dropped: Vec::new(),
                     });
                 }
                 // What is known of it is old.
@@ -225,6 +254,7 @@ impl Round<'_> {
             existed: if existed { Existed::Yes } else { Existed::No },
             live,
             warnings: applied.warnings,
+            dropped: Vec::new(),
         })
     }
 
@@ -247,12 +277,7 @@ impl Round<'_> {
         }
         let namespace = question.id.namespace.as_deref().unwrap_or_default();
         if refusal.is_missing_namespace(namespace) {
-            return Ok(Checked::Refused {
-                class: Class::Invalid,
-                message: format!(
-                    "there is no namespace {namespace}: create it, or set destination.createNamespace"
-                ),
-            });
+            return Ok(no_namespace(namespace));
         }
         if !refusal.is_immutable() {
             return Err(error);
@@ -265,31 +290,49 @@ impl Round<'_> {
             return Err(error);
         }
         let message = refusal.message.clone();
-        let creating =
-            if question.try_creating { self.try_creating(question, kind).await? } else { Creating::NotAsked };
+        let uid = match (question.live, &live) {
+            (Some(known), _) => Some(known.uid.clone()),
+            (None, read) => {
+                read.as_ref().and_then(|it| Some(it.pointer("/metadata/uid")?.as_str()?.to_owned()))
+            }
+        };
+        let creating = if question.try_creating {
+            self.try_recreating(question, kind, uid.as_deref()).await?
+        } else {
+            Creating::NotAsked
+        };
         Ok(Checked::Immutable { message, live, creating })
     }
 
     /// Whether the refusal is about something that this very plan brings.
     fn comes_later(&self, question: &Question<'_>, refusal: &Refusal) -> Option<String> {
         let id = question.id;
-        let defined = (id.group.clone(), id.kind.clone());
-        if refusal.class() == Class::Invalid && self.changing_definitions.contains(&defined) {
-            return Some(format!(
-                "the definition of its kind changes with the same plan: {}",
-                refusal.message
-            ));
-        }
         let others = self.planned.iter().filter(|name| **name != id.name);
         let missing = others.into_iter().find(|name| refusal.misses(name))?;
         Some(format!("it needs {missing}, which comes with the same plan"))
     }
 
+    /// Whether the object may be deleted and could then be created.
+    async fn try_recreating(
+        &self,
+        question: &Question<'_>,
+        kind: &ServedKind,
+        uid: Option<&str>,
+    ) -> Result<Creating, Error> {
+        let creating = self.try_creating(question, kind).await?;
+        if creating != Creating::Accepted {
+            return Ok(creating);
+        }
+        match self.try_deleting(kind, question.id, uid).await? {
+            Some(Checked::Refused { message, .. }) => {
+                Ok(Creating::Refused { message: format!("it may not be deleted: {message}") })
+            }
+            _ => Ok(Creating::Accepted),
+        }
+    }
+
     async fn try_creating(&self, question: &Question<'_>, kind: &ServedKind) -> Result<Creating, Error> {
         let object = question.manifest.object();
-        if let Some(message) = self.may_delete(kind, question.id).await? {
-            return Ok(Creating::Refused { message });
-        }
         match self.cluster.requests.try_create(kind, object, self.options.deadline).await {
             Ok(TriedCreate::Created(_) | TriedCreate::Exists) => Ok(Creating::Accepted),
             Err(error) if error.class() == Class::Transient => Err(error),
@@ -323,15 +366,82 @@ impl Round<'_> {
                 existed: Existed::No,
                 live: None,
                 warnings,
+                dropped: Vec::new(),
             }),
             // What is wrong with the object is wrong everywhere; what is in the way there may not be here.
             Err(error) if matches!(error.class(), Class::Forbidden | Class::Conflict) => {
+                if !self.may_apply(&kind.resource.plural, question.id).await? {
+                    return Err(error);
+                }
                 Ok(Checked::Unverifiable {
                     why: format!("its namespace {namespace} comes with the same plan"),
                 })
             }
             Err(error) => self.why_not(question, kind, error).await,
         }
+    }
+
+    /// Notes which definitions would no longer serve a version though there are objects of their kind.
+    async fn note_dropped_versions(&self, answers: &mut BTreeMap<ObjectId, Checked>) {
+        for (definition, versions) in self.coming.dropping() {
+            let text =
+                |pointer: &str| definition.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let kind = self.cluster.kinds.by_resource(text("/spec/group"), text("/spec/names/plural"));
+            let in_use = match kind {
+                // Who cannot be asked may have some.
+                Some(kind) => {
+                    self.cluster.requests.has_objects(&kind, self.options.deadline).await.unwrap_or(true)
+                }
+                None => false,
+            };
+            let id =
+                answers.keys().find(|id| is_definition(id) && id.name == text("/metadata/name")).cloned();
+            if let Some(Checked::Predicted { dropped, .. }) =
+                id.and_then(|id| answers.get_mut(&id)).filter(|_| in_use)
+            {
+                *dropped = versions;
+            }
+        }
+    }
+
+    /// Whether what would be pruned may be deleted: rights and admission. Where nothing is in the way nothing is said.
+    async fn try_deletions(&self, draft: &Draft) -> BTreeMap<ObjectId, Checked> {
+        let asked: Vec<_> = draft
+            .objects_to_prune()
+            .map(|live| {
+                async move {
+                    let kind = match self.cluster.kinds.resolve(&live.gvk).await {
+                        Ok(Lookup::Served(kind)) => kind,
+                        Ok(Lookup::NotServed | Lookup::Unknown) => return None,
+                        Err(error) => return Some((live.id.clone(), refused(&error))),
+                    };
+                    let answer = self.try_deleting(&kind, &live.id, Some(&live.uid)).await;
+                    Some((live.id.clone(), answer.unwrap_or_else(|error| Some(refused(&error)))?))
+                }
+                .boxed()
+            })
+            .collect();
+        let answered = futures::stream::iter(asked).buffer_unordered(self.options.concurrency.max(1));
+        answered.filter_map(futures::future::ready).collect().await
+    }
+
+    /// Why an object may not be deleted, or why that is not known.
+    async fn try_deleting(
+        &self,
+        kind: &ServedKind,
+        id: &ObjectId,
+        uid: Option<&str>,
+    ) -> Result<Option<Checked>, Error> {
+        let tried = self.cluster.requests.try_delete(kind, id, uid, self.options.deadline).await;
+        let Err(error) = tried else { return Ok(None) };
+        if error.class() == Class::Transient {
+            return Err(error);
+        }
+        let refusal = error.failure().and_then(|failure| failure.refusal());
+        if refusal.is_some_and(Refusal::is_dry_run_unsupported) {
+            return Ok(Some(Checked::Unverifiable { why: words(&error) }));
+        }
+        Ok(Some(refused(&error)))
     }
 
     /// Which of the definitions that would be pruned have no objects.
@@ -354,6 +464,13 @@ impl Round<'_> {
             }
         }
         answers
+    }
+}
+
+fn no_namespace(namespace: &str) -> Checked {
+    Checked::Refused {
+        class: Class::Invalid,
+        message: format!("there is no namespace {namespace}: create it, or set destination.createNamespace"),
     }
 }
 

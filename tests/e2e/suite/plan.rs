@@ -1,0 +1,80 @@
+//! Plans that are complete, and plans that are run later.
+
+use serde_json::json;
+use tiphys_api::Phase;
+
+use crate::support::manifests::config_map;
+use crate::support::shared::stage;
+use crate::support::{message, phase};
+
+#[tokio::test]
+async fn exactly_the_plan_that_was_seen_runs_or_nothing() {
+    let stage = stage("saved").await;
+    let first = stage.push_file("a.yaml", &config_map("a", "1")).await;
+    stage.create("web", json!({ "sync": { "selfHeal": false } })).await;
+    stage.synced("web", &first).await;
+    stage.change("web", json!({ "sync": { "auto": false } })).await;
+    stage.push_file("a.yaml", &config_map("a", "2")).await;
+    let plan = async |name: &str| {
+        stage.request("web", name, json!({ "dryRun": true })).await;
+        stage.succeeded(name).await.status.unwrap().plan.unwrap().digest.unwrap()
+    };
+    let seen = plan("seen").await;
+    assert_eq!(plan("seen-again").await, seen);
+    // A live field that the plan touches is another one now.
+    stage.namespace.kubectl(&["patch", "configmap", "a", "-p", r#"{"data":{"value":"edited"}}"#]);
+    stage.request("web", "too-late", json!({ "plan": seen })).await;
+    let refused = stage.failed("too-late", "is not").await;
+    let now = refused.status.unwrap().plan.unwrap().digest.unwrap();
+    assert_ne!(now, seen);
+    assert_eq!(stage.value("a").await.as_deref(), Some("edited"), "nothing was written");
+    // The rendering is another one now.
+    stage.push_file("a.yaml", &config_map("a", "3")).await;
+    stage.request("web", "another", json!({ "plan": now })).await;
+    stage.failed("another", "is not").await;
+    assert_eq!(stage.value("a").await.as_deref(), Some("edited"));
+    let now = plan("now").await;
+    stage.request("web", "in-time", json!({ "plan": now })).await;
+    stage.succeeded("in-time").await;
+    assert_eq!(stage.value("a").await.as_deref(), Some("3"));
+    let both = stage.try_request("web", "both", json!({ "plan": "12345678", "dryRun": true })).await;
+    let error = both.unwrap_err().to_string();
+    assert!(error.contains("not in a dry run"), "{error}");
+}
+
+/// The definition of a kind, and an object of it.
+fn gadget(group: &str, size: &str) -> String {
+    format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: gadgets.{group}\n\
+         spec:\n  group: {group}\n  scope: Namespaced\n  names: {{kind: Gadget, plural: gadgets}}\n  versions:\n  \
+         - name: v1\n    served: true\n    storage: true\n    schema:\n      openAPIV3Schema:\n        type: object\n        \
+         properties:\n          spec:\n            type: object\n            properties:\n              \
+         size: {{type: integer, minimum: 1}}\n            x-kubernetes-validations:\n            \
+         - {{rule: \"self.size != 13\", message: 13 brings bad luck}}\n---\n\
+         apiVersion: {group}/v1\nkind: Gadget\nmetadata:\n  name: a\nspec:\n  size: {size}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_definition_and_its_objects_are_checked_as_a_whole_before_anything_is_written() {
+    let stage = stage("total").await;
+    let group = "total.suite.example.com";
+    let project = json!({ "apiVersion": "tiphys.dev/v1alpha1", "kind": "Project",
+        "metadata": { "name": stage.ns(), "namespace": "tiphys" }, "spec": { "namespaces": [stage.ns()] } });
+    stage.access.kubectl_with_input(["apply", "-f", "-"], &project.to_string());
+    stage.push(&[("a.yaml", Some(&config_map("a", "1"))), ("g.yaml", Some(&gadget(group, "0")))]).await;
+    stage.create("web", json!({ "project": stage.ns() })).await;
+    stage.stalls("web", "spec.size in body should be greater than or equal to 1").await;
+    assert_eq!(stage.value("a").await, None, "nothing was written");
+    stage.push(&[("g.yaml", Some(&gadget(group, "13")))]).await;
+    stage.stalls("web", "13 brings bad luck").await;
+    stage.push(&[("g.yaml", Some(&format!("{}  colour: red\n", gadget(group, "1"))))]).await;
+    stage.stalls("web", ".spec.colour: field not declared in schema").await;
+    assert_eq!(stage.value("a").await, None, "nothing was written");
+    let good = stage.push(&[("g.yaml", Some(&gadget(group, "1")))]).await;
+    stage.synced("web", &good).await;
+    let first = stage.last_sync("web").await;
+    assert_eq!(phase(&first), Phase::Succeeded, "{}", message(&first));
+    stage.access.kubectl(["delete", "crd", &format!("gadgets.{group}"), "--wait=false"]);
+    stage.access.kubectl(["delete", "project", stage.ns(), "-n", "tiphys"]);
+}
