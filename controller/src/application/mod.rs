@@ -15,12 +15,14 @@ mod load;
 mod lookup;
 mod moves;
 mod progress;
+mod publish;
 pub mod report;
 mod run;
 mod seed;
 mod stages;
 mod state;
 mod verdict;
+mod write_ahead;
 
 pub use gates::Standing;
 pub use gather::RenderFailure;
@@ -35,7 +37,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use tiphys_api::{Application, CONFIRM_ANNOTATION, FINALIZER, LastSync, Phase, SyncSpec, Trigger};
+use tiphys_api::{Application, CONFIRM_ANNOTATION, FINALIZER, Phase, SyncSpec, Trigger};
 use tokio::time::Instant;
 
 use self::current::{begin, note_stop, note_waiting, resume, set_status, write_progress};
@@ -44,7 +46,8 @@ use self::decide::{
 };
 use self::finish::{Ending, conditions_while_running, end_unrun, finish};
 use self::gather::ObjectState;
-use self::report::{Report, SourceReport};
+use self::publish::{Said, publish, report};
+use self::report::SourceReport;
 use self::run::{Ran, Stop, run};
 use crate::context::Context;
 use crate::sync_index::{ApplicationKey, SyncRecord};
@@ -55,8 +58,6 @@ pub use crate::error::Error;
 const WATCH_TIME: Duration = Duration::from_secs(30);
 /// How long the dry runs of one plan may take.
 const CHECK_TIME: Duration = Duration::from_mins(1);
-/// A Sync that is done sooner than this is written once, when it ends.
-const QUIET: Duration = progress::PERIOD;
 /// Decisions in one reconciliation; more would be a loop.
 const MAX_STEPS: usize = 32;
 /// An unchanged Application is looked at this often even when nothing happens, from memory alone.
@@ -175,19 +176,6 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
         }
     }
     Err(Error::TooManySteps)
-}
-
-/// What there is to say beside what the source and the objects say.
-#[derive(Clone, Debug, Default)]
-struct Said {
-    /// Whether a rollback keeps the source's present content away.
-    held: bool,
-    /// Whether somebody paused it.
-    suspended: bool,
-    /// What keeps back a Sync that would start by itself.
-    waits: Option<tiphys_api::Wait>,
-    /// What somebody has to mend in what it says about when it is synced.
-    problem: Option<gates::Problem>,
 }
 
 /// Reads what is needed once: the status, what was applied, the finalizer.
@@ -531,101 +519,4 @@ async fn follow_up(ctx: &Context, application: &Application, state: &mut State) 
         state.follow_up = None;
     }
     Ok(())
-}
-
-/// Writes what is to be said when it is time for it. Says when to look again for that.
-async fn report(
-    ctx: &Context,
-    application: &Application,
-    state: &mut State,
-    objects: &[ObjectState],
-    said: Said,
-) -> Result<Option<Duration>, Error> {
-    let age = state.current.as_ref().map(|it| it.since.elapsed());
-    if let Some(left) = age.and_then(|it| QUIET.checked_sub(it)) {
-        return Ok(Some(left));
-    }
-    write_progress(ctx, state).await?;
-    let source = match state.rendered.as_ref().map(|it| it.report.clone()) {
-        Some(SourceReport::Rendered { digest, .. }) => SourceReport::Rendered { digest, held: said.held },
-        Some(other) => other,
-        None => SourceReport::Pending,
-    };
-    let resources = gather::resources(ctx, objects, state);
-    publish(ctx, application, state, source, resources, said).await?;
-    Ok(None)
-}
-
-/// Writes the status of the Application when it changed.
-async fn publish(
-    ctx: &Context,
-    application: &Application,
-    state: &mut State,
-    source: SourceReport,
-    resources: Vec<tiphys_api::ResourceStatus>,
-    said: Said,
-) -> Result<(), Error> {
-    let mut before = state.status.clone();
-    if let Some(current) = &state.current {
-        before.last_sync = Some(running(current, application));
-    }
-    let namespace = desired::destination(application);
-    let after = report::status(
-        &before,
-        Report {
-            spec: &application.spec,
-            generation: application.metadata.generation.unwrap_or_default(),
-            namespace: &namespace,
-            source,
-            resources,
-            suspended: said.suspended,
-            waits: said.waits,
-            problem: said.problem,
-            fight: state.fights.text(),
-        },
-    );
-    let after = tiphys_api::ApplicationStatus {
-        inventory: state.applied.as_ref().map(|it| it.sync.clone()),
-        installation: Some(ctx.settings.installation.0.clone()),
-        ..after
-    };
-    if state.published.as_ref() == Some(&after) {
-        return Ok(());
-    }
-    let written =
-        ctx.records.application_status(&namespace_of(application), &name_of(application), &after).await;
-    match written {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
-        Err(error) => return Err(Error::write("report", &name_of(application))(error)),
-    }
-    ctx.metrics.application(&key_of(application), &application.spec.project, &state.status, &after);
-    let last_sync = state.status.last_sync.take();
-    state.status = after.clone();
-    if state.current.is_some() {
-        // What ended before is what decisions go by; what runs is only shown.
-        state.status.last_sync = last_sync;
-    }
-    state.published = Some(after);
-    Ok(())
-}
-
-fn running(current: &state::Current, application: &Application) -> LastSync {
-    let status = current.sync.status.clone().unwrap_or_default();
-    let doing = match status.phase {
-        Phase::Waiting => "is applied and waits for health",
-        _ => "is running",
-    };
-    let name = current.sync.name_any();
-    LastSync {
-        number: status.number.unwrap_or_default(),
-        phase: status.phase,
-        revision: status.revision,
-        rendering: status.rendering,
-        generation: application.metadata.generation,
-        by: status.by,
-        finished_at: None,
-        message: Some(status.message.unwrap_or_else(|| format!("{name} {doing}"))),
-        name,
-    }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tiphys_api::{
     Action, Application, CONFIRM_ANNOTATION, GuardLimits, ObjectResult, Outcome, Phase, SyncStatus, Trigger,
 };
-use tiphys_engine::apply::{ApplyOptions, ApplyReport, Deletions, apply, planned_inventory};
+use tiphys_engine::apply::{ApplyOptions, ApplyReport, Deletions, apply};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::hooks::{self, Run};
 use tiphys_engine::order::Warning;
@@ -18,17 +18,15 @@ use tiphys_engine::place::namespace_to_ensure;
 use tiphys_engine::plan::{
     Draft, DraftInput, Moved, Plan, Policy, Prune, Recreate, Refusal, Selection, Step, Tracking,
 };
-use tiphys_engine::snapshot::Snapshot;
-use tiphys_engine::snapshots::KeptFor;
 use tiphys_engine::{Class, Inventory, look};
 use tiphys_manifest::{Manifest, ObjectId};
 
 use super::current::{for_record, set_status};
 use super::desired::{self, Desired, kinds_of};
-use super::load::rendered;
 use super::progress::Progress;
 use super::report::shorten;
-use super::state::{Applied, Current, State};
+use super::state::State;
+use super::write_ahead::{keep_plan, write_ahead};
 use super::{Error, acting, deadline, heal, key_of, moves, stages};
 use crate::context::Context;
 use crate::steps::{self, StepKind};
@@ -366,7 +364,7 @@ pub fn moved(application: &Application, state: &State) -> Option<Moved> {
     (from != to).then_some(Moved { from, to })
 }
 
-fn destination_words(application: &Application) -> String {
+pub fn destination_words(application: &Application) -> String {
     format!("{}/{}", application.spec.destination.cluster, desired::destination(application))
 }
 
@@ -432,81 +430,6 @@ fn result(id: &ObjectId, action: Action, outcome: Outcome, message: Option<Strin
         outcome,
         message,
     }
-}
-
-fn kept_for(current: &Current) -> KeptFor {
-    KeptFor {
-        namespace: current.sync.namespace().unwrap_or_default(),
-        sync: current.sync.name_any(),
-        uid: current.sync.uid().unwrap_or_default(),
-        application: current.sync.spec.application.clone(),
-    }
-}
-
-/// Keeps the plan of a dry run until it is read.
-async fn keep_plan(ctx: &Context, state: &mut State, plan: &Plan) -> Result<(), Stop> {
-    let Some(current) = &state.current else {
-        return Ok(());
-    };
-    let name = ctx.snapshots.write(&kept_for(current), &plan.pack()?, deadline(super::CHECK_TIME)).await?;
-    set_status(state, |status| status.snapshot = Some(name));
-    Ok(())
-}
-
-/// Records what will be applied before the first object is, so that whatever a crash leaves behind can be pruned and
-/// gone back to. Nothing to do for a plan that changes neither objects nor what is known of them.
-async fn write_ahead(
-    ctx: &Context,
-    application: &Application,
-    state: &mut State,
-    desired: &Desired,
-    plan: &Plan,
-) -> Result<(), Stop> {
-    let empty = Inventory::default();
-    let before = state.applied.as_ref().map_or(&empty, |it| &it.inventory);
-    let inventory = planned_inventory(plan, before);
-    let rendered = Arc::new(rendered(&desired.manifests));
-    let destination = Some(destination_words(application));
-    let same_rendering = state.status.rendering.as_ref() == Some(&desired.rendering);
-    if let Some(applied) = &mut state.applied
-        && plan.steps.is_empty()
-        && same_rendering
-        && applied.inventory == inventory
-        && applied.destination == destination
-    {
-        let name = applied.name.clone();
-        set_status(state, |status| status.snapshot = Some(name));
-        return Ok(());
-    }
-    let Some(current) = &state.current else {
-        return Ok(());
-    };
-    let capabilities = ctx.cluster.kinds.capabilities();
-    let snapshot = Snapshot {
-        application: super::name_of(application),
-        number: current.sync.status.as_ref().and_then(|it| it.number).unwrap_or_default(),
-        revision: desired.revision.clone(),
-        rendering: desired.rendering.clone(),
-        manifests: desired.manifests.clone(),
-        inventory,
-        capabilities: tiphys_engine::snapshot::Capabilities {
-            kube_version: capabilities.kube_version.clone(),
-        },
-        destination: destination.clone(),
-    };
-    let pages = snapshot.pack()?;
-    let name = ctx.snapshots.write(&kept_for(current), &pages, deadline(super::CHECK_TIME)).await?;
-    let sync = current.sync.metadata.name.clone().unwrap_or_default();
-    state.applied = Some(Applied {
-        name: name.clone(),
-        sync,
-        pages,
-        inventory: snapshot.inventory,
-        rendered,
-        destination,
-    });
-    set_status(state, |status| status.snapshot = Some(name));
-    Ok(())
 }
 
 /// Puts drifted objects right with the plan that was made when they were seen.

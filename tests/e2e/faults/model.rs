@@ -112,7 +112,7 @@ impl Model {
             let broken = known.broken;
             match random.u8(0..10) {
                 0..=4 => {
-                    actions.push(Action::Push { application, content: self.content(random, application) })
+                    actions.push(Action::Push { application, content: self.content(random, application) });
                 }
                 5 if !broken && !known.held => actions.push(Action::Break { application }),
                 6 if !past.is_empty() => {
@@ -192,7 +192,7 @@ impl World<'_> {
                 self.commit(*application, &files.join("---\n"));
             }
             Action::Break { application } => {
-                self.commit(*application, "kind: ConfigMap\nmetadata: {name: [\n")
+                self.commit(*application, "kind: ConfigMap\nmetadata: {name: [\n");
             }
             Action::Edit { object } => {
                 let patch = Patch::Merge(json!({ "data": { "value": "edited" } }));

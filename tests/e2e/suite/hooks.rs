@@ -83,7 +83,10 @@ async fn a_repository_of_argo_cd_works_unchanged() {
             config_map("config", value),
             with(
                 &config_map("last", "x"),
-                &[("argocd.argoproj.io/sync-wave", "5"), ("argocd.argoproj.io/sync-options", "Replace=true")],
+                &[
+                    ("argocd.argoproj.io/sync-wave", "5"),
+                    ("argocd.argoproj.io/sync-options", "PruneLast=true"),
+                ],
             ),
             with(&job("smoke", "", ""), &[("argocd.argoproj.io/hook", "PostSync")]),
             with(&config_map("after", "x"), &[("argocd.argoproj.io/hook", "PostSync")]),
@@ -116,7 +119,7 @@ async fn a_repository_of_argo_cd_works_unchanged() {
     let status = sync.status.unwrap();
     assert_eq!(status.plan.unwrap().hooks, 4);
     assert!(
-        status.warnings.iter().any(|it| it.contains("ConfigMap") && it.contains("Replace=true")),
+        status.warnings.iter().any(|it| it.contains("ConfigMap") && it.contains("PruneLast=true")),
         "{:?}",
         status.warnings
     );

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::{Value, json};
-use tiphys_api::{APPLICATION_LABEL, Phase};
-use tiphys_tests::{Access, GitFault};
+use tiphys_api::{APPLICATION_LABEL, Phase, Repository};
+use tiphys_tests::{Access, GitFault, eventually};
 
 use crate::bystander::Bystander;
 use crate::support::manifests::{Deployment, config_map, secret};
@@ -84,6 +84,7 @@ async fn a_plan_changes_nothing() {
     ];
     let more =
         [config_map("adopted", "git"), Deployment::new("web").image("registry.example.com/app:2").yaml()];
+    let pushed = k8s_openapi::jiff::Timestamp::now().as_second();
     let second = stage.push_file("all.yaml", &[files.join("---\n"), more.join("---\n")].join("---\n")).await;
     stage
         .wait("web", "the new revision and the drift were seen", LONG, |it| {
@@ -96,6 +97,18 @@ async fn a_plan_changes_nothing() {
         })
         .await;
     stage.looked_at("web").await;
+    // What the push changed beside the Application: that is written a moment later.
+    eventually("the Repository tells of the fetch", LONG, || async {
+        let repository =
+            stage.namespace.api::<Repository>().get("deploy").await.map_err(|it| it.to_string())?;
+        let fetched = repository.status.and_then(|it| it.fetched_at).map(|it| it.0.as_second());
+        if fetched.is_some_and(|it| it >= pushed) {
+            Ok(())
+        } else {
+            Err(format!("{fetched:?}, not {pushed}"))
+        }
+    })
+    .await;
 
     let before = everything(stage.access, stage.ns());
     stage.request("web", "question", json!({ "dryRun": true })).await;

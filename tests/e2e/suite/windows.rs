@@ -87,6 +87,11 @@ async fn a_person_is_refused_unless_the_window_or_the_person_says_otherwise() {
     let (mut window, _) = open_for("Deny", 600);
     window["manual"] = json!(true);
     stage.change("web", json!({ "sync": { "windows": [window] } })).await;
+    stage
+        .wait("web", "the window that lets people through is seen", LONG, |it| {
+            (it.status.as_ref()?.observed_generation == it.metadata.generation).then_some(())
+        })
+        .await;
     stage.request("web", "by-hand", json!({})).await;
     let by_hand = stage.succeeded("by-hand").await;
     assert_eq!(by_hand.status.unwrap().overrode, None);

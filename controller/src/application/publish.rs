@@ -1,0 +1,126 @@
+//! The status of an Application, written when it changed and when it is time for it.
+
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use tiphys_api::{Application, LastSync, Phase};
+
+use super::current::write_progress;
+use super::gather::ObjectState;
+use super::report::{Report, SourceReport};
+use super::state::{Current, State};
+use super::{Error, desired, gates, gather, key_of, name_of, namespace_of, progress};
+use crate::context::Context;
+
+/// A Sync that is done sooner than this is written once, when it ends.
+const QUIET: Duration = progress::PERIOD;
+
+/// What there is to say beside what the source and the objects say.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// Whether a rollback keeps the source's present content away.
+    pub held: bool,
+    /// Whether somebody paused it.
+    pub suspended: bool,
+    /// What keeps back a Sync that would start by itself.
+    pub waits: Option<tiphys_api::Wait>,
+    /// What somebody has to mend in what it says about when it is synced.
+    pub problem: Option<gates::Problem>,
+}
+
+/// Writes what is to be said when it is time for it. Says when to look again for that.
+pub async fn report(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    objects: &[ObjectState],
+    said: Said,
+) -> Result<Option<Duration>, Error> {
+    let age = state.current.as_ref().map(|it| it.since.elapsed());
+    if let Some(left) = age.and_then(|it| QUIET.checked_sub(it)) {
+        return Ok(Some(left));
+    }
+    write_progress(ctx, state).await?;
+    let source = match state.rendered.as_ref().map(|it| it.report.clone()) {
+        Some(SourceReport::Rendered { digest, .. }) => SourceReport::Rendered { digest, held: said.held },
+        Some(other) => other,
+        None => SourceReport::Pending,
+    };
+    let resources = gather::resources(ctx, objects, state);
+    publish(ctx, application, state, source, resources, said).await?;
+    Ok(None)
+}
+
+/// Writes the status of the Application when it changed.
+pub async fn publish(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    source: SourceReport,
+    resources: Vec<tiphys_api::ResourceStatus>,
+    said: Said,
+) -> Result<(), Error> {
+    let mut before = state.status.clone();
+    if let Some(current) = &state.current {
+        before.last_sync = Some(running(current, application));
+    }
+    let namespace = desired::destination(application);
+    let after = super::report::status(
+        &before,
+        Report {
+            spec: &application.spec,
+            generation: application.metadata.generation.unwrap_or_default(),
+            namespace: &namespace,
+            source,
+            resources,
+            suspended: said.suspended,
+            waits: said.waits,
+            problem: said.problem,
+            fight: state.fights.text(),
+        },
+    );
+    let after = tiphys_api::ApplicationStatus {
+        inventory: state.applied.as_ref().map(|it| it.sync.clone()),
+        installation: Some(ctx.settings.installation.0.clone()),
+        ..after
+    };
+    if state.published.as_ref() == Some(&after) {
+        return Ok(());
+    }
+    let written =
+        ctx.records.application_status(&namespace_of(application), &name_of(application), &after).await;
+    match written {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        Err(error) => return Err(Error::write("report", &name_of(application))(error)),
+    }
+    ctx.metrics.application(&key_of(application), &application.spec.project, &state.status, &after);
+    let last_sync = state.status.last_sync.take();
+    state.status = after.clone();
+    if state.current.is_some() {
+        // What ended before is what decisions go by; what runs is only shown.
+        state.status.last_sync = last_sync;
+    }
+    state.published = Some(after);
+    Ok(())
+}
+
+fn running(current: &Current, application: &Application) -> LastSync {
+    let status = current.sync.status.clone().unwrap_or_default();
+    let doing = match status.phase {
+        Phase::Waiting => "is applied and waits for health",
+        _ => "is running",
+    };
+    let name = current.sync.name_any();
+    LastSync {
+        number: status.number.unwrap_or_default(),
+        phase: status.phase,
+        revision: status.revision,
+        rendering: status.rendering,
+        generation: application.metadata.generation,
+        by: status.by,
+        finished_at: None,
+        message: Some(status.message.unwrap_or_else(|| format!("{name} {doing}"))),
+        name,
+    }
+}
