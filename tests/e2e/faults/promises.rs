@@ -81,7 +81,7 @@ pub fn from_environment(name: &str, otherwise: u64) -> u64 {
 
 /// Promise 4.
 #[tokio::test]
-async fn killed_anywhere_it_converges() {
+async fn t11_killed_anywhere_it_converges() {
     let ground = Ground::prepare().await;
     let data = tempfile::tempdir().unwrap();
     let start = || ground.installation.controller(&ground).data_dir(data.path());
@@ -250,7 +250,7 @@ async fn what_follows_from_a_sync_is_not_lost_with_the_process() {
 
 /// Promise 5.
 #[tokio::test]
-async fn unchanged_costs_nothing() {
+async fn t18_unchanged_costs_nothing() {
     let ground = Ground::prepare().await;
     let proxy = FaultProxy::start(&ground, 5);
     let controller = ground.installation.controller(&proxy).start().await;

@@ -40,7 +40,7 @@ async fn version_of_config(stage: &Stage<'_>, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn one_commit_that_changes_both_goes_in_order() {
+async fn t08_one_commit_that_changes_both_goes_in_order() {
     let stage = stage("in-order").await;
     let db = |image: &str| {
         Deployment::new("db").image(&format!("registry.example.com/db:{image}")).slow("3s").yaml()
@@ -102,7 +102,7 @@ async fn what_depends_on_a_broken_application_waits_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_circle_is_refused_with_its_path() {
+async fn t19_a_circle_is_refused_with_its_path() {
     let stage = stage("circle").await;
     let first = push(&stage, &[("a/a.yaml", config_map("a", "x")), ("b/b.yaml", config_map("b", "x"))]).await;
     stage.create("a", of("a", &json!([{ "name": "b" }]))).await;

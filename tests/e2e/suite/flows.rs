@@ -224,7 +224,7 @@ async fn an_object_that_is_nobodys_is_adopted() {
 }
 
 #[tokio::test]
-async fn fields_that_kubectl_applied_and_git_no_longer_names_disappear() {
+async fn t02_fields_that_kubectl_applied_and_git_no_longer_names_disappear() {
     let stage = stage("migrated").await;
     for how in ["apply", "create"] {
         let object = format!(

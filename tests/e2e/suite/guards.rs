@@ -79,7 +79,7 @@ async fn an_application_cannot_be_looser_than_its_project_and_a_new_destination_
 }
 
 #[tokio::test]
-async fn annotations_say_what_is_kept_and_what_asks_when_an_application_goes() {
+async fn t06_annotations_say_what_is_kept_and_what_asks_when_an_application_goes() {
     let stage = stage("wishes").await;
     let annotated = |name: &str, key: &str, value: &str| {
         config_map(name, "1")

@@ -73,7 +73,7 @@ async fn an_object_moves_when_the_one_that_gains_it_is_synced_first() {
 }
 
 #[tokio::test]
-async fn two_applications_swap_objects_in_one_commit() {
+async fn t05_two_applications_swap_objects_in_one_commit() {
     let stage = stage("swap").await;
     let first = stage
         .push(&[

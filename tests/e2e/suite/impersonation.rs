@@ -30,7 +30,7 @@ fn everything_says_nothing_of(stage: &Stage<'_>, words: &str) {
 
 /// T29.
 #[tokio::test]
-async fn the_plan_shows_what_the_account_may_not_do_and_nothing_is_written() {
+async fn t29_the_plan_shows_what_the_account_may_not_do_and_nothing_is_written() {
     let stage = stage("forbidden").await;
     stage.account("deployer").await;
     let mine = json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"] },

@@ -8,7 +8,7 @@ use crate::support::shared::stage;
 use crate::support::{message, phase};
 
 #[tokio::test]
-async fn exactly_the_plan_that_was_seen_runs_or_nothing() {
+async fn t24_exactly_the_plan_that_was_seen_runs_or_nothing() {
     let stage = stage("saved").await;
     let first = stage.push_file("a.yaml", &config_map("a", "1")).await;
     stage.create("web", json!({ "sync": { "selfHeal": false } })).await;
@@ -56,7 +56,7 @@ fn gadget(group: &str, size: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_definition_and_its_objects_are_checked_as_a_whole_before_anything_is_written() {
+async fn t25_a_definition_and_its_objects_are_checked_as_a_whole_before_anything_is_written() {
     let stage = stage("total").await;
     let group = "total.suite.example.com";
     let project = json!({ "apiVersion": "tiphys.dev/v1alpha1", "kind": "Project",

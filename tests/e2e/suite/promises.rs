@@ -60,7 +60,7 @@ fn everything(access: &Access, ns: &str) -> BTreeMap<String, (String, Value)> {
 
 /// Promise 1.
 #[tokio::test]
-async fn a_plan_changes_nothing() {
+async fn t23_a_plan_changes_nothing() {
     let stage = stage("plan").await;
     let files = [
         config_map("changes", "1"),
@@ -209,7 +209,7 @@ async fn digest_of_refusal(stage: &Stage<'_>, sync: &str, wanted: &str) -> Strin
 }
 
 #[tokio::test]
-async fn an_empty_rendering_is_refused_until_it_is_confirmed() {
+async fn t21_an_empty_rendering_is_refused_until_it_is_confirmed() {
     let stage = stage("empty").await;
     let first =
         stage.push(&[("a.yaml", Some(&config_map("a", "1"))), ("b.yaml", Some(&config_map("b", "1")))]).await;

@@ -45,7 +45,7 @@ fn run(program_name: &str, kubeconfig: &std::path::Path, arguments: &[&str]) -> 
     clippy::too_many_lines,
     reason = "one story: everything that could tell, then every place to look at"
 )]
-async fn secrets_stay_secret() {
+async fn t28_secrets_stay_secret() {
     let canaries = [
         "canary-first-of-git",
         "canary-second-of-git",

@@ -217,7 +217,7 @@ async fn a_project_grants_a_tenant_more() {
 
 /// Whoever may edit Secrets of a namespace may edit the snapshots in it; that must not be worth anything.
 #[tokio::test]
-async fn a_snapshot_that_was_tampered_with_gives_no_rights() {
+async fn t12_a_snapshot_that_was_tampered_with_gives_no_rights() {
     let stage = stage("tampered").await;
     let first = stage.push_file("config.yaml", &config_map("config", "one")).await;
     stage.create("web", json!({})).await;

@@ -130,7 +130,7 @@ async fn every_forge_is_understood() {
 }
 
 #[tokio::test]
-async fn a_forged_webhook_is_refused_counted_and_does_nothing() {
+async fn t17_a_forged_webhook_is_refused_counted_and_does_nothing() {
     let stage = stage("forged").await;
     let commit = stage.push_file("config.yaml", &config_map("config", "true")).await;
     stage.create("web", json!({})).await;
