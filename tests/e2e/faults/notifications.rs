@@ -20,6 +20,8 @@ async fn a_restart_tells_nothing_twice_and_forgets_nothing() {
     let receiver = Receiver::start();
     let spec = json!({ "webhook": { "url": receiver.url("/"), "insecure": true } });
     stage.notification("tell", spec).await;
+    // Nothing is told of what ended before it was seen.
+    stage.wait_notification("tell", "it is seen", |it| (!it.conditions.is_empty()).then_some(())).await;
     let first = stage.push_file("config.yaml", &config_map("config", "one")).await;
     stage.create("web", json!({})).await;
     stage.synced("web", &first).await;
