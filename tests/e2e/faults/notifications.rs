@@ -61,8 +61,7 @@ async fn a_restart_tells_nothing_twice_and_forgets_nothing() {
         stage.synced("web", &commit).await;
     }
     stage.wait_notification("tell", "all are delivered", |it| (it.delivered == 10).then_some(())).await;
-    // One for every three seconds that began, one that was due before, and the last.
-    let period = began.elapsed().as_secs() / 3 + 3;
+    let period = began.elapsed().as_secs() / 3 + 2;
     let requests = proxy.requests();
     let about =
         |it: &&tiphys_tests::RecordedRequest| it.resource == "notifications" && it.verb != Verb::Watch;
