@@ -45,7 +45,7 @@ impl<'a> TestNamespace<'a> {
             .unwrap_or_else(|error| panic!("create namespace {name}: {error}"));
         let created = Self { name, access, client };
         let accounts: Api<ServiceAccount> = Api::namespaced(created.client(), &created.name);
-        eventually("the namespace has its service account", Duration::from_mins(1), || {
+        eventually("the namespace has its service account", Duration::from_secs(20), || {
             accounts.get("default")
         })
         .await;

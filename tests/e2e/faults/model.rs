@@ -222,6 +222,11 @@ impl World<'_> {
                     stage.applications().list(&ListParams::default()).await.map(drop)
                 })
                 .await;
+                // The next sequence needs the controllers of Kubernetes, which take longer: they bring this one back.
+                let api = stage.namespace.api::<ConfigMap>();
+                let certificate = "kube-root-ca.crt";
+                ignore_missing(api.delete(certificate, &DeleteParams::default()).await.map(drop));
+                eventually("Kubernetes' controllers work", SETTLED, || api.get(certificate)).await;
             }
         }
     }
