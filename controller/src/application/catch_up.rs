@@ -37,8 +37,7 @@ pub async fn catch_up(ctx: &Context, application: &Application, state: &mut Stat
         let ended = ended(record, status);
         // Under which generation it ran is not in its record. To try once more does no harm.
         note(application, state, (&ended, None), &ending);
-        let is_newest = syncs.iter().all(|it| it.name == record.name || it.created_at < record.created_at);
-        if is_newest {
+        if !syncs.iter().any(|it| is_newer(it, record)) {
             state.follow_up = rollback_after(application, state, &ended, &ending, ctx);
         }
     }
@@ -56,6 +55,12 @@ fn unnoted<'a>(syncs: &'a [SyncRecord], state: &State) -> Vec<&'a SyncRecord> {
     let mut found: Vec<_> = syncs.iter().filter(is_new).collect();
     found.sort_by_key(|it| it.number);
     found
+}
+
+/// Whether a Sync has started after another one, or is about to. Creation times are too coarse to tell: whole seconds.
+fn is_newer(sync: &SyncRecord, than: &SyncRecord) -> bool {
+    let started = sync.number.map_or(!sync.phase.is_finished(), |it| Some(it) > than.number);
+    started && !sync.spec.dry_run
 }
 
 fn ending(status: &SyncStatus) -> Ending {
