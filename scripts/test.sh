@@ -1,9 +1,20 @@
 #!/usr/bin/env bash
 # Runs every test of the workspace, documentation included, on one control plane that is started here and ended here.
-# Arguments go to `cargo test`: scripts/test.sh -p tiphys-engine. The exit code is cargo's.
+# Arguments go to `cargo test`: scripts/test.sh -p tiphys-engine. With --failed alone, those tests run that failed in the
+# last run. The exit code is cargo's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+
+# The calls of `cargo test` that run what failed according to this log: for each target that failed, all names that failed.
+# Without its package a target has the features that it had with the whole workspace.
+failed_of() {
+  awk '/^failures:$/ { names = ""; next }
+       /^    [^ `]/ && !/^    [`]/ { sub(/^ +/, ""); names = names "\t" $0; next }
+       /^test result: FAILED/ { all = all names; names = "" }
+       /^    `-p / { gsub(/[` ]+/, " "); sub(/^ -p [^ ]+ /, ""); sub(/ $/, ""); gsub(/ /, "\t"); targets[++count] = $0 }
+       END { for (n = 1; n <= count; n++) print "--workspace\t" targets[n] "\t--\t--exact" all }' "$1"
+}
 
 folder="$PWD/target/test-cluster"
 mkdir -p target
@@ -21,9 +32,18 @@ if [[ -n "${CI:-}" ]]; then
   locked=(--locked)
 fi
 
-selection=("$@")
-if [[ ${#selection[@]} -eq 0 ]]; then
-  selection=(--workspace)
+output="$folder/cargo-test.log"
+# One call of `cargo test` is one line, its words apart by tabs.
+calls=("$(IFS=$'\t'; echo "$*")")
+if [[ "$*" == --failed ]]; then
+  mapfile -t calls < <(failed_of "$output")
+  if [[ ${#calls[@]} -eq 0 ]]; then
+    echo "test: no test failed in the last run, or it did not come so far: $output" >&2
+    exit 1
+  fi
+  export TIPHYS_PROGRAMS="$PWD/target/debug"
+elif [[ $# -eq 0 ]]; then
+  calls=(--workspace)
   # Tests start the programs of the workspace; --tests makes cargo choose the features that `cargo test` chooses.
   # With a selection, a test that starts a program builds it itself.
   cargo build "${locked[@]}" --workspace --bins --tests 9>&-
@@ -51,9 +71,11 @@ export TIPHYS_CLUSTER_PROGRAMS="$programs"
 # Most tests wait for a server more than they compute, so more of them run at once than there are processors.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) * 2))}"
 
-output="$folder/cargo-test.log"
 code=0
-cargo test "${locked[@]}" --no-fail-fast "${selection[@]}" 8>&- 9>&- 2>&1 | tee "$output" || code=${PIPESTATUS[0]}
+for call in "${calls[@]}"; do
+  IFS=$'\t' read -ra words <<<"$call"
+  cargo test "${locked[@]}" --no-fail-fast "${words[@]}" 8>&- 9>&- 2>&1 | tee -a "$output" || code=${PIPESTATUS[0]}
+done
 
 exec 8>&-
 wait "$cluster" || true

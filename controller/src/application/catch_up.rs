@@ -35,8 +35,11 @@ pub async fn catch_up(ctx: &Context, application: &Application, state: &mut Stat
         );
         let ending = ending(&status);
         let ended = ended(record, status);
-        // Under which generation it ran is not in its record. To try once more does no harm.
-        note(application, state, (&ended, None), &ending);
+        // Under which generation it ran is not in its record, but in the status, when that was written after it began.
+        // Where nobody knows, to try once more does no harm.
+        let shown = state.status.last_sync.as_ref().filter(|it| it.name == record.name);
+        let generation = shown.and_then(|it| it.generation);
+        note(application, state, (&ended, generation), &ending);
         if !syncs.iter().any(|it| is_newer(it, record)) {
             state.follow_up = rollback_after(application, state, &ended, &ending, ctx);
         }

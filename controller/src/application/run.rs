@@ -189,12 +189,33 @@ pub async fn plan_stage(
     claim(ctx, application, state, &manifests).await?;
     watch(ctx, state, &manifests).await?;
     let (draft, plan) = plan(ctx, application, state, record, manifests, (hooks, Some(stage))).await?;
-    if plan.refusals.is_empty() {
-        return Ok((draft, plan));
-    }
     let schedule = draft.schedule().stages.get(stage);
     let name = schedule.map_or("Sync", |it| it.phase.as_str());
-    Err(refused(&format!("stage {} ({name}) cannot be applied", stage + 1), &plan.refusals, None))
+    let what = format!("stage {} ({name}) cannot be applied", stage + 1);
+    if !plan.refusals.is_empty() {
+        return Err(refused(&what, &plan.refusals, None));
+    }
+    // What has come since the Sync began is in no plan that anybody saw, unless a person confirmed the whole.
+    if let Some(guard) = plan.guards.first().filter(|_| !is_confirmed(application, state, record)) {
+        return Err(Stop::failed(format!(
+            "{what}: {}, which was not so when the Sync began; sync again to see the new plan and to confirm it",
+            guard.message()
+        )));
+    }
+    Ok((draft, plan))
+}
+
+/// Whether somebody confirmed the plan that this Sync began with.
+fn is_confirmed(application: &Application, state: &State, record: &SyncRecord) -> bool {
+    let status = state.current.as_ref().and_then(|it| it.sync.status.as_ref());
+    let digest = status.and_then(|it| it.plan.as_ref()?.digest.as_deref());
+    digest.is_some_and(|digest| confirmations(application, record).any(|it| it == digest))
+}
+
+/// The digests of the plans that somebody confirmed: whoever asked for the Sync, and whoever wrote it into the Application.
+fn confirmations<'a>(application: &'a Application, record: &'a SyncRecord) -> impl Iterator<Item = &'a str> {
+    let annotation = application.annotations().get(CONFIRM_ANNOTATION);
+    record.spec.confirm.iter().chain(annotation).map(String::as_str)
 }
 
 /// Makes sure that no other Application of this controller works on these objects, but for those that it has let go.
@@ -385,9 +406,7 @@ fn may_run(application: &Application, plan: &Plan, record: &SyncRecord) -> Resul
     if !plan.refusals.is_empty() {
         return Err(refused("nothing was written", &plan.refusals, Some(plan)));
     }
-    let annotation = application.annotations().get(CONFIRM_ANNOTATION);
-    let confirmed = record.spec.confirm.iter().chain(annotation).map(String::as_str);
-    plan.may_run(confirmed).map_err(|blocked| Stop::Failed {
+    plan.may_run(confirmations(application, record)).map_err(|blocked| Stop::Failed {
         message: blocked.to_string(),
         objects: Vec::new(),
         plan: Some(Box::new(plan.clone())),

@@ -2,13 +2,13 @@
 
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use tiphys_api::CONFIRM_ANNOTATION;
-use tiphys_tests::{TestNamespace, eventually};
+use tiphys_api::{CONFIRM_ANNOTATION, Phase};
+use tiphys_tests::{Installation, TestNamespace, eventually};
 
-use crate::support::LONG;
-use crate::support::manifests::config_map;
+use crate::support::manifests::{Deployment, config_map};
 use crate::support::shared::stage;
 use crate::support::stage::Stage;
+use crate::support::{LONG, phase, stalled, words};
 
 /// Confirms a plan as somebody does who has nothing but the Application.
 async fn annotate(stage: &Stage<'_>, name: &str, digest: &str) {
@@ -103,7 +103,7 @@ async fn t06_annotations_say_what_is_kept_and_what_asks_when_an_application_goes
     annotate(&stage, "web", &digest).await;
     eventually("the Application is gone", LONG, || async {
         match stage.applications().get_opt("web").await.expect("it can be read") {
-            Some(it) => Err(crate::support::words(&it)),
+            Some(it) => Err(words(&it)),
             None => Ok(()),
         }
     })
@@ -113,4 +113,57 @@ async fn t06_annotations_say_what_is_kept_and_what_asks_when_an_application_goes
     }
     let kept = stage.namespace.kubectl(&["get", "configmap", "kept", "-o", "yaml"]);
     assert!(!kept.contains("tiphys.dev/application"), "anybody may adopt it: {kept}");
+}
+
+/// A Sync that began harmless is about to take something with it that came only while it waited.
+#[tokio::test]
+async fn what_has_to_be_confirmed_only_when_a_later_stage_begins_stops_it() {
+    let stage = stage("late-guard").await;
+    let (home, group) = (Installation::NAMESPACE, format!("{}.example.com", stage.ns()));
+    let placed = |manifest: &str| {
+        manifest.replacen("metadata:\n", &format!("metadata:\n  namespace: {}\n", stage.ns()), 1)
+    };
+    let definition = format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: gizmos.{group}\nspec:\n  \
+         group: {group}\n  scope: Namespaced\n  names: {{kind: Gizmo, plural: gizmos}}\n  versions:\n  - {{name: v1, served: \
+         true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}\n"
+    );
+    let gizmo = format!(
+        "apiVersion: {group}/v1\nkind: Gizmo\nmetadata:\n  name: precious\n  namespace: {}\n",
+        stage.ns()
+    );
+    let slow = placed(&Deployment::new("web").slow("5s").yaml());
+    let last = placed(&config_map("last", "1")).replacen(
+        "metadata:\n",
+        "metadata:\n  annotations:\n    tiphys.dev/sync-wave: \"1\"\n",
+        1,
+    );
+    let repository = tiphys_tests::repository_manifests(home, stage.ns(), stage.repo.url());
+    stage.access.kubectl_with_input(["apply", "-f", "-"], &repository);
+    let first = placed(&config_map("first", "1"));
+    stage.push_file("all.yaml", &[definition, first.clone()].join("---\n")).await;
+    let name = format!("late-{}", stage.ns());
+    stage.create_in(home, &name, json!({})).await.unwrap();
+    stage.access.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "-n", home, "app", &name]);
+
+    stage.push_file("all.yaml", &[first, slow, last].join("---\n")).await;
+    let syncs: kube::Api<tiphys_api::Sync> = kube::Api::namespaced(stage.client(), home);
+    eventually("it waits for the first wave", LONG, || async {
+        let sync = syncs.get(&format!("{name}-2")).await.map_err(|it| it.to_string())?;
+        if phase(&sync) == Phase::Waiting { Ok(()) } else { Err(format!("{:?}", sync.status)) }
+    })
+    .await;
+    stage.access.kubectl_with_input(["apply", "-f", "-"], &gizmo);
+    let applications: kube::Api<tiphys_api::Application> = kube::Api::namespaced(stage.client(), home);
+    let message = eventually("it stops", LONG, || async {
+        let application = applications.get(&name).await.map_err(|it| it.to_string())?;
+        stalled(&application).map(str::to_owned).ok_or_else(|| words(&application))
+    })
+    .await;
+    assert!(message.contains("sync again") && message.contains("gizmos"), "{message}");
+    stage.access.kubectl(["get", "-n", stage.ns(), &format!("gizmos.{group}"), "precious"]);
+    assert_eq!(stage.value("last").await, None, "nothing of its stage was applied");
+    stage.access.kubectl(["delete", "app", "-n", home, &name, "--timeout=60s"]);
+    stage.access.kubectl(["delete", "crd", &format!("gizmos.{group}"), "--wait=false"]);
+    stage.access.kubectl(["delete", "repository", "-n", home, stage.ns()]);
 }

@@ -318,7 +318,8 @@ async fn a_rollback_takes_back_definitions_and_leaves_those_that_hold_data() {
     let failed = syncs.get(&format!("{name}-2")).await.unwrap();
     assert_eq!(phase(&failed), Phase::Failed);
     let back = syncs.get(&held.by).await.unwrap();
-    assert_eq!((phase(&back), back.spec.initiated_by.trigger), (Phase::Succeeded, Trigger::Rollback));
+    assert_eq!(back.spec.initiated_by.trigger, Trigger::Rollback);
+    assert_eq!(phase(&back), Phase::Succeeded, "{:?}", back.status);
     let field = |path: &str, kind: &str| {
         stage.access.kubectl([
             "get",
