@@ -278,18 +278,17 @@ async fn a_rollback_takes_back_definitions_and_leaves_those_that_hold_data() {
             ns = stage.ns()
         )
     };
-    let web = |image: &str| {
-        wave(&Deployment::new("web").image(image).yaml(), "1")
+    let web = |deployment: Deployment| {
+        wave(&deployment.yaml(), "1")
             .replace("  name: web\nspec:", &format!("  name: web\n  namespace: {}\nspec:", stage.ns()))
     };
-    let one =
-        [definition("gizmos", "Gizmo", "size"), object("Gizmo", "size"), web("registry.example.com/app:1")];
+    let one = [definition("gizmos", "Gizmo", "size"), object("Gizmo", "size"), web(Deployment::new("web"))];
     let two = [
         definition("gizmos", "Gizmo", "width"),
         object("Gizmo", "width"),
         definition("widgets", "Widget", "size"),
         object("Widget", "size"),
-        web("registry.invalid/app:2"),
+        web(Deployment::new("web").image("registry.invalid/app:2").deadline(3)),
     ];
     let manifests = tiphys_tests::repository_manifests(
         tiphys_tests::Installation::NAMESPACE,
@@ -300,7 +299,7 @@ async fn a_rollback_takes_back_definitions_and_leaves_those_that_hold_data() {
     stage.push_file("all.yaml", &one.join("---\n")).await;
     let home = tiphys_tests::Installation::NAMESPACE;
     let name = format!("crds-{}", stage.ns());
-    let spec = json!({ "sync": { "onFailure": "Rollback", "timeout": "15s" } });
+    let spec = json!({ "sync": { "onFailure": "Rollback" } });
     stage.create_in(home, &name, spec).await.unwrap();
     stage.access.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "-n", home, "app", &name]);
     stage.push_file("all.yaml", &two.join("---\n")).await;
