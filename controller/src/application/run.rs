@@ -16,7 +16,7 @@ use tiphys_engine::hooks::{self, Run};
 use tiphys_engine::order::Warning;
 use tiphys_engine::place::namespace_to_ensure;
 use tiphys_engine::plan::{
-    Draft, DraftInput, Moved, Plan, Policy, Prune, Recreate, Refusal, Selection, Step, Tracking,
+    Draft, DraftInput, Moved, Plan, Policy, Prune, Recreate, Refusal, Replace, Selection, Step, Tracking,
 };
 use tiphys_engine::{Class, Inventory, look};
 use tiphys_manifest::{Manifest, ObjectId};
@@ -309,6 +309,7 @@ async fn make_plan(
     let policy = Policy {
         prune: if prune { Prune::Enabled } else { Prune::Disabled },
         recreate: if record.spec.recreate { Recreate::All } else { Recreate::Annotated },
+        replace: if record.spec.replace { Replace::All } else { Replace::Annotated },
         selection: match record.spec.resources.as_slice() {
             [] => Selection::All,
             some => Selection::Only(some.to_vec()),
