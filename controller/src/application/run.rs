@@ -27,7 +27,7 @@ use super::progress::Progress;
 use super::report::shorten;
 use super::state::State;
 use super::write_ahead::{keep_plan, write_ahead};
-use super::{Error, acting, deadline, heal, key_of, moves, stages};
+use super::{Error, acting, deadline, heal, key_of, leaving, moves, stages};
 use crate::context::Context;
 use crate::steps::{self, StepKind};
 use crate::sync_index::SyncRecord;
@@ -124,6 +124,9 @@ async fn attempt(
         status.stage = None;
     });
     heal::ask_anew(state, record, &desired.rendering);
+    if !record.spec.dry_run {
+        leaving::begin(ctx, state, record, &desired.rendering);
+    }
     let hooks = stages::hooks_of(ctx, application, state, record, &desired.rendering);
     let named = hooks::name_all(desired.manifests, hooks.as_ref().map_or("", |run| &run.id));
     let (manifests, refusals) = desired::place(ctx, application, named).await?;
@@ -519,6 +522,7 @@ pub async fn execute(
     if let Some(applied) = &mut state.applied {
         applied.inventory = report.inventory.clone();
     }
+    leaving::note(state, report.leaving.clone());
     state.namespace_exists |= application.spec.destination.create_namespace && report.succeeded();
     let objects = for_record(shared.lock().objects.clone());
     set_status(state, |status| status.objects.clone_from(&objects));
