@@ -18,6 +18,7 @@ mod moves;
 mod progress;
 mod publish;
 pub mod report;
+mod room;
 mod run;
 mod seed;
 mod stages;

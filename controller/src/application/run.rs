@@ -27,7 +27,7 @@ use super::progress::Progress;
 use super::report::shorten;
 use super::state::State;
 use super::write_ahead::{keep_plan, write_ahead};
-use super::{Error, acting, deadline, heal, key_of, leaving, moves, stages};
+use super::{Error, acting, deadline, heal, key_of, leaving, moves, room, stages};
 use crate::context::Context;
 use crate::steps::{self, StepKind};
 use crate::sync_index::SyncRecord;
@@ -346,8 +346,10 @@ async fn make_plan(
     };
     let cluster = acting::cluster(ctx, application).await?;
     look::look(&cluster, &ctx.jq, &mut draft, options.deadline).await?;
-    let mut plan = draft.finish(&check(&cluster, &draft, &options).await);
+    let checks = check(&cluster, &draft, &options).await;
+    let mut plan = draft.finish(&checks);
     plan.refusals.extend(forbidden_prunes(ctx, application, &plan));
+    plan.refusals.extend(room::refusals(ctx, &draft, &plan, &checks).await);
     let passing = |it: &&Refusal| {
         it.class == Class::Transient
             || (it.class == Class::Forbidden && is_young(state) && !record.spec.dry_run)
