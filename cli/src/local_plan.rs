@@ -16,7 +16,7 @@ use tiphys_engine::hooks::Run;
 use tiphys_engine::look::look;
 use tiphys_engine::order::Occasion;
 use tiphys_engine::place::{namespace_to_ensure, place};
-use tiphys_engine::plan::{Draft, DraftInput, Live, Plan, Policy, Prune, Recreate, Selection};
+use tiphys_engine::plan::{Draft, DraftInput, Live, Plan, Policy, Prune, Recreate, Replace, Selection};
 use tiphys_engine::requests::RequestLimits;
 use tiphys_engine::tracking::{InstallationId, Owner};
 use tiphys_engine::{Class, Inventory, LiveObject};
@@ -112,6 +112,7 @@ fn policy(application: &Application, spec: &SyncSpec) -> Policy {
     Policy {
         prune: if prunes { Prune::Enabled } else { Prune::Disabled },
         recreate: if spec.recreate { Recreate::All } else { Recreate::Annotated },
+        replace: if spec.replace { Replace::All } else { Replace::Annotated },
         selection: match spec.resources.as_slice() {
             [] => Selection::All,
             some => Selection::Only(some.to_vec()),

@@ -22,6 +22,7 @@ use crate::accounts::Accounts;
 use crate::application::{Holdings, SnapshotNames, State, key_of};
 use crate::events::Events;
 use crate::metrics::Metrics;
+use crate::quotas::Quotas;
 use crate::records::Records;
 use crate::repositories::{Lookup, Repositories};
 use crate::standings::Standings;
@@ -70,6 +71,8 @@ pub struct Context {
     pub jq: Jq,
     /// In whose name something may be done there.
     pub accounts: Accounts,
+    /// How much may be there.
+    pub quotas: Quotas,
     /// Snapshots and plans.
     pub snapshots: SnapshotStore,
     /// The snapshots that were there when this process started.

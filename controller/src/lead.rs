@@ -27,6 +27,7 @@ use crate::events::Events;
 use crate::health_checks;
 use crate::metrics::Metrics;
 use crate::notifications::{self, Feed};
+use crate::quotas::Quotas;
 use crate::records::Records;
 use crate::repositories::Repositories;
 use crate::server::Readiness;
@@ -162,6 +163,7 @@ async fn gather(
     Ok(Context {
         records: Records::new(client.clone()),
         accounts: Accounts::new(client.clone(), applications.clone(), queue.clone()),
+        quotas: Quotas::new(client.clone()),
         snapshots: SnapshotStore::new(cluster.requests.clone()),
         events,
         settings: parts.settings,

@@ -19,6 +19,7 @@ mod logging;
 mod metrics;
 mod notifications;
 mod outbound;
+mod quotas;
 mod records;
 mod repositories;
 mod repository_status;

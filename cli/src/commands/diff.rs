@@ -39,7 +39,7 @@ pub struct DiffArguments {
     #[arg(value_name = "APPLICATION")]
     application: String,
     /// Compare what this Sync applied, instead of what is live
-    #[arg(value_name = "FROM", requires = "to", conflicts_with_all = ["local", "revision", "resources", "prune", "recreate"])]
+    #[arg(value_name = "FROM", requires = "to", conflicts_with_all = ["local", "revision", "resources", "prune", "recreate", "replace"])]
     from: Option<String>,
     /// With what this later one applied
     #[arg(value_name = "TO")]

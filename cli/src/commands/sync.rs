@@ -39,6 +39,7 @@ Examples:
   tiphys sync web --revision v1.4.0
   tiphys sync web --resource apps/Deployment/web --resource ConfigMap/settings
   tiphys sync web --resource '*/*/web-*' --force
+  tiphys sync web --resource ConfigMap/settings --replace
   tiphys sync web --override-window
   tiphys sync web --renew-secrets
   tiphys plan web -o web.plan && tiphys sync web --plan web.plan
@@ -60,7 +61,7 @@ pub struct SyncArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["revision", "prune", "recreate", "resources", "renew_secrets", "dry_run"]
+        conflicts_with_all = ["revision", "prune", "recreate", "replace", "resources", "renew_secrets", "dry_run"]
     )]
     plan: Option<PathBuf>,
     /// Let charts draw new passwords, keys and certificates in place of those that they drew before
@@ -85,6 +86,9 @@ pub struct WhatArguments {
     /// Delete and create again what has an immutable field changed
     #[arg(long, visible_alias = "force")]
     recreate: bool,
+    /// Replace objects as a whole for this once, so that fields that others added go
+    #[arg(long)]
+    replace: bool,
     /// Only this object, [GROUP/]KIND/[NAMESPACE/]NAME or GROUP:KIND:NAME, each a pattern; can be repeated
     #[arg(long = "resource", value_name = "OBJECT")]
     resources: Vec<TypedReference>,
@@ -109,6 +113,7 @@ impl WhatArguments {
             revision: self.revision.clone(),
             prune: self.prune,
             recreate: self.recreate,
+            replace: self.replace,
             resources: self.resources.iter().map(|it| it.0.clone()).collect(),
             ..SyncSpec::default()
         }

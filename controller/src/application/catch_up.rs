@@ -79,7 +79,13 @@ fn ended(record: &SyncRecord, status: SyncStatus) -> Ended {
     let mut sync = Sync::new(&record.name, record.spec.clone());
     sync.status = Some(status.clone());
     Ended {
-        current: Current { sync, written: status.clone(), since: Instant::now(), steps: Steps::default() },
+        current: Current {
+            sync,
+            written: status.clone(),
+            since: Instant::now(),
+            steps: Steps::default(),
+            leaving: Vec::new(),
+        },
         status,
         spec: record.spec.clone(),
     }

@@ -54,7 +54,8 @@ pub async fn begin(
     ctx.syncs.observe_written(&sync);
     state.degraded_since = None;
     let steps = leading_steps(state, record);
-    state.current = Some(Current { sync, written: SyncStatus::default(), since: Instant::now(), steps });
+    let (written, since, leaving) = (SyncStatus::default(), Instant::now(), Vec::new());
+    state.current = Some(Current { sync, written, since, steps, leaving });
     Ok(())
 }
 
@@ -103,7 +104,7 @@ pub async fn resume(ctx: &Context, application: &Application, record: &SyncRecor
     sync.status = Some(status.clone());
     let steps = Steps::default();
     steps.wait_begins(record.applied_at.as_ref().map(|it| it.0.into()));
-    Ok(Current { sync, written: status, since: Instant::now(), steps })
+    Ok(Current { sync, written: status, since: Instant::now(), steps, leaving: Vec::new() })
 }
 
 /// Everything is applied, or everything of a stage: from now on events of the objects decide.

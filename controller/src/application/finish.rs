@@ -37,6 +37,16 @@ pub enum Ending {
         /// Whether objects were written.
         written: bool,
     },
+    /// Everything is applied and healthy, but something that was deleted is not gone in time.
+    LeftOver {
+        /// What, and what holds it.
+        message: String,
+    },
+    /// Drift was corrected, and somebody deleted at once what was applied.
+    Undone {
+        /// What.
+        message: String,
+    },
     /// Another one takes its place.
     Superseded {
         /// Which one.
@@ -62,7 +72,9 @@ pub async fn finish(
     state: &mut State,
     ending: Ending,
 ) -> Result<Option<SyncSpec>, Error> {
-    if let Ending::Failed { message, .. } = &ending {
+    if let Ending::Failed { message, .. } | Ending::LeftOver { message } | Ending::Undone { message } =
+        &ending
+    {
         set_status(state, |status| status.message = Some(shorten(message, MAX_MESSAGE)));
     }
     let Some(current) = &mut state.current else {
@@ -125,6 +137,8 @@ fn conclude(status: &mut SyncStatus, ending: &Ending) {
         Ending::Succeeded => (Phase::Succeeded, "Succeeded", success(status)),
         Ending::Planned => (Phase::Succeeded, "Planned", planned(status)),
         Ending::Failed { message, .. } => (Phase::Failed, "Failed", shorten(message, MAX_MESSAGE)),
+        Ending::LeftOver { message } => (Phase::Failed, "NotGone", shorten(message, MAX_MESSAGE)),
+        Ending::Undone { message } => (Phase::Failed, "Undone", shorten(message, MAX_MESSAGE)),
         Ending::Superseded { by } => (Phase::Superseded, "Superseded", format!("{by} took its place")),
     };
     status.phase = phase;
@@ -237,7 +251,7 @@ pub fn note(
     });
     let partial = !ended.spec.resources.is_empty();
     match ending {
-        Ending::Succeeded => {
+        Ending::Succeeded | Ending::LeftOver { .. } => {
             state.status.retry = None;
             if !partial {
                 state.status.revision.clone_from(&status.revision);
@@ -252,7 +266,7 @@ pub fn note(
         }
         // Some waves are applied, others are not.
         Ending::Superseded { .. } if stages::has_written(&status.objects) => state.status.rendering = None,
-        Ending::Failed { .. } | Ending::Superseded { .. } | Ending::Planned => {}
+        Ending::Failed { .. } | Ending::Superseded { .. } | Ending::Undone { .. } | Ending::Planned => {}
     }
     if ended.spec.initiated_by.trigger == Trigger::SelfHeal {
         // A correction that is refused will be refused again: not at once.
@@ -313,7 +327,7 @@ fn note_hold(
 
 fn note_retry(application: &Application, state: &mut State, ended: &Ended, ending: &Ending) {
     let sync = &application.spec.sync;
-    let failed = matches!(ending, Ending::Failed { .. });
+    let failed = matches!(ending, Ending::Failed { .. } | Ending::LeftOver { .. });
     if !failed || sync.on_failure != OnFailure::Retry || ended.spec.rollback_to.is_some() {
         state.status.retry = None;
         return;
@@ -375,7 +389,7 @@ async fn tell(ctx: &Context, application: &Application, state: &State, ended: &E
     let name = ended.current.sync.metadata.name.clone().unwrap_or_default();
     let by = ended.status.by.clone().unwrap_or_default();
     match ending {
-        Ending::Failed { message, .. } => {
+        Ending::Failed { message, .. } | Ending::LeftOver { message } | Ending::Undone { message } => {
             let note = format!("{name} (by {by}) failed: {message}");
             ctx.events.warn(application, "SyncFailed", "Sync", &note).await;
         }

@@ -117,7 +117,9 @@ pub fn resources(ctx: &Context, objects: &[ObjectState], state: &State) -> Vec<R
 
 /// What the objects of a waiting Sync say together.
 pub fn verdict(objects: &[ObjectState], state: &mut State, now: Timestamp) -> Verdict {
-    let worst = objects.iter().map(|it| it.health).max().unwrap_or(Health::Healthy);
+    // Nobody waits for an object that somebody keeps deleting.
+    let awaited = objects.iter().filter(|it| !state.fights.leaves_whole(&it.id));
+    let worst = awaited.map(|it| it.health).max().unwrap_or(Health::Healthy);
     match worst {
         Health::Healthy | Health::Suspended => Verdict::Healthy,
         Health::Degraded => graced(&mut state.degraded_since, now),

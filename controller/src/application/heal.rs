@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tiphys_api::{Application, DriftRecord, ObjectReference, Outcome, SyncStatus, Trigger};
+use tiphys_api::{Application, DriftRecord, Health, ObjectReference, Outcome, SyncStatus, Trigger};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::drift::{Drift as ObjectDrift, Ended, Log, Sighting, sightings};
 use tiphys_engine::plan::{Draft, DraftInput, Handover, Plan, Policy, Recreate, Refusal, Selection, Step};
@@ -162,6 +162,12 @@ fn end(state: &mut State, ended: Vec<Ended>) {
 pub fn note_correction(ctx: &Context, state: &mut State, found: &DriftFound) {
     let seen = seen(ctx, found);
     state.fights.corrected(&seen, Timestamp::now());
+}
+
+/// What a correction has applied and somebody has deleted since. There is nothing to wait for then: it is drift again.
+pub fn undone<'a>(state: &State, trigger: Trigger, objects: &'a [ObjectState]) -> Option<&'a ObjectId> {
+    let gone = |it: &&ObjectState| it.health == Health::Missing && !state.fights.leaves_whole(&it.id);
+    objects.iter().find(gone).filter(|_| trigger == Trigger::SelfHeal).map(|it| &it.id)
 }
 
 /// Notes which drift a Sync has corrected.

@@ -11,12 +11,14 @@ mod finish;
 mod gates;
 mod gather;
 mod heal;
+mod leaving;
 mod load;
 mod lookup;
 mod moves;
 mod progress;
 mod publish;
 pub mod report;
+mod room;
 mod run;
 mod seed;
 mod stages;
@@ -37,7 +39,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use tiphys_api::{Application, CONFIRM_ANNOTATION, FINALIZER, Phase, SyncSpec, Trigger};
+use tiphys_api::{Application, CONFIRM_ANNOTATION, FINALIZER, Health, Phase, SyncSpec, Trigger};
 use tokio::time::Instant;
 
 use self::current::{begin, note_stop, note_waiting, resume, set_status, write_progress};
@@ -190,6 +192,7 @@ async fn prepare(ctx: &Context, application: &mut Application, state: &mut State
         ctx.labels.write().insert(ctx.owner(&key).label_value(), key);
         load::load(ctx, application, state).await?;
         catch_up::catch_up(ctx, application, state).await?;
+        leaving::load(ctx, state);
         state.loaded = true;
     }
     if state.reload {
@@ -270,13 +273,14 @@ async fn waiting(
     };
     if state.current.is_none() {
         state.current = Some(resume(ctx, application, &record).await?);
+        leaving::resume(ctx, application, state, &record).await?;
     }
     let timeout =
         SignedDuration::try_from(application.spec.sync.timeout.get()).unwrap_or(SignedDuration::MAX);
     let within = |start: Timestamp| start.saturating_add(timeout).unwrap_or(Timestamp::MAX);
     let deadline = within(record.started_at.as_ref().map_or(record.created_at, |it| it.0));
     let Some((judged, position)) = stages::waited_for(ctx, application, state, &record) else {
-        let verdict = gather::verdict(objects, state, now);
+        let verdict = at_the_end(ctx, state, &record, objects, now);
         return Ok(Some(WaitingFor { record, deadline, verdict, last: true, busy: false }));
     };
     let mut waiting = WaitingFor {
@@ -290,9 +294,28 @@ async fn waiting(
     };
     // In the end everything must be healthy, and not only what the last stage applied.
     if position.last && !position.failing && !position.done && judged.verdict == decide::Verdict::Healthy {
-        waiting.verdict = gather::verdict(objects, state, now);
+        waiting.verdict = at_the_end(ctx, state, &waiting.record, objects, now);
     }
     Ok(Some(waiting))
+}
+
+/// What a Sync waits for when everything is applied: health, and that what it deleted is gone.
+fn at_the_end(
+    ctx: &Context,
+    state: &mut State,
+    record: &SyncRecord,
+    objects: &[ObjectState],
+    now: Timestamp,
+) -> decide::Verdict {
+    if heal::undone(state, record.spec.initiated_by.trigger, objects).is_some() {
+        return decide::Verdict::Degraded;
+    }
+    match gather::verdict(objects, state, now) {
+        decide::Verdict::Healthy if leaving::waits(ctx, state).is_some() => {
+            decide::Verdict::Progressing(None)
+        }
+        verdict => verdict,
+    }
 }
 
 /// Does what was decided. `None`: decide again, for the world is another one now.
@@ -326,7 +349,7 @@ async fn execute(
             run_named(ctx, application, state, syncs, &name, gates).await?;
         }
         Decision::Finish { end } => {
-            let ending = ending(state, objects, end);
+            let ending = ending(ctx, state, objects, end);
             conclude(ctx, application, state, ending).await?;
         }
         Decision::Idle { until } => {
@@ -462,7 +485,7 @@ async fn supersede(
     }
 }
 
-fn ending(state: &State, objects: &[ObjectState], end: End) -> Ending {
+fn ending(ctx: &Context, state: &mut State, objects: &[ObjectState], end: End) -> Ending {
     let worst = objects.iter().max_by_key(|it| it.health);
     let culprit = worst.map(|it| format!("{} is {:?}: {}", it.id, it.health, it.message)).unwrap_or_default();
     let revision =
@@ -474,6 +497,19 @@ fn ending(state: &State, objects: &[ObjectState], end: End) -> Ending {
             End::TimedOut => format!("not done in time (spec.sync.timeout): {reason}"),
         };
         return Ending::Failed { message, written: true };
+    }
+    let trigger = state.current.as_ref().map(|it| it.sync.spec.initiated_by.trigger).unwrap_or_default();
+    if let Some(undone) = heal::undone(state, trigger, objects) {
+        return Ending::Undone { message: format!("{undone} was deleted again as soon as it was applied") };
+    }
+    let is_healthy = worst.is_none_or(|it| matches!(it.health, Health::Healthy | Health::Suspended));
+    if end == End::TimedOut
+        && is_healthy
+        && let Some(why) = leaving::waits(ctx, state)
+    {
+        leaving::leave(state);
+        let message = format!("{revision} is live, but not in time (spec.sync.timeout): {why}");
+        return Ending::LeftOver { message };
     }
     match end {
         End::Healthy => Ending::Succeeded,

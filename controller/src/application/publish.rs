@@ -9,7 +9,7 @@ use super::current::write_progress;
 use super::gather::ObjectState;
 use super::report::{Report, SourceReport};
 use super::state::{Current, State};
-use super::{Error, desired, gates, gather, key_of, name_of, namespace_of, progress};
+use super::{Error, desired, gates, gather, key_of, leaving, name_of, namespace_of, progress};
 use crate::context::Context;
 
 /// A Sync that is done sooner than this is written once, when it ends.
@@ -65,6 +65,7 @@ pub async fn publish(
         before.last_sync = Some(running(current, application));
     }
     let namespace = desired::destination(application);
+    let left_over = leaving::left_over(ctx, state);
     let after = super::report::status(
         &before,
         Report {
@@ -77,6 +78,7 @@ pub async fn publish(
             waits: said.waits,
             problem: said.problem,
             fight: state.fights.text(),
+            left_over,
         },
     );
     let after = tiphys_api::ApplicationStatus {

@@ -55,6 +55,8 @@ pub struct Report<'a> {
     pub problem: Option<(&'static str, String)>,
     /// Who keeps changing what we apply, that this is left alone, and what to do about it.
     pub fight: Option<String>,
+    /// What the last Sync deleted and could not get rid of.
+    pub left_over: Option<String>,
 }
 
 /// The status after `before`, when `report` is what is known.
@@ -198,6 +200,10 @@ fn failed(status: &ApplicationStatus, last: &LastSync) -> Verdict {
 fn settled(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
     let count = report.resources.len();
     match status.health {
+        Some(Health::Missing) if report.fight.is_some() => {
+            let fight = report.fight.clone().unwrap_or_default();
+            return Verdict::not_ready(Some(STALLED), "Fight", fight);
+        }
         Some(Health::Degraded | Health::Missing) => {
             return Verdict::not_ready(None, "Degraded", worst(report));
         }
@@ -207,6 +213,9 @@ fn settled(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
         Some(Health::Healthy | Health::Suspended) | None => {}
     }
     let revision = status.revision.as_deref().unwrap_or("nothing");
+    if let Some(left) = &report.left_over {
+        return Verdict::not_ready(Some(STALLED), "NotGone", format!("{revision} is live, but {left}"));
+    }
     if let Some(hold) = status.hold.as_ref().filter(|it| it.policy != HoldPolicy::None) {
         let until = match hold.policy {
             HoldPolicy::Indefinite => "until somebody starts a Sync",

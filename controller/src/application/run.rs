@@ -16,7 +16,7 @@ use tiphys_engine::hooks::{self, Run};
 use tiphys_engine::order::Warning;
 use tiphys_engine::place::namespace_to_ensure;
 use tiphys_engine::plan::{
-    Draft, DraftInput, Moved, Plan, Policy, Prune, Recreate, Refusal, Selection, Step, Tracking,
+    Draft, DraftInput, Moved, Plan, Policy, Prune, Recreate, Refusal, Replace, Selection, Step, Tracking,
 };
 use tiphys_engine::{Class, Inventory, look};
 use tiphys_manifest::{Manifest, ObjectId};
@@ -27,7 +27,7 @@ use super::progress::Progress;
 use super::report::shorten;
 use super::state::State;
 use super::write_ahead::{keep_plan, write_ahead};
-use super::{Error, acting, deadline, heal, key_of, moves, stages};
+use super::{Error, acting, deadline, heal, key_of, leaving, moves, room, stages};
 use crate::context::Context;
 use crate::steps::{self, StepKind};
 use crate::sync_index::SyncRecord;
@@ -124,6 +124,9 @@ async fn attempt(
         status.stage = None;
     });
     heal::ask_anew(state, record, &desired.rendering);
+    if !record.spec.dry_run {
+        leaving::begin(ctx, state, record, &desired.rendering);
+    }
     let hooks = stages::hooks_of(ctx, application, state, record, &desired.rendering);
     let named = hooks::name_all(desired.manifests, hooks.as_ref().map_or("", |run| &run.id));
     let (manifests, refusals) = desired::place(ctx, application, named).await?;
@@ -309,6 +312,7 @@ async fn make_plan(
     let policy = Policy {
         prune: if prune { Prune::Enabled } else { Prune::Disabled },
         recreate: if record.spec.recreate { Recreate::All } else { Recreate::Annotated },
+        replace: if record.spec.replace { Replace::All } else { Replace::Annotated },
         selection: match record.spec.resources.as_slice() {
             [] => Selection::All,
             some => Selection::Only(some.to_vec()),
@@ -342,8 +346,10 @@ async fn make_plan(
     };
     let cluster = acting::cluster(ctx, application).await?;
     look::look(&cluster, &ctx.jq, &mut draft, options.deadline).await?;
-    let mut plan = draft.finish(&check(&cluster, &draft, &options).await);
+    let checks = check(&cluster, &draft, &options).await;
+    let mut plan = draft.finish(&checks);
     plan.refusals.extend(forbidden_prunes(ctx, application, &plan));
+    plan.refusals.extend(room::refusals(ctx, &draft, &plan, &checks).await);
     let passing = |it: &&Refusal| {
         it.class == Class::Transient
             || (it.class == Class::Forbidden && is_young(state) && !record.spec.dry_run)
@@ -518,6 +524,7 @@ pub async fn execute(
     if let Some(applied) = &mut state.applied {
         applied.inventory = report.inventory.clone();
     }
+    leaving::note(state, report.leaving.clone());
     state.namespace_exists |= application.spec.destination.create_namespace && report.succeeded();
     let objects = for_record(shared.lock().objects.clone());
     set_status(state, |status| status.objects.clone_from(&objects));

@@ -314,6 +314,8 @@ pub async fn before_end(
             return Ok(Some(ending));
         }
         Ending::Succeeded => DeletePolicy::HookSucceeded,
+        // There is nothing that hooks of SyncFail could mend: what was applied works.
+        Ending::LeftOver { .. } | Ending::Undone { .. } => DeletePolicy::HookFailed,
         Ending::Failed { message, .. } => {
             let follows = !failing && !stage.done;
             if follows && follow_failure(ctx, application, state, record, &staged, message).await? {
@@ -335,7 +337,9 @@ pub async fn before_end(
 /// the hooks have run.
 async fn note_done(ctx: &Context, state: &mut State, staged: &Staged, ending: &Ending) -> Result<(), Error> {
     set_status(state, |status| {
-        if let (Some(stage), Ending::Failed { message, .. }) = (&mut status.stage, ending) {
+        if let (Some(stage), Ending::Failed { message, .. } | Ending::LeftOver { message }) =
+            (&mut status.stage, ending)
+        {
             stage.failure = Some(shorten(message, MAX_MESSAGE));
         }
         if let Some(stage) = &mut status.stage {

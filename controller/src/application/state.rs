@@ -8,6 +8,7 @@ use std::time::Instant;
 use k8s_openapi::jiff::Timestamp;
 use tiphys_api::{ApplicationStatus, Sync, SyncSpec, SyncStatus, Trigger};
 use tiphys_engine::Inventory;
+use tiphys_engine::apply::Leaving;
 use tiphys_engine::drift::Fights;
 use tiphys_engine::plan::{Draft, Plan};
 use tiphys_engine::snapshot::{Page, Snapshot};
@@ -16,6 +17,7 @@ use tiphys_source::Tracked;
 use super::decide::Candidate;
 use super::done_jobs::DoneJobs;
 use super::gates::Rules;
+use super::leaving::LeftOver;
 use super::report::SourceReport;
 use super::seed::KnownSeed;
 use super::stages::Staged;
@@ -62,6 +64,8 @@ pub struct State {
     pub current: Option<Current>,
     /// Its stages, if it has several.
     pub staged: Option<Staged>,
+    /// What the last Sync deleted and could not get rid of.
+    pub left_over: Option<LeftOver>,
     /// A Sync that follows from one that ended, and is not created yet.
     pub follow_up: Option<SyncSpec>,
     /// Objects that were seen to drift, with the plan that puts them right.
@@ -153,6 +157,8 @@ pub struct Current {
     pub since: Instant,
     /// What it did so far.
     pub steps: Steps,
+    /// What it waits for to be gone.
+    pub leaving: Vec<Leaving>,
 }
 
 /// Objects that were seen to drift.

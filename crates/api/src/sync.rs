@@ -70,6 +70,10 @@ pub struct SyncSpec {
     /// Whether objects whose immutable fields changed may be deleted and created again.
     #[serde(default)]
     pub recreate: bool,
+    /// Whether objects that exist are replaced as a whole, so that fields of others go, for this once. Objects whose
+    /// annotations name another mode than `Override` keep to that.
+    #[serde(default)]
+    pub replace: bool,
     /// Whether charts draw new passwords, keys and certificates in place of those that they drew before.
     #[serde(default)]
     pub renew_secrets: bool,

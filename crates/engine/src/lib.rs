@@ -1,7 +1,7 @@
 //! Brings a cluster to a rendering: live cache, diff, plan, apply, prune, health, snapshots.
 //!
 //! One half of this crate is pure and knows no client: [`tracking`], [`fields`], [`health`], [`ignore`], [`modes`],
-//! [`migrate`], [`diff`], [`order`], [`plan`], [`hooks`], [`scope`], [`snapshot`], [`drift`], [`history`], [`windows`],
+//! [`migrate`], [`diff`], [`order`], [`plan`], [`hooks`], [`quota`], [`scope`], [`snapshot`], [`drift`], [`history`], [`windows`],
 //! [`dependencies`]. The other half talks to the API server.
 
 pub mod apply;
@@ -32,6 +32,7 @@ pub mod modes;
 pub mod order;
 pub mod place;
 pub mod plan;
+pub mod quota;
 pub mod requests;
 pub mod scope;
 pub mod snapshot;

@@ -26,12 +26,30 @@ pub enum Mode {
     Ignore,
     /// The whole object is replaced.
     Replace,
+    /// The whole object is replaced for this once, because the Sync asks for it. After that it is applied on the server
+    /// as ever.
+    ReplaceOnce,
 }
 
 impl Mode {
     /// Whether this is how objects are applied that say nothing.
     pub fn is_default(&self) -> bool {
         *self == Self::Override
+    }
+
+    /// Whether the whole object is written, so that fields of others go.
+    pub fn replaces(self) -> bool {
+        matches!(self, Self::Replace | Self::ReplaceOnce)
+    }
+
+    /// How the object is applied when a Sync asks to replace what it applies. What says of itself that others may have a
+    /// part in it counts more than that.
+    #[must_use]
+    pub fn asked_to_replace(self) -> Self {
+        match self {
+            Self::Override => Self::ReplaceOnce,
+            other => other,
+        }
     }
 }
 

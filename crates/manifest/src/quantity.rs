@@ -65,6 +65,21 @@ impl Quantity {
             _ => Err(Error::Quantity { text: crate::manifest::describe(value) }),
         }
     }
+
+    /// The amount in whole units, what is a part of one counted as one. None when it is below zero or too large to count.
+    pub fn units(&self) -> Option<u64> {
+        match (self.amount.negative, self.amount.exponent) {
+            (true, _) => None,
+            (false, 0..) => self.amount.as_integer(),
+            (false, exponent) => {
+                let cut = usize::try_from(exponent.unsigned_abs()).ok()?;
+                let kept = self.amount.digits.len().saturating_sub(cut);
+                let whole = self.amount.digits.iter().take(kept).copied().collect();
+                // There are no zeros at the end, so something is always cut off.
+                Amount::new(false, increment(whole), 0).as_integer()
+            }
+        }
+    }
 }
 
 impl FromStr for Quantity {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
 use tiphys_api::{Application, DriftOutcome, DriftRecord, STALLED};
 use tiphys_tests::{Cluster, eventually};
@@ -125,6 +125,76 @@ async fn t27_a_sync_of_a_person_tries_again() {
     left_alone(&stage).await;
     drop(stubborn);
     assert!(stage.value("config").await.is_some_and(|it| it.starts_with("theirs")));
+    stage.request("web", "again", json!({})).await;
+    stage.succeeded("again").await;
+    assert_eq!(stage.value("config").await.as_deref(), Some("ours"));
+    stage.synced("web", &commit).await;
+}
+
+/// A controller that deletes a ConfigMap whenever it appears, and how often it did.
+struct Deleter {
+    running: JoinHandle<()>,
+    deletions: Arc<AtomicU32>,
+}
+
+impl Deleter {
+    fn start(stage: &Stage<'_>, config_map: &str) -> Self {
+        let api: Api<ConfigMap> = stage.namespace.api();
+        let deletions = Arc::new(AtomicU32::new(0));
+        let (count, name) = (Arc::clone(&deletions), config_map.to_owned());
+        let running = tokio::spawn(async move {
+            let params = WatchParams::default().fields(&format!("metadata.name={name}"));
+            let mut seen = api.watch(&params, "0").await.unwrap().boxed();
+            while let Ok(Some(event)) = seen.try_next().await {
+                if matches!(event, WatchEvent::Added(_))
+                    && api.delete(&name, &DeleteParams::default()).await.is_ok()
+                {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { running, deletions }
+    }
+
+    fn deletions(&self) -> u32 {
+        self.deletions.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Deleter {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+#[tokio::test]
+async fn t27_a_controller_that_deletes_again_is_left_alone_after_three_rounds_and_nothing_else_is() {
+    let stage = stage("t27-deletes").await;
+    let all = format!("{}---\n{}", config_map("config", "ours"), config_map("other", "ours"));
+    let commit = stage.push_file("all.yaml", &all).await;
+    stage.create("web", json!({})).await;
+    stage.synced("web", &commit).await;
+    let deleter = Deleter::start(&stage, "config");
+    let application = left_alone(&stage).await;
+    // The first deletion, and one after each correction.
+    assert!((3..=4).contains(&deleter.deletions()), "{} rounds", deleter.deletions());
+    let found = record(&application, "config").unwrap();
+    assert!(found.fields.is_empty(), "the whole object: {:?}", found.fields);
+    let message = stage.says("web", "keeps deleting the object").await;
+    assert!(message.contains(&format!("ConfigMap {}/config", stage.ns())), "{message}");
+    let events = stage.namespace.kubectl(&["get", "events", "-o=jsonpath={.items[*].reason}"]);
+    assert!(events.contains("Fight"), "{events}");
+    let syncs = stage.syncs("web").await;
+    assert!(syncs.len() <= 4, "one Sync for each round: {}", syncs.len());
+    // Everything else is healed as before, and that Sync does not wait for what is left alone.
+    stage.namespace.kubectl(&["patch", "configmap", "other", "-p", r#"{"data":{"value":"edited"}}"#]);
+    stage.has_value_within("other", "ours", Duration::from_secs(15)).await;
+    stage.succeeded(&format!("web-{}", syncs.len() + 1)).await;
+    stage.looked_at("web").await;
+    assert_eq!(stage.value("config").await, None, "it is left alone");
+    assert!(deleter.deletions() <= 4, "no further round");
+    // The other side gives up, and a person tries again.
+    drop(deleter);
     stage.request("web", "again", json!({})).await;
     stage.succeeded("again").await;
     assert_eq!(stage.value("config").await.as_deref(), Some("ours"));

@@ -206,3 +206,73 @@ async fn a_mode_that_nobody_knows_is_refused_with_its_place() {
     assert!(message.contains("config.yaml:1") && message.contains("IfNotPresent"), "{message}");
     assert_eq!(stage.value("config").await, None);
 }
+
+/// Who owns fields of an object, and by which operation.
+async fn owners(stage: &Stage<'_>, name: &str) -> Vec<(String, String)> {
+    let entries = read(stage, name).await.metadata.managed_fields.unwrap_or_default();
+    let mut owners: Vec<_> = entries
+        .into_iter()
+        .map(|it| (it.manager.unwrap_or_default(), it.operation.unwrap_or_default()))
+        .collect();
+    owners.sort();
+    owners
+}
+
+#[tokio::test]
+async fn a_sync_may_replace_for_once_and_the_next_one_applies_as_ever() {
+    let stage = stage("replace-once").await;
+    let ours = |data: &[(&str, &str)]| annotated("config", "ours: stays", data);
+    stage.push_file("config.yaml", &ours(&[("value", "one"), ("extra", "x")])).await;
+    stage.create("web", json!({ "sync": { "auto": false, "selfHeal": false } })).await;
+    stage.request("web", "first", json!({})).await;
+    stage.succeeded("first").await;
+    edit(&stage, "config", ("theirs", "x"), "another").await;
+    edit(&stage, "config", ("extra", "taken"), "another").await;
+    // An ordinary Sync takes back what is ours and leaves what others added.
+    stage.request("web", "ordinary", json!({})).await;
+    stage.succeeded("ordinary").await;
+    let with_theirs = map(&[("value", "one"), ("extra", "x"), ("theirs", "x")]);
+    assert_eq!(data(&stage, "config").await, with_theirs);
+    let told = stage.tiphys(&["sync", "web", "--replace", "--dry-run"]).await;
+    assert_eq!(told.code, Some(0), "{told}");
+    assert!(told.stdout.contains("replaced as a whole; data.theirs"), "{told}");
+    assert_eq!(data(&stage, "config").await, with_theirs, "a plan changes nothing");
+    // With a change of ours in the same Sync, which the replacement writes.
+    stage.push_file("config.yaml", &ours(&[("value", "two"), ("extra", "x")])).await;
+    let told = stage.tiphys(&["sync", "web", "--resource", "ConfigMap/config", "--replace"]).await;
+    assert_eq!(told.code, Some(0), "{told}");
+    assert_eq!(data(&stage, "config").await, map(&[("value", "two"), ("extra", "x")]));
+    assert_eq!(owners(&stage, "config").await, [("tiphys".to_owned(), "Apply".to_owned())]);
+    // It was for that once: what others add stays again, and nothing is left to do.
+    edit(&stage, "config", ("theirs", "y"), "another").await;
+    stage.request("web", "as-ever", json!({})).await;
+    let plan = stage.succeeded("as-ever").await.status.unwrap().plan.unwrap();
+    assert_eq!((plan.change, plan.unchanged), (0, 1));
+    assert_eq!(data(&stage, "config").await["theirs"], "y");
+    // What was replaced is ours as what is applied: it leaves the object with the rendering.
+    stage.push_file("config.yaml", &ours(&[("extra", "x")])).await;
+    stage.request("web", "less", json!({})).await;
+    stage.succeeded("less").await;
+    assert_eq!(data(&stage, "config").await, map(&[("extra", "x"), ("theirs", "y")]));
+}
+
+#[tokio::test]
+async fn a_sync_that_replaces_is_refused_where_a_field_cannot_be_changed() {
+    let stage = stage("replace-immutable").await;
+    let ours = |value: &str| format!("{}immutable: true\n", config_map("config", value));
+    let both = |value: &str| format!("{}---\n{}", ours(value), config_map("other", value));
+    let commit = stage.push_file("all.yaml", &both("one")).await;
+    stage.create("web", json!({ "sync": { "auto": false } })).await;
+    stage.request("web", "first", json!({})).await;
+    stage.succeeded("first").await;
+    stage.synced("web", &commit).await;
+    let uid = read(&stage, "config").await.metadata.uid;
+    stage.push_file("all.yaml", &both("two")).await;
+    stage.request("web", "replace", json!({ "replace": true })).await;
+    stage.failed("replace", "immutable").await;
+    assert_eq!(stage.value("other").await.as_deref(), Some("one"), "nothing was written");
+    stage.request("web", "both", json!({ "replace": true, "recreate": true })).await;
+    stage.succeeded("both").await;
+    assert_eq!(stage.value("config").await.as_deref(), Some("two"));
+    assert_ne!(read(&stage, "config").await.metadata.uid, uid);
+}

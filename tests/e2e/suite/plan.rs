@@ -1,11 +1,14 @@
 //! Plans that are complete, and plans that are run later.
 
-use serde_json::json;
+use k8s_openapi::api::core::v1::ResourceQuota;
+use serde_json::{Value, json};
 use tiphys_api::Phase;
+use tiphys_tests::eventually;
 
 use crate::support::manifests::config_map;
 use crate::support::shared::stage;
-use crate::support::{message, phase};
+use crate::support::stage::Stage;
+use crate::support::{LONG, message, phase};
 
 #[tokio::test]
 async fn t24_exactly_the_plan_that_was_seen_runs_or_nothing() {
@@ -77,4 +80,60 @@ async fn t25_a_definition_and_its_objects_are_checked_as_a_whole_before_anything
     assert_eq!(phase(&first), Phase::Succeeded, "{}", message(&first));
     stage.access.kubectl(["delete", "crd", &format!("gadgets.{group}"), "--wait=false"]);
     stage.access.kubectl(["delete", "project", stage.ns(), "-n", "tiphys"]);
+}
+
+/// A Service that is reached inside the cluster only.
+fn service(name: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\nspec:\n  selector: {{app: {name}}}\n  ports: [{{port: 80}}]\n"
+    )
+}
+
+/// A claim that asks for so much.
+fn claim(name: &str, size: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: {name}\nspec:\n  accessModes: [ReadWriteOnce]\n  \
+         storageClassName: none\n  resources: {{requests: {{storage: {size}}}}}\n"
+    )
+}
+
+/// Sets the quota of the stage's namespace and waits until it is counted.
+async fn quota(stage: &Stage<'_>, hard: Value) {
+    let quota = json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "small" },
+        "spec": { "hard": hard } });
+    stage.namespace.apply(&quota.to_string());
+    let quotas = stage.namespace.api::<ResourceQuota>();
+    eventually("the quota is counted", LONG, || async {
+        let found = quotas.get("small").await.unwrap();
+        let wanted = found.spec.and_then(|it| it.hard);
+        let status = found.status.unwrap_or_default();
+        let counted = status.hard == wanted && status.used.is_some();
+        if counted { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn t25_objects_that_pass_a_quota_only_together_are_refused_before_anything_is_written() {
+    let stage = stage("quota").await;
+    quota(&stage, json!({ "services": "1", "requests.storage": "5Gi" })).await;
+    let both = format!("{}---\n{}", service("one"), service("two"));
+    stage.push(&[("a.yaml", Some(&config_map("a", "1"))), ("services.yaml", Some(&both))]).await;
+    stage.create("web", json!({})).await;
+    let refused = "the quota small of namespace";
+    let message = stage.stalls("web", refused).await;
+    assert!(message.contains("services: 0 used, 2 more with this plan (2 objects), 1 allowed"), "{message}");
+    assert_eq!(stage.value("a").await, None, "nothing was written");
+    let one = stage.push_file("services.yaml", &service("one")).await;
+    stage.synced("web", &one).await;
+    let claims = format!("{}---\n{}", claim("one", "3Gi"), claim("two", "3Gi"));
+    stage.push(&[("a.yaml", Some(&config_map("a", "2"))), ("claims.yaml", Some(&claims))]).await;
+    let message = stage.stalls("web", refused).await;
+    assert!(message.contains("requests.storage: 0 used, 6Gi more with this plan"), "{message}");
+    assert_eq!(stage.value("a").await.as_deref(), Some("1"), "nothing was written");
+    // A person who tries again sees the quota of now.
+    quota(&stage, json!({ "services": "1", "requests.storage": "6Gi" })).await;
+    stage.request("web", "again", json!({ "dryRun": true })).await;
+    let plan = stage.succeeded("again").await.status.unwrap().plan.unwrap();
+    assert_eq!((plan.create, plan.change), (2, 1));
 }

@@ -50,6 +50,17 @@ pub struct ApplyReport {
     pub results: Vec<ObjectResult>,
     /// What the Application has applied and may prune now.
     pub inventory: Inventory,
+    /// What was deleted and was not gone at once.
+    pub leaving: Vec<Leaving>,
+}
+
+/// An object whose deletion was asked for and that may still be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Which one.
+    pub id: ObjectId,
+    /// Its uid: another one of the same name is not meant.
+    pub uid: Option<String>,
 }
 
 impl ApplyReport {
@@ -105,6 +116,7 @@ pub async fn apply(
     let mut report = ApplyReport {
         results: Vec::with_capacity(plan.steps.len()),
         inventory: planned_inventory(plan, before),
+        leaving: Vec::new(),
     };
     let mut failed: Option<ObjectId> = None;
     let ranks: Vec<_> = plan.steps.chunk_by(|left, right| left.rank == right.rank).collect();
@@ -116,6 +128,9 @@ pub async fn apply(
         let last = number + 1 == ranks.len();
         for (step, done) in rank.iter().zip(run_rank(&runner, rank, last, progress).await) {
             done.note_in(&mut report.inventory, step);
+            if done.is_pending() {
+                report.leaving.push(Leaving { id: step.id.clone(), uid: step.uid.clone() });
+            }
             if done.result.outcome == Outcome::Failed {
                 failed.get_or_insert_with(|| step.id.clone());
             }

@@ -19,7 +19,7 @@ use crate::error::{Class, Error};
 use crate::fields::ProjectionHash;
 use crate::hooks;
 use crate::inventory::Inventory;
-use crate::migrate;
+use crate::migrate::{self, Migration};
 use crate::modes;
 use crate::order::DeletePolicy;
 use crate::plan::{Reason, Step};
@@ -176,7 +176,7 @@ impl<'a> Runner<'a> {
         if step.action == Action::Recreate {
             self.remove_first(step, &kind).await?;
         }
-        self.take_over_fields(step, &kind).await?;
+        self.migrate(step, &kind, step.migration.clone()).await?;
         let applied = self.apply_settling(step, &kind, manifest).await?;
         if step.mode == modes::Mode::IfNotPresent && applied.existed {
             let message = Some("somebody else created it meanwhile; it stays as it is".to_owned());
@@ -209,6 +209,7 @@ impl<'a> Runner<'a> {
                 }
             }
             modes::Mode::Replace => self.replace(step, kind, manifest).await,
+            modes::Mode::ReplaceOnce => self.replace_once(step, kind, manifest).await,
             modes::Mode::Override | modes::Mode::Merge | modes::Mode::Ignore => {
                 requests.apply(kind, manifest.object(), Mode::Write, deadline).await
             }
@@ -237,6 +238,22 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Replaces the whole object and then applies it, so that it is ours as everything is that is applied: what leaves the
+    /// rendering later leaves the object.
+    async fn replace_once(
+        &self,
+        step: &Step,
+        kind: &ServedKind,
+        manifest: &Manifest,
+    ) -> Result<Applied, Error> {
+        if matches!(step.action, Action::Adopt | Action::Change) {
+            let replaced = self.replace(step, kind, manifest).await?;
+            self.migrate(step, kind, migrate::plan(&replaced.object)).await?;
+        }
+        let deadline = self.options.deadline;
+        self.cluster.requests.apply(kind, manifest.object(), Mode::Write, deadline).await
+    }
+
     /// Deletes an object that cannot be changed, and waits until it is gone.
     async fn remove_first(&self, step: &Step, kind: &ServedKind) -> Result<(), Error> {
         let deadline = self.options.deadline;
@@ -248,11 +265,16 @@ impl<'a> Runner<'a> {
         wait::gone(self.cluster, kind, &step.id, uid, deadline).await
     }
 
-    /// Makes fields ours that kubectl wrote, so that what leaves the rendering leaves the object.
-    async fn take_over_fields(&self, step: &Step, kind: &ServedKind) -> Result<(), Error> {
+    /// Makes fields ours that kubectl wrote, or we otherwise than by apply, so that what leaves the rendering leaves the
+    /// object.
+    async fn migrate(
+        &self,
+        step: &Step,
+        kind: &ServedKind,
+        mut migration: Option<Migration>,
+    ) -> Result<(), Error> {
         let deadline = self.options.deadline;
         let requests = &self.cluster.requests;
-        let mut migration = step.migration.clone();
         for tries_left in (0..MIGRATION_TRIES).rev() {
             let Some(wanted) = &migration else { return Ok(()) };
             match requests.json_patch(kind, &step.id, &wanted.json_patch, deadline).await {

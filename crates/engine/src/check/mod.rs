@@ -148,7 +148,7 @@ impl Round<'_> {
         } else {
             match question.mode {
                 modes::Mode::IfNotPresent => self.try_as_new(question, &kind).await,
-                modes::Mode::Replace => self.try_replacing(question, &kind).await,
+                modes::Mode::Replace | modes::Mode::ReplaceOnce => self.try_replacing(question, &kind).await,
                 _ => self.try_in_place(question, &kind).await,
             }
         };

@@ -9,7 +9,7 @@ use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
 use super::check::{Checked, Question, Surroundings};
 use super::prune::{Pruning, Removal};
-use super::{HookRun, Plan, Policy, Recreate, Refusal, Tracking, Unchanged, finish};
+use super::{HookRun, Plan, Policy, Recreate, Refusal, Replace, Tracking, Unchanged, finish};
 use crate::definition::{defined_by, is_definition};
 use crate::digest::Digest;
 use crate::error::Class;
@@ -104,6 +104,8 @@ pub(super) struct Item {
     pub(super) known: bool,
     /// How it is applied.
     pub(super) mode: Mode,
+    /// Whether nothing of ours changed since it was last applied.
+    pub(super) settled: bool,
     /// Fields that others may own.
     ignore: Vec<IgnoreDifference>,
     /// Fields that are left alone.
@@ -330,7 +332,8 @@ impl Draft {
             desired: digest(manifest, &rules, &left_alone),
             recreate: true,
             known: false,
-            mode: if tracking == Tracking::Owned { manner.mode } else { Mode::Override },
+            mode: self.mode_of(tracking, manner.mode),
+            settled: false,
             ignore: Vec::new(),
             left_alone,
             undecided: None,
@@ -347,6 +350,15 @@ impl Draft {
             Verdict::Ask(item) => self.items.push(*item),
             Verdict::Refuse(refusal) => self.refusals.push(refusal),
             Verdict::NotSelected => {}
+        }
+    }
+
+    /// How an object is applied.
+    fn mode_of(&self, tracking: Tracking, mode: Mode) -> Mode {
+        match (tracking, self.policy.replace) {
+            (Tracking::Owned, Replace::All) => mode.asked_to_replace(),
+            (Tracking::Owned, Replace::Annotated) => mode,
+            (Tracking::Unowned | Tracking::Hook, _) => Mode::Override,
         }
     }
 
@@ -378,7 +390,9 @@ impl Draft {
             if let Some(refusal) = foreign(&self.owner, manifest, live).filter(|_| !is_released) {
                 return Verdict::Refuse(refusal);
             }
-            if is_settled(inventory, manifest, live, item.desired) {
+            item.settled = is_settled(inventory, manifest, live, item.desired);
+            // What others added does not show in what is compared here.
+            if item.settled && item.mode != Mode::ReplaceOnce {
                 return Verdict::Unchanged(Unchanged {
                     version: manifest.gvk().version.clone(),
                     id: item.id,

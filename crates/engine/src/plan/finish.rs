@@ -219,8 +219,12 @@ impl Case<'_> {
         let now = ProjectionHash::of_live(live);
         let then = ProjectionHash::of_live(predicted);
         // Nothing of ours would change: what differs is written by a webhook at each request, and would be for ever.
-        let by_others =
-            now.is_some() && now == then && migration.is_none() && self.item.mode != Mode::Replace;
+        let by_others = now.is_some() && now == then && migration.is_none() && !self.item.mode.replaces();
+        let takes_back = match self.item.mode {
+            Mode::Replace => false,
+            Mode::ReplaceOnce => !self.item.settled,
+            Mode::Override | Mode::Merge | Mode::IfNotPresent | Mode::Ignore => now != then,
+        };
         let (action, reason) = if is_deleting(live) {
             (Action::Recreate, Reason::Deleting)
         } else if let Some(reason) = self.handed_over(live) {
@@ -229,7 +233,7 @@ impl Case<'_> {
             (Action::Adopt, Reason::Unmarked)
         } else if !diff.is_empty() && !by_others {
             (Action::Change, Reason::Differs)
-        } else if now != then && self.item.mode != Mode::Replace {
+        } else if takes_back {
             (Action::Change, Reason::Ownership)
         } else {
             return Verdict::Unchanged(Unchanged {
@@ -242,7 +246,8 @@ impl Case<'_> {
         let mut step = self.step(action, reason);
         step.uid = uid(live);
         step.diff = diff;
-        step.predicted = then.filter(|_| action != Action::Recreate);
+        // What is replaced for once is applied after that, which is not dry-run.
+        step.predicted = then.filter(|_| action != Action::Recreate && self.item.mode != Mode::ReplaceOnce);
         step.migration = migration.filter(|_| action != Action::Recreate);
         step.warnings = warnings.to_vec();
         Verdict::Step(Box::new(step))

@@ -53,6 +53,8 @@ pub struct Policy {
     pub prune: Prune,
     /// Which objects may be deleted and created again when an immutable field changed.
     pub recreate: Recreate,
+    /// Whether objects are replaced as a whole that would only be applied otherwise.
+    pub replace: Replace,
     /// Which objects the plan is about.
     pub selection: Selection,
     /// Objects that did their work and may have gone by themselves, such as Jobs with `ttlSecondsAfterFinished`: where
@@ -93,6 +95,16 @@ pub enum Recreate {
     #[default]
     Annotated,
     /// All.
+    All,
+}
+
+/// Whether objects are replaced as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replace {
+    /// Those whose annotations say so.
+    #[default]
+    Annotated,
+    /// All, but for those whose annotations name another mode.
     All,
 }
 

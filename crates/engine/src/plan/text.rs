@@ -6,6 +6,7 @@ use tiphys_api::{Action, HookPhase};
 use super::guard::guards_text;
 use super::{Kept, KeptWhy, Plan, Reason, Step};
 use crate::diff::{self, Style};
+use crate::modes::Mode;
 
 /// How much of a plan is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,16 @@ const fn describe(action: Action) -> (char, &'static str, AnsiColor) {
 }
 
 fn note(step: &Step) -> String {
+    let why = why(step);
+    let replaces = step.mode == Mode::ReplaceOnce && matches!(step.action, Action::Adopt | Action::Change);
+    match (replaces, why.is_empty()) {
+        (false, _) => why,
+        (true, true) => "replaced as a whole".to_owned(),
+        (true, false) => format!("replaced as a whole; {why}"),
+    }
+}
+
+fn why(step: &Step) -> String {
     match &step.reason {
         Reason::New if step.by_schema => "checked by the schema that comes with it".to_owned(),
         Reason::New | Reason::NotInRendering => String::new(),

@@ -22,6 +22,7 @@ mod migrate;
 mod modes;
 mod order;
 mod plan;
+mod quota;
 mod scope;
 mod server;
 mod snapshot;

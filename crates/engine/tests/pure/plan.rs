@@ -6,7 +6,7 @@ use tiphys_engine::diff::Style;
 use tiphys_engine::hooks::Run;
 use tiphys_engine::plan::{
     Blocked, BySchema, Checked, Creating, Detail, Draft, DraftInput, Handover, Moved, Policy, Prune,
-    Recreate, Removing, Selection, compare, text as plan_text,
+    Recreate, Removing, Replace, Selection, compare, text as plan_text,
 };
 use tiphys_engine::tracking::{InstallationId, Owner};
 use tiphys_engine::{Class, Inventory};
@@ -184,6 +184,7 @@ fn policy(case: &Value) -> Policy {
     Policy {
         prune: if is("prune") { Prune::Enabled } else { Prune::Disabled },
         recreate: if is("recreate") { Recreate::All } else { Recreate::Annotated },
+        replace: if is("replace") { Replace::All } else { Replace::Annotated },
         selection: if only.is_empty() { Selection::All } else { Selection::Only(only) },
         done: list(case, "done").iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect(),
         hooks: case.get("occasion").map(|_| Run { occasion: occasion(case).unwrap(), id: "this".to_owned() }),

@@ -147,7 +147,7 @@ impl Server {
             .map(|question| {
                 let manifest = Value::Object(question.manifest.object().clone());
                 let (object, existed) = match question.mode {
-                    Mode::Replace => self.predict_replaced(&manifest),
+                    Mode::Replace | Mode::ReplaceOnce => self.predict_replaced(&manifest),
                     _ => self.predict(&manifest, applier()),
                 };
                 let live = self.objects.get(question.id).map(Stored::value);
@@ -182,6 +182,11 @@ impl Server {
             let object = Value::Object(manifest.object().clone());
             match step.mode {
                 Mode::Replace => drop(self.replace(&object)),
+                Mode::ReplaceOnce => {
+                    self.replace(&object);
+                    self.objects.get_mut(&step.id).unwrap().owners.remove(&updater());
+                    self.apply(&object, applier());
+                }
                 Mode::IfNotPresent => drop(self.apply(&object, updater())),
                 _ => drop(self.apply(&object, applier())),
             }
