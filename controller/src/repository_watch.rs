@@ -71,6 +71,10 @@ impl Follower {
                 self.repositories.insert(key, Entry { refresh_requested: requested, ..known.clone() });
                 self.leader.get().iter().for_each(|ctx| refresh(ctx, &known));
             }
+            // What another replica says is what we go by when it is our turn to tell.
+            if self.leader.get().is_none_or(|ctx| !repository_status::is_ours(&ctx, &key)) {
+                self.repositories.note_status(&key, repository.status.clone().unwrap_or_default());
+            }
             return;
         }
         let remote = remote_of(&self.client, &key.0, &repository.spec).await;
