@@ -141,6 +141,10 @@ impl Election {
                 }
             }
         }
+        if lost.is_cancelled() {
+            // What was under way was dropped and not ended: the other Leases have to expire, too.
+            held.shutdown().await;
+        }
         while let Some(ended) = held.join_next().await {
             self.note_end(ended.ok(), &lost);
         }

@@ -150,14 +150,20 @@ impl Held {
     /// Renews until `over`, or until it is lost, or until it was handed over to somebody who asked for it.
     pub async fn keep(mut self, over: CancellationToken) -> Ended {
         let timing = self.candidate.timing;
+        let mut pause = timing.renew;
         loop {
+            tokio::select! {
+                () = over.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+                () = self.slots.until(self.slot, Phase::Empty) => return self.hand_over(&over).await,
+            }
             let left = timing.give_up.saturating_sub(self.renewed.elapsed());
             let attempt = tokio::time::timeout(left, self.renew());
             let attempt = tokio::select! {
                 () = over.cancelled() => break,
                 attempt = attempt => attempt,
             };
-            let renewed = matches!(attempt, Ok(Ok(true)));
+            pause = if matches!(attempt, Ok(Ok(true))) { timing.renew } else { timing.retry };
             match attempt {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => {
@@ -176,11 +182,6 @@ impl Held {
             }
             if self.wanted_by.is_some() {
                 self.slots.close(self.slot);
-            }
-            tokio::select! {
-                () = over.cancelled() => break,
-                () = tokio::time::sleep(if renewed { timing.renew } else { timing.retry }) => {}
-                () = self.slots.until(self.slot, Phase::Empty) => return self.hand_over(&over).await,
             }
         }
         self.give_back().await;
