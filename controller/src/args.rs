@@ -55,6 +55,10 @@ pub struct RunArguments {
     /// How many objects of one Application are written at the same time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub apply_concurrency: u16,
+    /// Among how many slots Applications are spread. Each slot is worked on by one replica, and a replica may have several.
+    /// Must be the same for all replicas; those with another number wait until these have ended.
+    #[arg(long, env = "TIPHYS_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: u16,
     /// Run without a Lease: only when nothing else runs beside this process.
     #[arg(long)]
     pub no_leader_election: bool,

@@ -24,6 +24,7 @@ use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::repositories::{Lookup, Repositories};
+use crate::slots::Slots;
 use crate::standings::Standings;
 use crate::sync_index::{ApplicationKey, SyncIndex};
 use crate::traces::Traces;
@@ -52,6 +53,8 @@ pub struct Context {
     pub client: Client,
     /// Our own resources, written.
     pub records: Records,
+    /// Which Applications this replica works on.
+    pub slots: Arc<Slots>,
     /// The Applications.
     pub applications: Store<Application>,
     /// Their Syncs.
@@ -156,7 +159,8 @@ impl Context {
         }
     }
 
-    /// Brings an Application into the queue.
+    /// Brings an Application into the queue. One that another replica works on does nothing there but wake those that wait
+    /// for it.
     pub fn enqueue(&self, (namespace, name): &ApplicationKey) {
         // Nobody listens any more only while the process ends.
         let _ = self.queue.send(ObjectRef::new(name).within(namespace));

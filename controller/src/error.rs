@@ -121,7 +121,7 @@ pub enum Error {
     TooManySteps,
     /// Leadership was lost.
     #[error(
-        "the Lease was lost: it could not be renewed in time, or another replica took it; a new process stands for it again"
+        "a Lease was lost: it could not be renewed in time, or another replica took it; a new process stands for it again"
     )]
     LostLease,
 }

@@ -4,6 +4,7 @@
 //! Event on the ConfigMap and in the log; the other checks go on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -16,17 +17,24 @@ use tiphys_engine::live::LiveCache;
 use tokio::sync::watch;
 
 use crate::events::Events;
+use crate::slots::{HOME, Phase, Slots};
 
 /// The task that reads the checks, and what it has read; nothing before it has listed.
 pub fn follow(
     client: &Client,
     namespace: &str,
-    events: Events,
+    (events, slots): (Events, Arc<Slots>),
 ) -> (impl Future<Output = ()> + Send + 'static, watch::Receiver<Option<Checks>>) {
     let (sender, receiver) = watch::channel(None);
     let api = Api::namespaced(client.clone(), namespace);
-    let follower =
-        Follower { events, sender, config_maps: BTreeMap::new(), listing: None, problems: BTreeSet::new() };
+    let follower = Follower {
+        events,
+        slots,
+        sender,
+        config_maps: BTreeMap::new(),
+        listing: None,
+        problems: BTreeSet::new(),
+    };
     (follower.run(api), receiver)
 }
 
@@ -56,6 +64,7 @@ struct Known {
 
 struct Follower {
     events: Events,
+    slots: Arc<Slots>,
     sender: watch::Sender<Option<Checks>>,
     config_maps: BTreeMap<String, Known>,
     /// What the list that is under way has named.
@@ -113,6 +122,10 @@ impl Follower {
         let problems: BTreeSet<_> = problems.into_iter().collect();
         for problem in problems.difference(&self.problems) {
             tracing::warn!(%problem, "a health check cannot be used");
+            // All replicas read them, and one tells of them.
+            if self.slots.phase(HOME) == Phase::Elsewhere {
+                continue;
+            }
             let name = problem.config_map.rsplit('/').next().unwrap_or_default();
             if let Some(known) = self.config_maps.get(name) {
                 let note = format!("key {}: {}", problem.key, problem.message);

@@ -30,8 +30,10 @@ use crate::notifications::{self, Feed};
 use crate::records::Records;
 use crate::repositories::Repositories;
 use crate::server::Readiness;
+use crate::slots::{Phase, Slots};
 use crate::standings::Standings;
 use crate::sync_index::SyncIndex;
+use crate::takeover;
 use crate::traces;
 use crate::upkeep;
 use crate::webhooks::Leader;
@@ -56,6 +58,8 @@ pub struct Parts {
     pub repositories_listed: watch::Receiver<bool>,
     /// Where others find the leader's context.
     pub leader: Arc<Leader>,
+    /// Which Applications this replica works on.
+    pub slots: Arc<Slots>,
 }
 
 /// Leads until `stop`: what is under way is finished then.
@@ -66,9 +70,13 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
     let (applications, writer) = reflector::store();
     let leader = Arc::clone(&parts.leader);
     let readiness = Arc::clone(&parts.readiness);
-    let (feed, seen) = notifications::feed();
+    // What is listed from now on is what these begin with; those that are taken later have to catch up.
+    let slots = Arc::clone(&parts.slots);
+    let first = slots.in_phase(Phase::Taken);
+    let (feed, seen) = notifications::feed(&slots);
     let ctx = gather(arguments, parts, (queue, feed), applications.clone(), &mut tasks).await?;
     let ctx = Arc::new(ctx);
+    takeover::begin(&ctx, &first, &mut tasks);
     leader.set(Arc::clone(&ctx));
     follow_live(&ctx, &mut tasks);
     follow_sources(&ctx, &mut tasks);
@@ -107,6 +115,7 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
         });
     running.await;
     leader.clear();
+    takeover::note_all(&ctx).await;
     // After the last Sync, so that what is to be told of it is written down.
     told.cancel();
     let _ = telling.await;
@@ -133,7 +142,8 @@ async fn gather(
     let syncs_listed = follow_syncs(&client, Arc::clone(&syncs), (queue.clone(), feed), tasks);
     let (projects, projects_listed) = follow_projects(&client, queue.clone(), applications.clone(), tasks);
     let events = Events::new(client.clone(), &arguments.identity);
-    let (reading, mut checks) = health_checks::follow(&client, &parts.settings.namespace, events.clone());
+    let told = (events.clone(), Arc::clone(&parts.slots));
+    let (reading, mut checks) = health_checks::follow(&client, &parts.settings.namespace, told);
     tasks.spawn(reading);
     let limits = RequestLimits { concurrency: REQUESTS, ..RequestLimits::default() };
     let list_error = |what| move |error| Error::List { what, source: Box::new(error) };
@@ -165,6 +175,7 @@ async fn gather(
         snapshots: SnapshotStore::new(cluster.requests.clone()),
         events,
         settings: parts.settings,
+        slots: parts.slots,
         client,
         applications,
         syncs,
@@ -191,7 +202,11 @@ async fn gather(
 /// Whoever depends on an Application that is gone learns of it when it is in no list any more.
 fn tell_of_end(ctx: &Context, event: &Event<Application>) {
     if let Event::Delete(application) = event {
-        ctx.standings.forget(&key_of(application)).iter().for_each(|it| ctx.enqueue(it));
+        let key = key_of(application);
+        ctx.standings.forget(&key).iter().for_each(|it| ctx.enqueue(it));
+        if !ctx.slots.holds(&key) {
+            ctx.holdings.forget(&key);
+        }
     }
 }
 

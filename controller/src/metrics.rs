@@ -28,6 +28,7 @@ pub struct Metrics {
     fetches: Family<ResultLabels, Counter>,
     webhooks: Family<WebhookLabels, Counter>,
     leader: Gauge,
+    slots: Gauge,
     requests: Family<RequestLabels, Counter>,
     step_duration: Family<StepLabels, Histogram>,
     notifications: Family<NotificationLabels, Counter>,
@@ -129,6 +130,7 @@ impl Metrics {
             fetches: Family::default(),
             webhooks: Family::default(),
             leader: Gauge::default(),
+            slots: Gauge::default(),
             requests: Family::default(),
             step_duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             notifications: Family::default(),
@@ -168,7 +170,8 @@ impl Metrics {
         registry.register("renders", "Renderings, by where they came from", metrics.renders.clone());
         registry.register("fetches", "Looks at a repository, by what they found", metrics.fetches.clone());
         registry.register("webhooks", "Webhooks received", metrics.webhooks.clone());
-        registry.register("leader", "Whether this process holds the Lease", metrics.leader.clone());
+        registry.register("leader", "Whether this process holds a Lease", metrics.leader.clone());
+        registry.register("slots", "Slots whose Applications this process works on", metrics.slots.clone());
         registry.register(
             "kubernetes_requests",
             "Requests to the API server, by verb and answer (code none: there was none)",
@@ -312,9 +315,14 @@ impl Metrics {
         self.traces.get_or_create(&ResultLabels { result }).inc_by(count as u64);
     }
 
-    /// The Lease was won or lost.
+    /// The first Lease was won, or all were lost.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// From now on the Applications of so many slots are worked on.
+    pub fn slots(&self, count: usize) {
+        self.slots.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }
 

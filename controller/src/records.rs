@@ -15,7 +15,7 @@ use tiphys_api::{
     RepositoryStatus, STATUS_FIELD_MANAGER, Sync, SyncSpec, SyncStatus,
 };
 
-/// Annotation with which a replica that is not the leader, or a person, asks for a look at a Repository.
+/// Annotation with which a replica that does not hold all slots, or a person, asks the others for a look at a Repository.
 pub const REFRESH_ANNOTATION: &str = "tiphys.dev/refresh-requested-at";
 
 /// How long one write may take: a server that does not answer must not keep an Application from its next try.
@@ -148,7 +148,7 @@ impl Records {
         }
     }
 
-    /// Asks the leader to look at a Repository.
+    /// Asks the other replicas to look at a Repository.
     pub async fn request_refresh(&self, namespace: &str, name: &str, at: &str) -> Result<(), kube::Error> {
         let patch = json!({ "metadata": { "annotations": { REFRESH_ANNOTATION: at } } });
         let params =

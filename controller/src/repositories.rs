@@ -84,6 +84,13 @@ impl Repositories {
         }
     }
 
+    /// Notes that a look at a Repository is asked for.
+    pub fn note_request(&self, key: &RepositoryKey, at: &str) {
+        if let Some(entry) = self.entries.write().get_mut(key) {
+            entry.refresh_requested = Some(at.to_owned());
+        }
+    }
+
     /// Notes a status that was written.
     pub fn note_status(&self, key: &RepositoryKey, status: RepositoryStatus) {
         if let Some(entry) = self.entries.write().get_mut(key) {
@@ -94,34 +101,22 @@ impl Repositories {
     /// What `repo` of a source in `namespace` leads to: a Repository of that namespace, by name or by URL, or an
     /// address that can be asked without credentials.
     pub fn lookup(&self, namespace: &str, repo: &str) -> Lookup {
-        let is_name = !repo.contains("://") && !repo.contains(':') && !repo.contains('/');
         let entries = self.entries.read();
-        let named = || {
-            let key = (namespace.to_owned(), repo.to_owned());
-            entries.get(&key).map(|entry| (key, entry))
-        };
-        let addressed = || {
-            let wanted = repository_name(repo)?;
-            let mut fitting: Vec<_> = entries
-                .iter()
-                .filter(|(key, entry)| {
-                    key.0 == namespace && repository_name(&entry.spec.url).as_ref() == Some(&wanted)
-                })
-                .collect();
-            // The same address may be there twice, with https and with ssh: the form that was written wins.
-            fitting.sort_by_key(|(key, entry)| (entry.spec.url != repo, key.1.clone()));
-            fitting.first().map(|(key, entry)| ((*key).clone(), *entry))
-        };
-        match if is_name { named() } else { addressed() } {
+        match entry_of(&entries, namespace, repo) {
             Some((key, entry)) => match &entry.remote {
                 Ok(remote) => Lookup::Found { remote: Arc::clone(remote), repository: Some(key) },
                 Err(problem) => Lookup::Unusable(format!("Repository {}: {problem}", key.1)),
             },
-            None if is_name => Lookup::Unusable(format!(
+            None if is_name(repo) => Lookup::Unusable(format!(
                 "there is no Repository {repo} in namespace {namespace}: create it, or write the URL into spec.source.repo"
             )),
             None => anonymous(repo),
         }
+    }
+
+    /// The Repository that `repo` of a source in `namespace` names, usable or not.
+    pub fn find(&self, namespace: &str, repo: &str) -> Option<RepositoryKey> {
+        entry_of(&self.entries.read(), namespace, repo).map(|(key, _)| key)
     }
 
     /// The Repositories whose address names the same repository as one of `urls`.
@@ -131,6 +126,33 @@ impl Repositories {
         let fits = |entry: &Entry| repository_name(&entry.spec.url).is_some_and(|it| names.contains(&it));
         entries.iter().filter(|(_, it)| fits(it)).map(|(key, it)| (key.clone(), it.clone())).collect()
     }
+}
+
+/// Whether `repo` of a source is the name of a Repository, and not an address.
+fn is_name(repo: &str) -> bool {
+    !repo.contains("://") && !repo.contains(':') && !repo.contains('/')
+}
+
+/// The Repository that `repo` of a source in `namespace` names.
+fn entry_of<'a>(
+    entries: &'a HashMap<RepositoryKey, Entry>,
+    namespace: &str,
+    repo: &str,
+) -> Option<(RepositoryKey, &'a Entry)> {
+    if is_name(repo) {
+        let key = (namespace.to_owned(), repo.to_owned());
+        return entries.get(&key).map(|entry| (key, entry));
+    }
+    let wanted = repository_name(repo)?;
+    let mut fitting: Vec<_> = entries
+        .iter()
+        .filter(|(key, entry)| {
+            key.0 == namespace && repository_name(&entry.spec.url).as_ref() == Some(&wanted)
+        })
+        .collect();
+    // The same address may be there twice, with https and with ssh: the form that was written wins.
+    fitting.sort_by_key(|(key, entry)| (entry.spec.url != repo, key.1.clone()));
+    fitting.first().map(|(key, entry)| ((*key).clone(), *entry))
 }
 
 fn anonymous(repo: &str) -> Lookup {

@@ -1,22 +1,58 @@
 //! What we say of a Repository: whether it can be read, and when something new was found.
 
+use std::collections::HashMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tiphys_api::{Condition, ConditionStatus, READY, RECONCILING, RepositoryStatus, STALLED, set_conditions};
 use tiphys_source::{Class, Status};
 
+use crate::application::key_of;
 use crate::context::Context;
 use crate::repositories::{Entry, RepositoryKey};
+use crate::slots::{HOME, Slot};
 
 /// Writes the status of every Repository whose state changed since it was last written.
 pub async fn report_all(ctx: &Context) {
+    let readers = readers(ctx);
     for (key, entry) in ctx.repositories.all() {
-        report(ctx, &key, &entry).await;
+        if ctx.slots.is_open(readers.get(&key).copied().unwrap_or(HOME)) {
+            write(ctx, &key, &entry).await;
+        }
     }
 }
 
-/// Writes the status of a Repository if it changed.
+/// Writes the status of a Repository if it changed, and if it is ours to tell of it.
 pub async fn report(ctx: &Context, key: &RepositoryKey, entry: &Entry) {
+    if is_ours(ctx, key) {
+        write(ctx, key, entry).await;
+    }
+}
+
+/// Whether this replica tells of a Repository: the one that works on the first of the slots that read it does, and knows
+/// best, because it asks it.
+pub fn is_ours(ctx: &Context, key: &RepositoryKey) -> bool {
+    ctx.slots.is_open(readers(ctx).get(key).copied().unwrap_or(HOME))
+}
+
+/// The first slot that reads each Repository; with one slot nobody needs to ask.
+fn readers(ctx: &Context) -> HashMap<RepositoryKey, Slot> {
+    let mut readers = HashMap::new();
+    if ctx.slots.count() == 1 {
+        return readers;
+    }
+    for application in ctx.applications.state() {
+        let key = key_of(&application);
+        if let Some(repository) = ctx.repositories.find(&key.0, &application.spec.source.repo) {
+            let slot = ctx.slots.of(&key);
+            let first: &mut Slot = readers.entry(repository).or_insert(slot);
+            *first = slot.min(*first);
+        }
+    }
+    readers
+}
+
+async fn write(ctx: &Context, key: &RepositoryKey, entry: &Entry) {
     let known = entry.remote.as_ref().ok().and_then(|it| ctx.mirrors.status(ctx.mirrors.key(it)));
     let after = status(entry, known.as_ref());
     if after == entry.status {

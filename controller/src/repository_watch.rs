@@ -68,8 +68,13 @@ impl Follower {
         let known = self.repositories.get(&key);
         if let Some(known) = known.filter(|it| it.uid == uid && it.generation == generation) {
             if known.refresh_requested != requested {
-                self.repositories.insert(key, Entry { refresh_requested: requested, ..known.clone() });
+                self.repositories
+                    .insert(key.clone(), Entry { refresh_requested: requested, ..known.clone() });
                 self.leader.get().iter().for_each(|ctx| refresh(ctx, &known));
+            }
+            // What another replica says is what we go by when it is our turn to tell.
+            if self.leader.get().is_none_or(|ctx| !repository_status::is_ours(&ctx, &key)) {
+                self.repositories.note_status(&key, repository.status.clone().unwrap_or_default());
             }
             return;
         }

@@ -47,6 +47,11 @@ impl Standings {
         self.followed.read().contains_key(application)
     }
 
+    /// Who wants to know how an Application stands.
+    pub fn followers(&self, application: &ApplicationKey) -> Vec<ApplicationKey> {
+        self.followed.read().get(application).map(|it| it.by.iter().cloned().collect()).unwrap_or_default()
+    }
+
     /// How an Application stands, if it has left word.
     pub fn of(&self, application: &ApplicationKey) -> Option<Arc<Standing>> {
         self.followed.read().get(application)?.standing.clone()

@@ -11,14 +11,15 @@ use tokio_util::sync::CancellationToken;
 use crate::application::report;
 use crate::context::Settings;
 use crate::fence::Fence;
-use crate::lease::{self, Candidate, Timing};
+use crate::lease::{Candidate, Timing};
 use crate::metrics::Metrics;
 use crate::repositories::Repositories;
 use crate::request_count::counted;
 use crate::server::{self, Readiness};
+use crate::slots::{Phase, Slots};
 use crate::webhook;
 use crate::webhooks::{Deliveries, Leader};
-use crate::{Error, RunArguments, lead, logging, repository_watch};
+use crate::{Error, RunArguments, election, lead, logging, repository_watch};
 
 /// Runs until told to stop, or until the Lease is lost.
 pub async fn run(arguments: RunArguments) -> Result<(), Error> {
@@ -46,9 +47,19 @@ pub async fn run(arguments: RunArguments) -> Result<(), Error> {
     let (watching, repositories_listed) =
         repository_watch::start(client.clone(), Arc::clone(&repositories), Arc::clone(&leader));
     servers.spawn(watching);
-    let parts =
-        lead::Parts { client, settings, metrics, readiness, repositories, repositories_listed, leader };
+    let slots = Arc::new(Slots::new(arguments.shards));
+    let parts = lead::Parts {
+        client,
+        settings,
+        metrics,
+        readiness,
+        repositories,
+        repositories_listed,
+        leader,
+        slots,
+    };
     let led = if arguments.no_leader_election {
+        (0..parts.slots.count()).for_each(|slot| parts.slots.take(slot));
         lead::lead(&arguments, parts, stop.clone()).await
     } else {
         lead_in_turn(&arguments, parts, stop.clone()).await
@@ -58,14 +69,13 @@ pub async fn run(arguments: RunArguments) -> Result<(), Error> {
     led
 }
 
-/// Waits for the Lease, leads while it is held, and gives it back.
+/// Waits for the Lease of a slot, leads while slots are held, and gives them back.
 async fn lead_in_turn(
     arguments: &RunArguments,
     parts: lead::Parts,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let candidate = Candidate {
-        lease: "tiphys-controller".to_owned(),
         namespace: arguments.namespace.clone(),
         identity: arguments.identity.clone(),
         timing: Timing::default(),
@@ -78,32 +88,39 @@ async fn lead_in_turn(
             readiness.set();
         }
     });
-    // The election outlives the work: the Lease is given back after the last write.
-    let election_over = CancellationToken::new();
-    let fence = Arc::new(Fence::default());
-    let standing = lease::stand(parts.client.clone(), candidate, Arc::clone(&fence), election_over.clone());
-    let (mut leads, election) = standing;
+    // The election outlives the work: the Leases are given back after the last write.
+    let (election_over, lost) = (CancellationToken::new(), CancellationToken::new());
+    let (fence, slots) = (Arc::new(Fence::default()), Arc::clone(&parts.slots));
+    let shared = (Arc::clone(&slots), Arc::clone(&fence));
+    let election =
+        election::stand(parts.client.clone(), candidate, shared, election_over.clone(), lost.clone());
+    let election = tokio::spawn(election);
     let parts = lead::Parts { client: fence.client(parts.client.clone()), ..parts };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        elected = leads.wait_for(|it| *it) => drop(elected),
-    }
+    let mut changes = slots.subscribe();
+    let elected = async {
+        while slots.in_phase(Phase::Taken).is_empty() {
+            let _ = changes.changed().await;
+        }
+    };
+    let elected = tokio::select! {
+        () = stop.cancelled() => false,
+        () = elected => true,
+    };
     following.abort();
     let mut led = Ok(());
-    if *leads.borrow() && !stop.is_cancelled() {
+    if elected && !stop.is_cancelled() {
         metrics.leads(true);
-        tracing::info!(identity = arguments.identity, "leading");
+        tracing::info!(identity = arguments.identity, slots = ?slots.in_phase(Phase::Taken), "leading");
         let work = stop.child_token();
         let leading = lead::lead(arguments, parts, work.clone());
         led = tokio::select! {
             led = leading => led,
             // Fail-stop: everything under way is dropped, and the process ends.
-            _ = leads.wait_for(|it| !*it) => Err(Error::LostLease),
+            () = lost.cancelled() => Err(Error::LostLease),
         };
         metrics.leads(false);
     }
     election_over.cancel();
-    drop(leads);
     if let Err(error) = election.await {
         tracing::error!(%error, "the election failed");
     }

@@ -12,6 +12,8 @@ use kube::{Resource as _, ResourceExt as _};
 use parking_lot::RwLock;
 use tiphys_api::{Phase, PlanSummary, StageStatus, Sync, SyncSpec};
 
+use crate::takeover::Listed;
+
 /// An Application: namespace and name.
 pub type ApplicationKey = (String, String);
 
@@ -143,6 +145,15 @@ impl SyncIndex {
             ))
         });
         syncs
+    }
+
+    /// Whether everything is known here that a list has named, and nothing any more that it has not.
+    pub fn has_seen(&self, listed: &Listed) -> bool {
+        let state = self.state.read();
+        let records = state.syncs.iter().flat_map(|((namespace, _), syncs)| {
+            syncs.values().map(move |it| (namespace.as_str(), it.name.as_str(), it.resource_version))
+        });
+        listed.is_seen_in(records)
     }
 
     /// Number of Syncs that are kept.

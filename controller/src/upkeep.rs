@@ -23,9 +23,10 @@ pub async fn run(ctx: Arc<Context>) {
     loop {
         tokio::time::sleep(PERIOD).await;
         let applications = ctx.applications.state();
+        let held = applications.iter().filter(|it| ctx.slots.holds(&key_of(it)));
         let mut kinds = BTreeSet::new();
         let mut all_known = true;
-        for application in &applications {
+        for application in held {
             if let Err(error) = tidy(&ctx, application, &mut kinds, &mut all_known).await {
                 tracing::warn!(%error, application = application.metadata.name, "old syncs could not be removed");
             }
@@ -47,6 +48,7 @@ async fn tidy(
     all_known: &mut bool,
 ) -> Result<(), kube::Error> {
     let key = key_of(application);
+    let Some(_term) = ctx.slots.enter(&key) else { return Ok(()) };
     let state = ctx.state(&key);
     // One that is being worked on is left for the next round.
     let Ok(state) = state.try_lock() else {

@@ -82,16 +82,21 @@ impl Deliveries {
         }
     }
 
-    /// Has the repository looked at: here when we lead, else by the leader, who sees the annotation.
+    /// Has the repository looked at: here when we lead, and by the other replicas that do, who see the annotation.
     async fn act(&self, key: &RepositoryKey, entry: &Entry) {
-        if let Some(ctx) = self.leader.get() {
-            refresh(&ctx, entry);
+        let leader = self.leader.get();
+        if let Some(ctx) = &leader {
+            refresh(ctx, entry);
+        }
+        if leader.is_some_and(|ctx| ctx.slots.are_all_open()) {
             return;
         }
         let records = Records::new(self.client.clone());
         let now = Timestamp::now().to_string();
+        // We have looked, and need not be told by the annotation.
+        self.repositories.note_request(key, &now);
         if let Err(error) = records.request_refresh(&key.0, &key.1, &now).await {
-            tracing::warn!(%error, repository = key.1, "a webhook could not be passed on to the leader");
+            tracing::warn!(%error, repository = key.1, "a webhook could not be passed on to the other replicas");
         }
     }
 }

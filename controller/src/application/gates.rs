@@ -1,15 +1,17 @@
 //! What keeps the Syncs of an Application back: sync windows, and other Applications that it depends on.
 //!
 //! Everything is found in memory. An Application that others depend on leaves word of how it stands, and when that is
-//! another word than before, those who depend on it are brought into the queue.
+//! another word than before, those who depend on it are brought into the queue. Of one that another replica works on, its
+//! published status, its Syncs and what its source holds here say how it stands; each event of it brings those who depend
+//! on it into the queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::{Value, json};
-use tiphys_api::{Application, ApplicationStatus, Dependency, Project};
+use tiphys_api::{Application, ApplicationStatus, Dependency, Phase, Project};
 use tiphys_engine::dependencies::{self, Check, Other, Readiness, Seen};
 use tiphys_engine::windows::{self, Closed, Window, WindowError, WindowSet};
 use tiphys_source::{RemoteKey, RevisionSpec};
@@ -17,9 +19,10 @@ use tiphys_source::{RemoteKey, RevisionSpec};
 use super::decide::{Candidate, Gates};
 use super::desired::destination;
 use super::state::State;
-use super::{Timestamp, key_of, name_of, namespace_of};
+use super::{Error, Timestamp, key_of, moves, name_of, namespace_of};
 use crate::context::Context;
-use crate::sync_index::ApplicationKey;
+use crate::repositories::Lookup;
+use crate::sync_index::{ApplicationKey, SyncRecord};
 
 /// How an Application stands, for those that depend on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,10 +51,21 @@ pub struct Rules {
 pub type Problem = (&'static str, String);
 
 /// What keeps Syncs back now, and what is wrong with what says so.
-pub fn look(
+pub async fn look(
     ctx: &Context,
     application: &Application,
     state: &mut State,
+    now: Timestamp,
+) -> Result<(Gates, Option<Problem>), Error> {
+    let elsewhere = elsewhere(ctx, application, state).await?;
+    Ok(judge(ctx, application, state, &elsewhere, now))
+}
+
+fn judge(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    elsewhere: &Elsewhere,
     now: Timestamp,
 ) -> (Gates, Option<Problem>) {
     let project = ctx.project(&application.spec.project);
@@ -72,7 +86,7 @@ pub fn look(
             (Some(closed), Some(("InvalidWindow", message)))
         }
     };
-    match depend(ctx, application, state, rules, project.as_deref()) {
+    match depend(ctx, application, (state, elsewhere), rules, project.as_deref()) {
         Ok(dependency) => (Gates { window, dependency }, broken),
         Err(problem) => {
             (Gates { window, dependency: Some(problem.1.clone()) }, Some(broken.unwrap_or(problem)))
@@ -148,7 +162,7 @@ fn find(ctx: &Context, (namespace, name): &ApplicationKey) -> Option<Arc<Applica
 fn depend(
     ctx: &Context,
     application: &Application,
-    state: &State,
+    known: (&State, &Elsewhere),
     rules: &Rules,
     project: Option<&Project>,
 ) -> Result<Option<String>, Problem> {
@@ -177,7 +191,7 @@ fn depend(
             return Err(("ForbiddenDependency", message));
         }
         let ready = ready.as_ref().map_err(|problem| ("InvalidDependency", problem.clone()))?;
-        let found = wait_for(ctx, application, state, (&other, &name), ready.as_ref())
+        let found = wait_for(ctx, application, known, (&other, &name), ready.as_ref())
             .map_err(|problem| ("InvalidDependency", problem))?;
         wait = wait.or(found);
     }
@@ -205,14 +219,14 @@ fn name_for(namespace: &str, (other_namespace, other): &ApplicationKey) -> Strin
 fn wait_for(
     ctx: &Context,
     application: &Application,
-    state: &State,
+    (state, elsewhere): (&State, &Elsewhere),
     (key, name): (&ApplicationKey, &str),
     readiness: Option<&Readiness>,
 ) -> Result<Option<String>, String> {
     let Some(object) = find(ctx, key) else {
         return dependencies::wait(name, None, None, None);
     };
-    let standing = ctx.standings.of(key);
+    let standing = elsewhere.get(key).cloned().or_else(|| ctx.standings.of(key));
     let nothing = ApplicationStatus::default();
     let other = Other {
         generation: object.metadata.generation,
@@ -258,6 +272,50 @@ fn visible(application: &Application, status: &ApplicationStatus, with_spec: boo
 
 fn source_of(state: &State) -> Option<(RemoteKey, RevisionSpec)> {
     state.source.as_ref().map(|it| (it.tracked.key(), it.tracked.spec().clone()))
+}
+
+/// How those stand that another replica works on.
+type Elsewhere = HashMap<ApplicationKey, Arc<Standing>>;
+
+/// How those that this Application depends on stand, of those that another replica works on.
+async fn elsewhere(ctx: &Context, application: &Application, state: &State) -> Result<Elsewhere, Error> {
+    let mut standings = HashMap::new();
+    for dependency in &application.spec.depends_on {
+        let key = key(application, dependency);
+        if ctx.slots.holds(&key) {
+            continue;
+        }
+        let Some(other) = find(ctx, &key) else { continue };
+        let source = source_named(ctx, &other);
+        // What it would apply matters only where both go together.
+        let seen = match &source {
+            Some(source) if source_of(state).as_ref() == Some(source) => moves::seen(ctx, &other).await?,
+            _ => None,
+        };
+        let status = other.status.clone().unwrap_or_default();
+        let is_busy = |it: &SyncRecord| match it.phase {
+            Phase::Running | Phase::Waiting => true,
+            // One that is kept back, as it says, is not under way.
+            Phase::Pending => status.waits.is_none(),
+            _ => false,
+        };
+        let busy = ctx.syncs.of(&key).iter().any(|it| !it.spec.dry_run && is_busy(it));
+        let marks = [other.metadata.labels.clone(), other.metadata.annotations.clone()];
+        standings.insert(key, Arc::new(Standing { source, seen, busy, marks, status }));
+    }
+    Ok(standings)
+}
+
+/// What an Application names as its source.
+fn source_named(ctx: &Context, application: &Application) -> Option<(RemoteKey, RevisionSpec)> {
+    let spec = &application.spec.source;
+    match ctx.repositories.lookup(&namespace_of(application), &spec.repo) {
+        Lookup::Found { remote, .. } => {
+            let revision = spec.revision.as_deref().map_or_else(RevisionSpec::default, RevisionSpec::parse);
+            Some((ctx.mirrors.key(&remote), revision))
+        }
+        Lookup::Unusable(_) => None,
+    }
 }
 
 /// Leaves word of how this Application stands, if anybody depends on it.

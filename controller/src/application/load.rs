@@ -44,6 +44,13 @@ impl SnapshotNames {
         }
     }
 
+    /// Takes over those of the Applications of which `concerns` says so, in place of what was known of these.
+    pub fn take_over(&self, newer: Self, concerns: impl Fn(&ApplicationKey) -> bool) {
+        let mut names = self.names.lock();
+        names.retain(|key, _| !concerns(key));
+        names.extend(newer.names.into_inner().into_iter().filter(|(key, _)| concerns(key)));
+    }
+
     /// The snapshots of an Application's Syncs; asked for once.
     fn take(&self, key: &ApplicationKey) -> HashMap<String, Vec<String>> {
         self.names.lock().remove(key).unwrap_or_default()

@@ -24,6 +24,7 @@ mod state;
 mod verdict;
 mod write_ahead;
 
+pub use current::write_progress;
 pub use gates::Standing;
 pub use gather::RenderFailure;
 pub use load::SnapshotNames;
@@ -40,7 +41,7 @@ use kube::runtime::controller::Action;
 use tiphys_api::{Application, CONFIRM_ANNOTATION, FINALIZER, Phase, SyncSpec, Trigger};
 use tokio::time::Instant;
 
-use self::current::{begin, note_stop, note_waiting, resume, set_status, write_progress};
+use self::current::{begin, note_stop, note_waiting, resume, set_status};
 use self::decide::{
     Candidate, Decision, Drift, End, Facts, Gates, Waiting, decide, is_held, is_suspended, waits,
 };
@@ -91,6 +92,11 @@ pub fn reconcile(
 async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Result<Action, Error> {
     let began = Clock::now();
     let key = key_of(&application);
+    let Some(_term) = ctx.slots.enter(&key) else {
+        // Something happened to it, and another replica works on it: whoever waits for it here looks.
+        ctx.standings.followers(&key).iter().for_each(|it| ctx.enqueue(it));
+        return Ok(Action::await_change());
+    };
     let state = ctx.state(&key);
     // Two reconciliations of one Application never run at the same time, so nobody waits here.
     let mut state = state.lock().await;
@@ -145,7 +151,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
             None => heal::look(ctx, &application, state, &objects).await?,
         };
         let syncs = ctx.syncs.of(&key_of(&application));
-        let (gates, problem) = gates::look(ctx, &application, state, now);
+        let (gates, problem) = Box::pin(gates::look(ctx, &application, state, now)).await?;
         let unknown = Candidate::Unknown;
         let facts = Facts {
             now,

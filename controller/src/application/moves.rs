@@ -6,6 +6,7 @@
 //! * The one that gains it takes it over from the one whose mark it carries, when that one has let go: neither what its
 //!   source holds has the object any more nor, where it is suspended or held, what it has applied.
 //!
+//! What an Application has applied that another replica works on is read from the snapshot of its newest Sync.
 //! What another Application has is found by rendering what its source holds now, as itself would; its own rights and
 //! Project count. Only Applications that read the same repository are asked, and those that have applied the object: a
 //! commit that prunes nothing and takes over nothing asks nobody.
@@ -18,17 +19,19 @@ use kube::ResourceExt as _;
 use parking_lot::Mutex;
 use tiphys_api::{Application, Phase};
 use tiphys_engine::Inventory;
+use tiphys_engine::dependencies::Seen;
 use tiphys_engine::order;
 use tiphys_engine::plan::Handover;
+use tiphys_engine::snapshot::Snapshot;
 use tiphys_manifest::{Manifest, ObjectId};
 use tiphys_source::RevisionSpec;
 
 use super::state::{Source, State};
-use super::{Error, desired, gather, key_of, namespace_of};
+use super::{CHECK_TIME, Error, deadline, desired, gather, key_of, load, namespace_of};
 use crate::context::Context;
 use crate::repositories::Lookup;
 use crate::steps::Steps;
-use crate::sync_index::ApplicationKey;
+use crate::sync_index::{ApplicationKey, SyncRecord};
 
 /// What is known of the objects of each Application, for the others.
 #[derive(Default)]
@@ -42,6 +45,8 @@ struct Holding {
     applied: Arc<BTreeSet<ObjectId>>,
     /// Those of the rendering that its source holds, when somebody last asked.
     candidate: Option<Arc<Candidate>>,
+    /// The snapshot that `applied` was read from, when another replica works on it.
+    snapshot: Option<String>,
 }
 
 /// The objects of a rendering.
@@ -61,7 +66,7 @@ impl Holdings {
         match known.get_mut(key) {
             Some(holding) if Arc::ptr_eq(&holding.applied, &applied) => {}
             Some(holding) => holding.applied = applied,
-            None => drop(known.insert(key.clone(), Holding { applied, candidate: None })),
+            None => drop(known.insert(key.clone(), Holding { applied, ..Holding::default() })),
         }
     }
 
@@ -75,9 +80,14 @@ impl Holdings {
     }
 
     fn keep(&self, key: &ApplicationKey, candidate: &Arc<Candidate>) {
-        if let Some(holding) = self.known.lock().get_mut(key) {
-            holding.candidate = Some(Arc::clone(candidate));
-        }
+        self.known.lock().entry(key.clone()).or_default().candidate = Some(Arc::clone(candidate));
+    }
+
+    fn keep_applied(&self, key: &ApplicationKey, snapshot: Option<String>, applied: BTreeSet<ObjectId>) {
+        let mut known = self.known.lock();
+        let holding = known.entry(key.clone()).or_default();
+        holding.applied = Arc::new(applied);
+        holding.snapshot = snapshot;
     }
 }
 
@@ -124,7 +134,7 @@ pub async fn released(
 /// and nothing keeps it from applying. An Application that is deleted lets go of everything.
 pub async fn has_let_go(ctx: &Context, owner: &Application, id: &ObjectId) -> Result<bool, Error> {
     let key = key_of(owner);
-    let Some(holding) = ctx.holdings.of(&key) else {
+    let Some(holding) = holding(ctx, owner).await? else {
         ctx.enqueue(&key);
         return Err(Error::NotLooked { application: words(owner) });
     };
@@ -136,7 +146,7 @@ pub async fn has_let_go(ctx: &Context, owner: &Application, id: &ObjectId) -> Re
     }
     let Some(candidate) = Box::pin(candidate(ctx, owner, &holding)).await? else { return Ok(false) };
     // While an older rendering is still being applied, the object may come back with it.
-    let is_older = |it: &crate::sync_index::SyncRecord| {
+    let is_older = |it: &SyncRecord| {
         matches!(it.phase, Phase::Running | Phase::Waiting)
             && it.rendering.as_ref().is_some_and(|rendering| *rendering != candidate.digest)
     };
@@ -171,12 +181,13 @@ pub async fn wanted_elsewhere(
         if other_key == key || other.metadata.deletion_timestamp.is_some() {
             continue;
         }
-        let holding = ctx.holdings.of(&other_key);
-        let applied = holding.as_ref().map(|it| Arc::clone(&it.applied)).unwrap_or_default();
-        if self::repository(ctx, &other) != repository && !lost.iter().any(|id| applied.contains(id)) {
+        if self::repository(ctx, &other) != repository && !lost.iter().any(|id| has_applied(ctx, &other, id))
+        {
             continue;
         }
-        let candidate = Box::pin(candidate(ctx, &other, &holding.unwrap_or_default())).await?;
+        let holding = holding(ctx, &other).await?.unwrap_or_default();
+        let applied = Arc::clone(&holding.applied);
+        let candidate = Box::pin(candidate(ctx, &other, &holding)).await?;
         for id in &lost {
             let wants = match &candidate {
                 Some(candidate) => candidate.objects.contains(id),
@@ -189,6 +200,57 @@ pub async fn wanted_elsewhere(
         }
     }
     Ok(wanted)
+}
+
+/// What an Application has. None: nobody has looked yet.
+async fn holding(ctx: &Context, application: &Application) -> Result<Option<Holding>, Error> {
+    let key = key_of(application);
+    let known = ctx.holdings.of(&key);
+    if ctx.slots.holds(&key) {
+        return Ok(known);
+    }
+    let counts = |it: &&SyncRecord| {
+        let untouched = it.stage.as_ref().is_some_and(|stage| stage.untouched);
+        !it.spec.dry_run && !untouched && it.snapshot.is_some()
+    };
+    let snapshot = ctx.syncs.of(&key).iter().rev().find(counts).and_then(|it| it.snapshot.clone());
+    if known.as_ref().is_some_and(|it| it.snapshot == snapshot && snapshot.is_some()) {
+        return Ok(known);
+    }
+    let applied = match &snapshot {
+        Some(name) => {
+            let read = ctx.snapshots.read(&key.0, name, deadline(CHECK_TIME)).await?;
+            // It was tidied up just now, so there is a newer one.
+            let Some(pages) = read else { return Ok(None) };
+            load::rendered(&Snapshot::unpack(&pages)?.manifests)
+        }
+        None => BTreeSet::new(),
+    };
+    ctx.holdings.keep_applied(&key, snapshot, applied);
+    Ok(ctx.holdings.of(&key))
+}
+
+/// Whether an Application has applied an object, as far as is known without asking.
+fn has_applied(ctx: &Context, application: &Application, id: &ObjectId) -> bool {
+    let key = key_of(application);
+    if ctx.slots.holds(&key) {
+        return ctx.holdings.of(&key).is_some_and(|it| it.applied.contains(id));
+    }
+    let listed = application.status.iter().flat_map(|it| &it.resources);
+    listed.into_iter().any(|it| {
+        (&it.group, &it.kind, &it.namespace, &it.name) == (&id.group, &id.kind, &id.namespace, &id.name)
+    })
+}
+
+/// What the source of an Application that another replica works on holds here.
+pub async fn seen(ctx: &Context, application: &Application) -> Result<Option<Seen>, Error> {
+    let holding = ctx.holdings.of(&key_of(application)).unwrap_or_default();
+    let candidate = match Box::pin(candidate(ctx, application, &holding)).await {
+        // Its source is being fetched, and whoever asks reads the same one: it is told when that is done.
+        Err(Error::NotLooked { .. }) => return Ok(None),
+        candidate => candidate?,
+    };
+    Ok(candidate.map(|it| Seen { revision: it.key.1.clone(), rendering: Some(it.digest.clone()) }))
 }
 
 /// The Application that marks its objects with this label.

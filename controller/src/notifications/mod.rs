@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::api::ListParams;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event};
@@ -31,6 +32,8 @@ use tokio_util::task::AbortOnDropHandle;
 use self::mailbox::{Mailbox, Told};
 use self::worker::Worker;
 use crate::context::Context;
+use crate::records::in_time;
+use crate::slots::{HOME, Phase, Slots};
 
 /// A Notification: namespace and name.
 type Key = (String, String);
@@ -42,47 +45,81 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Where Syncs are seen.
 #[derive(Clone, Debug)]
-pub struct Feed(UnboundedSender<Arc<Sync>>);
+pub struct Feed {
+    sender: UnboundedSender<Arc<Sync>>,
+    slots: Arc<Slots>,
+}
 
 /// What was seen and not looked at yet.
 #[derive(Debug)]
 pub struct Seen(UnboundedReceiver<Arc<Sync>>);
 
 /// A feed and its end.
-pub fn feed() -> (Feed, Seen) {
+pub fn feed(slots: &Arc<Slots>) -> (Feed, Seen) {
     let (sender, receiver) = unbounded_channel();
-    (Feed(sender), Seen(receiver))
+    (Feed { sender, slots: Arc::clone(slots) }, Seen(receiver))
 }
 
 impl Feed {
     /// Takes in an event of the watch of Syncs. Only what reached a phase lately is kept.
     pub fn observe(&self, event: &Event<Sync>) {
         if let Event::Apply(sync) | Event::InitApply(sync) = event
-            && !sync.spec.dry_run
-            && moment(sync).is_some_and(|(_, at)| is_recent(at.0))
+            && is_news(sync)
+            && self.slots.phase(HOME) != Phase::Elsewhere
         {
             // Nobody listens any more only while the process ends.
-            let _ = self.0.send(Arc::new(sync.clone()));
+            let _ = self.sender.send(Arc::new(sync.clone()));
         }
     }
+}
+
+fn is_news(sync: &Sync) -> bool {
+    !sync.spec.dry_run && moment(sync).is_some_and(|(_, at)| is_recent(at.0))
 }
 
 fn is_recent(at: Timestamp) -> bool {
     Timestamp::now().duration_since(at) < WINDOW
 }
 
-/// Tells of Syncs from when the Applications are listed until `stop`, and then writes down what is to be known by the next
-/// process.
+/// Tells of Syncs from when the Applications are listed until `stop`, while this replica holds the first slot, and then
+/// writes down what is to be known by the next one.
 pub async fn run(
     ctx: Arc<Context>,
-    seen: Seen,
+    mut seen: Seen,
     mut applications: watch::Receiver<bool>,
     stop: CancellationToken,
 ) {
     // A watch that ended says why in the log.
     let _ = applications.wait_for(|it| *it).await;
-    let hub = Hub { ctx, workers: HashMap::new(), listing: None, looked_at: HashMap::new() };
-    hub.run(seen, stop).await;
+    // What happened before a slot is taken over is in no watch of ours.
+    let mut replays = ctx.slots.phase(HOME) != Phase::Open;
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = ctx.slots.until(HOME, Phase::Open) => {}
+        }
+        let Some(term) = ctx.slots.enter_slot(HOME) else { continue };
+        let ending = stop.child_token();
+        let hub = Hub {
+            ctx: Arc::clone(&ctx),
+            workers: HashMap::new(),
+            listing: None,
+            looked_at: HashMap::new(),
+            replays,
+        };
+        let asked = async {
+            ctx.slots.until(HOME, Phase::Closing).await;
+            ending.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = hub.run(&mut seen, ending.clone()) => {}
+            () = asked => {}
+        }
+        drop(term);
+        while seen.0.try_recv().is_ok() {}
+        replays = true;
+    }
 }
 
 struct Hub {
@@ -92,6 +129,8 @@ struct Hub {
     listing: Option<Vec<Key>>,
     /// The transitions of the last minutes that were looked at: uid and phase, and when that was.
     looked_at: HashMap<(String, &'static str), Timestamp>,
+    /// Whether what happened lately has to be listed.
+    replays: bool,
 }
 
 /// The worker of one Notification.
@@ -103,7 +142,7 @@ struct Running {
 }
 
 impl Hub {
-    async fn run(mut self, mut seen: Seen, stop: CancellationToken) {
+    async fn run(mut self, seen: &mut Seen, stop: CancellationToken) {
         let api = Api::<Notification>::all(self.ctx.client.clone());
         let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff());
         let mut listed = false;
@@ -114,6 +153,9 @@ impl Hub {
                     Ok(Some(event)) => {
                         listed |= matches!(event, Event::InitDone);
                         self.take(event);
+                        if listed && std::mem::take(&mut self.replays) {
+                            self.replay().await;
+                        }
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -126,6 +168,28 @@ impl Hub {
             }
         }
         self.end().await;
+    }
+
+    /// Looks at what happened lately, when no watch has told of it.
+    async fn replay(&mut self) {
+        let syncs: Api<Sync> = Api::all(self.ctx.client.clone());
+        let mut token: Option<String> = None;
+        loop {
+            let params = ListParams { continue_token: token, ..ListParams::default().limit(200) };
+            match in_time(syncs.list(&params)).await {
+                Ok(page) => {
+                    page.items.iter().filter(|it| is_news(it)).for_each(|it| self.look(it));
+                    token = page.metadata.continue_.filter(|it| !it.is_empty());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what was told before this replica tells cannot be listed");
+                    return;
+                }
+            }
+            if token.is_none() {
+                return;
+            }
+        }
     }
 
     fn take(&mut self, event: Event<Notification>) {
