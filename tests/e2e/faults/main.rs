@@ -18,3 +18,4 @@ mod policies;
 mod promises;
 mod proxy;
 mod rights;
+mod shards;
