@@ -78,7 +78,7 @@ fn escaped(json: &str) -> String {
 fn survives_json(node: &Node<'_>) -> Result<bool, Error> {
     let is_plain = |text: &str| {
         // Without a branch for each byte, many bytes are looked at together.
-        let ordinary = text.bytes().fold(true, |ordinary, byte| ordinary & (byte < 0x7F));
+        let ordinary = text.bytes().fold(0, u8::max) < 0x7F;
         ordinary
             || text
                 .chars()
