@@ -4,7 +4,7 @@
 # What is built in CI is what was committed.
 LOCKED := $(if $(CI),--locked)
 comma := ,
-.PHONY: help setup cluster build test lint deny soak demo bench bench-helm bench-scale parity goldens clean
+.PHONY: help setup cluster build test lint deny soak fuzz demo bench bench-helm bench-scale parity goldens clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,13 @@ deny: ## check licences, bans and unused dependencies (installs cargo-deny and c
 soak: setup ## hours of kills and random histories (KILLS=1000 SEQUENCES=500 SEED=4)
 	@TIPHYS_KILLS="$(or $(KILLS),1000)" TIPHYS_SEQUENCES="$(or $(SEQUENCES),500)" TIPHYS_SEED="$(or $(SEED),4)" \
 	  scripts/test.sh --package tiphys-tests --test faults -- --nocapture killed_anywhere a_random_history
+
+fuzz: setup ## compare random templates, calls, values and texts of YAML with Go and Helm (CASES=100000 SEED=1)
+	GOTEMPLATE_CASES="$(or $(CASES),100000)" GOTEMPLATE_SEED="$(or $(SEED),1)" \
+	  HELM_CASES="$(or $(CASES),100000)" HELM_SEED="$(or $(SEED),1)" \
+	  TIPHYS_FUZZ_CASES="$(or $(CASES),100000)" TIPHYS_FUZZ_SEED="$(or $(SEED),1)" \
+	  cargo test $(LOCKED) --package gotemplate --package tiphys-helm --package tiphys-manifest \
+	  --test peer --test functions_fuzz --test read_fuzz --test write_fuzz -- --nocapture
 
 # The story needs kubectl: that of the control plane, or the person's own for a cluster that is there already.
 demo: build ## tell the story of a deployment (KEEP=1 leaves all running, CLUSTER=current uses the current kubeconfig)

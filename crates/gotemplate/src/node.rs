@@ -171,10 +171,10 @@ pub struct Unit {
 }
 
 impl Unit {
-    pub(crate) fn new(name: &[u8], text: &[u8], functions: Arc<Functions>) -> Self {
+    pub(crate) fn new(name: &[u8], text: &Arc<[u8]>, functions: Arc<Functions>) -> Self {
         Self {
             name: Arc::from(name),
-            text: Arc::from(text),
+            text: Arc::clone(text),
             functions,
             trees: Vec::new(),
             nodes: Vec::new(),

@@ -110,7 +110,12 @@ impl Set {
 
     /// Compiles a text for this set's functions without adding it, so that it can be kept and added to many sets.
     pub fn compile(&self, name: impl AsRef<[u8]>, text: impl AsRef<[u8]>) -> Result<Unit, Error> {
-        parse::parse(name.as_ref(), text.as_ref(), &self.delimiters, &self.functions).map_err(Error::Parse)
+        self.compile_shared(name, &Arc::from(text.as_ref()))
+    }
+
+    /// As [`compile`](Set::compile), for a text that is kept anyway and so need not be copied.
+    pub fn compile_shared(&self, name: impl AsRef<[u8]>, text: &Arc<[u8]>) -> Result<Unit, Error> {
+        parse::parse(name.as_ref(), text, &self.delimiters, &self.functions).map_err(Error::Parse)
     }
 
     /// Adds the templates of a compiled text. It must have been compiled with the same functions.

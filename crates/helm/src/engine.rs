@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use gotemplate::{Context, Functions, Map, MissingKey, Set, Unit, Value};
 
-use crate::chart::Chart;
+use crate::chart::{Chart, CompiledPlace};
 use crate::error::{Error, Place};
 use crate::failure;
 use crate::functions::{self, SET_NAME, remove_no_value};
@@ -20,19 +20,20 @@ static FUNCTIONS: LazyLock<Arc<Functions>> = LazyLock::new(|| Arc::new(functions
 
 /// A template file, what its templates see, and where it comes in the order.
 struct Template<'a> {
-    path: String,
+    path: Arc<str>,
     text: &'a Arc<[u8]>,
     /// What its templates see; shared by all templates of a chart.
     data: Map,
-    /// The folder of the templates of its chart, for `.Template.BasePath`.
-    base_path: String,
+    /// Its chart, as far as it was compiled before, and which of the files there it is.
+    place: Arc<CompiledPlace>,
+    index: usize,
 }
 
 /// What a template file gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Output {
     /// The file, such as `web/templates/service.yaml`.
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     /// What its template printed.
     pub(crate) text: Vec<u8>,
 }
@@ -55,8 +56,9 @@ pub(crate) fn execute(
     let mut templates = Vec::new();
     collect(root, objects, Some(&objects.values), true, &mut templates);
     // Deeper files first, then by name from the end: also the order in which later definitions replace earlier ones.
-    templates
-        .sort_by_cached_key(|template| Reverse((template.path.matches('/').count(), template.path.clone())));
+    templates.sort_by_cached_key(|template| {
+        Reverse((template.path.matches('/').count(), Arc::clone(&template.path)))
+    });
     let set = Arc::new(parse(&templates)?);
     let mut ctx = Context::new(&set, limits).with_host(host);
     let mut outputs = Vec::with_capacity(templates.len());
@@ -65,15 +67,15 @@ pub(crate) fn execute(
             continue;
         }
         let about = Map::with_type(&VALUES);
-        about.insert("Name", template.path.as_str());
-        about.insert("BasePath", template.base_path.as_str());
+        about.insert("Name", &*template.path);
+        about.insert("BasePath", template.place.base_path.as_str());
         template.data.insert("Template", about);
         if let Some(host) = ctx.host::<Host>() {
-            host.file = template.path.as_str().into();
+            host.file = Arc::clone(&template.path);
         }
         let data = Value::Map(template.data.retyped(&VALUES));
         let text =
-            ctx.execute(&template.path, data).map_err(|error| execution_error(&template.path, &error))?;
+            ctx.execute(&*template.path, data).map_err(|error| execution_error(&template.path, &error))?;
         let text = remove_no_value(&text).unwrap_or(text);
         outputs.push(Output { path: template.path, text });
     }
@@ -88,11 +90,23 @@ fn parse(templates: &[Template<'_>]) -> Result<Set, Error> {
     let mut set = Set::with_functions(SET_NAME, Arc::clone(&FUNCTIONS));
     set.missing_key(MissingKey::Zero);
     for template in templates {
-        let unit: Result<Unit, _> = set.compile(&template.path, template.text);
-        let added = unit.and_then(|unit| set.add(&Arc::new(unit)));
+        let added = unit(template, &set).and_then(|unit| set.add(&unit));
         added.map_err(|error| parse_error(&template.path, &error))?;
     }
     Ok(set)
+}
+
+/// The compiled text of a template file. It is kept with its chart.
+fn unit(template: &Template<'_>, set: &Set) -> Result<Arc<Unit>, gotemplate::Error> {
+    let Some(placed) = template.place.templates.get(template.index) else {
+        return set.compile_shared(&*template.path, template.text).map(Arc::new);
+    };
+    if let Some(unit) = placed.unit.get() {
+        return Ok(Arc::clone(unit));
+    }
+    let unit = Arc::new(set.compile_shared(&*template.path, template.text)?);
+    // Another thread may have been faster; either will do.
+    Ok(Arc::clone(placed.unit.get_or_init(|| unit)))
 }
 
 /// Collects the templates of a chart and its subcharts and gives what those of the chart see.
@@ -122,31 +136,20 @@ fn collect<'a>(
         ("Values", Value::Map(values)),
     ]);
     let library = chart.metadata().is_library();
-    for file in chart.templates() {
+    let place = chart.compiled_at(node.path());
+    for (index, (file, placed)) in chart.templates().iter().zip(&place.templates).enumerate() {
         if library && !base_name(&file.path).starts_with('_') {
             continue;
         }
         templates.push(Template {
-            path: join(node.path(), &file.path),
+            path: Arc::clone(&placed.path),
             text: &file.data,
             data: data.clone(),
-            base_path: join(node.path(), "templates"),
+            place: Arc::clone(&place),
+            index,
         });
     }
     data
-}
-
-/// A path below a folder, as Go's `path.Join` writes it.
-fn join(folder: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = folder.split('/').collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 fn parse_error(path: &str, error: &gotemplate::Error) -> Error {

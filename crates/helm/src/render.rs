@@ -124,7 +124,7 @@ pub fn render(chart: &Chart, options: &Options) -> Result<Rendering, Error> {
 pub fn render_templates(chart: &Chart, options: &Options) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let _scope = Scope::enter();
     let (_, outputs, _) = execute(chart, options)?;
-    Ok(outputs.into_iter().map(|output| (output.path, output.text)).collect())
+    Ok(outputs.into_iter().map(|output| (output.path.to_string(), output.text)).collect())
 }
 
 fn execute(chart: &Chart, options: &Options) -> Result<(Node, Vec<Output>, Used), Error> {
@@ -149,7 +149,7 @@ pub(crate) fn render_for_lint(
     let mut host = Host::default();
     host.lint = true;
     let (outputs, _) = execute_prepared(&root, values, options, &mut host)?;
-    Ok(outputs.into_iter().map(|output| (output.path, output.text)).collect())
+    Ok(outputs.into_iter().map(|output| (output.path.to_string(), output.text)).collect())
 }
 
 /// The charts that take part, and the values that they see.
@@ -234,7 +234,7 @@ fn take_notes(outputs: &mut Vec<Output>, chart: &str, of_subcharts: bool) -> Str
     let own = format!("{chart}/templates/{NOTES}");
     let mut notes = String::new();
     for output in outputs.extract_if(.., |output| output.path.ends_with(NOTES)) {
-        if of_subcharts || output.path == own {
+        if of_subcharts || *output.path == *own {
             if !notes.is_empty() {
                 notes.push('\n');
             }

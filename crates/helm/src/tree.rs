@@ -1,13 +1,42 @@
 //! The charts that take part in one rendering, under the names that they have in it.
 
 use gotemplate::{Map, Str, Value};
+use serde_json::Value as Json;
 
 use crate::assembly::HelmVersion;
 use crate::chart::{Chart, Dependency, File};
 use crate::error::Error;
 use crate::semver::{Constraint, Version};
-use crate::value::from_json;
-use crate::values::{deep_copy, dependencies};
+use crate::value::{from_json, map_from_json};
+use crate::values::{copy_value, deep_copy, dependencies};
+
+/// A default value, of which there is no copy yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DefaultValue<'a> {
+    /// As it was read.
+    Read(&'a Json),
+    /// As a step before made it.
+    Made(&'a Value),
+}
+
+impl DefaultValue<'_> {
+    /// A copy that nobody else has.
+    pub(crate) fn copy(self) -> Value {
+        match self {
+            Self::Read(json) => from_json(json),
+            Self::Made(value) => copy_value(value),
+        }
+    }
+
+    /// A copy, if the value is a map.
+    pub(crate) fn copy_map(self) -> Option<Map> {
+        match self {
+            Self::Read(Json::Object(entries)) => Some(map_from_json(entries)),
+            Self::Made(Value::Map(map)) => Some(deep_copy(map)),
+            Self::Read(_) | Self::Made(_) => None,
+        }
+    }
+}
 
 /// A chart in its place.
 #[derive(Clone, Debug)]
@@ -117,17 +146,17 @@ impl Node {
         about
     }
 
-    /// Gives every default value of the chart itself, as a copy.
-    pub(crate) fn for_each_default(&self, mut visit: impl FnMut(&Str, Value)) {
+    /// Shows every default value of the chart itself.
+    pub(crate) fn for_each_default(&self, mut visit: impl FnMut(&Str, DefaultValue<'_>)) {
         match &self.defaults {
             Some(defaults) => {
-                for (key, value) in deep_copy(defaults).entries() {
-                    visit(&key, value);
+                for (key, value) in defaults.entries() {
+                    visit(&key, DefaultValue::Made(&value));
                 }
             }
             None => {
                 for (key, value) in self.chart.values() {
-                    visit(&Str::from(key.as_str()), from_json(value));
+                    visit(&Str::from(key.as_str()), DefaultValue::Read(value));
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use support::peer::{Request, ask};
 use support::random::Random;
-use tiphys_manifest::yaml::{Limits, read_document, read_documents};
+use tiphys_manifest::yaml::{Limits, read_document, read_documents, read_parts};
 
 /// What YAML texts are made of, and what they trip over.
 fn pieces() -> &'static [&'static str] {
@@ -184,4 +184,36 @@ fn random_texts_are_read_as_kubernetes_reads_them() {
         different.len(),
         different[..different.len().min(40)].join("\n")
     );
+}
+
+#[test]
+fn parts_of_random_texts_are_those_of_the_whole() {
+    /// Some of the keys that the texts are made of, at two levels.
+    fn wanted(depth: usize, key: &str) -> bool {
+        depth > 2 || key.len() % 2 == depth % 2
+    }
+    fn keep(value: &mut Value, depth: usize) {
+        match value {
+            Value::Object(entries) => {
+                entries.retain(|key, _| wanted(depth, key));
+                entries.values_mut().for_each(|value| keep(value, depth + 1));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| keep(item, depth + 1)),
+            _ => {}
+        }
+    }
+    let limits = Limits::default();
+    let mut random = Random::new(2);
+    for _ in 0..20_000 {
+        let text = if random.one_in(3) { soup(&mut random) } else { mutated(&mut random) };
+        let parts = read_parts(text.as_bytes(), &limits, wanted);
+        match (read_document(text.as_bytes(), &limits), parts) {
+            (Ok(mut whole), Ok(parts)) => {
+                keep(&mut whole.value, 1);
+                assert_eq!((whole.value, whole.line), (parts.value, parts.line), "{text:?}");
+            }
+            (Err(whole), Err(parts)) => assert_eq!(whole.to_string(), parts.to_string(), "{text:?}"),
+            (whole, parts) => panic!("{text:?}\n  whole {whole:?}\n  parts {parts:?}"),
+        }
+    }
 }

@@ -49,7 +49,7 @@ impl Default for Delimiters {
 /// Parses a text and the templates defined in it.
 pub(crate) fn parse(
     name: &[u8],
-    text: &[u8],
+    text: &Arc<[u8]>,
     delimiters: &Delimiters,
     functions: &Arc<Functions>,
 ) -> Result<Unit> {

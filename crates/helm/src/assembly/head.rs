@@ -17,7 +17,7 @@ pub(super) struct Head {
 impl Head {
     /// Reads a document. An error is a line in it, from 1, and a message in the words of Helm.
     pub(super) fn read(document: &[u8]) -> Result<(Self, String), (u32, String)> {
-        let parsed = yaml::read_document(document, &yaml::Limits::default())
+        let parsed = yaml::read_parts(document, &yaml::Limits::default(), is_read)
             .map_err(|error| (error.line(), format!("error converting YAML to JSON: yaml: {error}")))?;
         let text = String::from_utf8_lossy(document).into_owned();
         match Self::of(&parsed.value) {
@@ -40,6 +40,16 @@ impl Head {
             head.annotations = annotations.unwrap_or_default();
         }
         Ok(head)
+    }
+}
+
+/// Whether Helm looks at what is below this key.
+fn is_read(depth: usize, key: &str) -> bool {
+    let among = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
+    match depth {
+        1 => among(&["apiVersion", "kind", "metadata"]),
+        2 => among(&["name", "annotations"]),
+        _ => true,
     }
 }
 

@@ -55,15 +55,14 @@ pub(crate) fn assemble(
     outputs.sort_by(|left, right| left.path.cmp(&right.path));
     let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
     for output in &outputs {
-        let path: Arc<str> = output.path.as_str().into();
         for document in split(&output.text, version) {
             let line = split::line_at(&output.text, document.offset);
             let (head, text) = Head::read(document.text).map_err(|(inner, message)| Error::Document {
-                place: crate::Place { file: output.path.clone(), line: line + inner.saturating_sub(1) },
+                place: crate::Place { file: output.path.to_string(), line: line + inner.saturating_sub(1) },
                 message: format!("YAML parse error on {}: {message}", output.path),
             })?;
             let manifest = Manifest {
-                path: Arc::clone(&path),
+                path: Arc::clone(&output.path),
                 line,
                 api_version: head.api_version,
                 kind: head.kind,

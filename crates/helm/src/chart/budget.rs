@@ -8,8 +8,15 @@ use super::directory::cannot_read;
 use crate::error::Error;
 use crate::limits::Limits;
 
+/// What loading a chart cost beside the files that it was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spent {
+    bytes: u64,
+    files: usize,
+}
+
 /// What a chart and the charts in it may still need together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Budget {
     bytes_left: u64,
     files_left: usize,
@@ -26,6 +33,19 @@ impl Budget {
         let by_ratio = archive.map(|size| (size as u64).saturating_mul(limits.archive_ratio).max(LEAST));
         let bytes = by_ratio.map_or(limits.chart_bytes, |ratio| ratio.min(limits.chart_bytes));
         Self { bytes_left: bytes, files_left: limits.chart_files, bytes, files: limits.chart_files }
+    }
+
+    /// What was spent since there was as much as `before`.
+    pub(super) fn spent_since(&self, before: &Self) -> Spent {
+        Spent { bytes: before.bytes_left - self.bytes_left, files: before.files_left - self.files_left }
+    }
+
+    /// Spends what loading a chart cost before; `false`, and nothing spent, if that is more than there is.
+    pub(super) fn spend_again(&mut self, spent: Spent) -> bool {
+        let left = (self.bytes_left.checked_sub(spent.bytes), self.files_left.checked_sub(spent.files));
+        let (Some(bytes), Some(files)) = left else { return false };
+        (self.bytes_left, self.files_left) = (bytes, files);
+        true
     }
 
     /// Counts a file that is there already.
@@ -56,11 +76,36 @@ impl Budget {
         Ok(data)
     }
 
-    pub(super) fn read_file(&mut self, file: &Path, path: &str) -> Result<Vec<u8>, Error> {
+    /// Reads all of a file into a buffer that is used for many, and gives what was read.
+    ///
+    /// Charts are many small files, so every call of the system counts: their sizes are not asked for.
+    pub(super) fn read_file<'b>(
+        &mut self,
+        file: &Path,
+        path: &str,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], Error> {
+        const FIRST: usize = 16 << 10;
         let failed = |error: io::Error| cannot_read(path, &error);
-        let source = fs::File::open(file).map_err(failed)?;
-        let size = source.metadata().map_err(failed)?.len();
-        self.read(source, path, size)
+        let mut source = fs::File::open(file).map_err(failed)?;
+        self.take_file()?;
+        let mut length = 0;
+        loop {
+            if length == buffer.len() {
+                buffer.resize((length * 2).max(FIRST), 0);
+            }
+            match source.read(buffer.get_mut(length..).unwrap_or_default()) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+            if length as u64 > self.bytes_left {
+                return Err(self.too_large());
+            }
+        }
+        self.bytes_left -= length as u64;
+        Ok(buffer.get(..length).unwrap_or_default())
     }
 
     fn too_large(&self) -> Error {

@@ -28,7 +28,8 @@ impl Chart {
             let message = format!("unable to detect chart at {path}: open {path}: no such file or directory");
             return Err(Error::Load { place: None, message });
         }
-        let mut walk = Walk { rules, budget: Budget::new(limits, None), files: Vec::new() };
+        let mut walk =
+            Walk { rules, budget: Budget::new(limits, None), files: Vec::new(), buffer: Vec::new() };
         walk.directory(directory, "", 0)?;
         Self::assemble(walk.files, &mut walk.budget, limits)
     }
@@ -62,6 +63,8 @@ struct Walk {
     rules: IgnoreRules,
     budget: Budget,
     files: Vec<File>,
+    /// What files are read into.
+    buffer: Vec<u8>,
 }
 
 impl Walk {
@@ -73,7 +76,7 @@ impl Walk {
         let failed = |error: io::Error| cannot_read(path, &error);
         let mut entries =
             fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
-        entries.sort_by_key(fs::DirEntry::file_name);
+        entries.sort_by_cached_key(fs::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();
             let name = name.to_string_lossy();
@@ -99,8 +102,8 @@ impl Walk {
     }
 
     fn file(&mut self, file: &Path, path: String) -> Result<(), Error> {
-        let data = self.budget.read_file(file, &path)?;
-        self.files.push(File::new(path, super::load::without_mark(&data)));
+        let data = self.budget.read_file(file, &path, &mut self.buffer)?;
+        self.files.push(File::new(path, super::load::without_mark(data)));
         Ok(())
     }
 }

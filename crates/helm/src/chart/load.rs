@@ -8,7 +8,7 @@ use tiphys_manifest::yaml;
 
 use super::budget::Budget;
 use super::ignore::IgnoreRules;
-use super::{Chart, Data, Fields, File, archive};
+use super::{Chart, Data, Fields, File, archive, kept};
 use crate::error::{Error, Place};
 use crate::limits::Limits;
 use crate::values;
@@ -57,12 +57,23 @@ fn load(files: Vec<File>, budget: &mut Budget, limits: &Limits, depth: usize) ->
         let message = format!("more than {} charts inside one another", limits.chart_depth);
         return Err(Error::Load { place: None, message });
     }
+    let question = kept::Question::new(&files, depth, limits);
+    if let Some((chart, spent)) = question.find()
+        && budget.spend_again(spent)
+    {
+        return Ok(chart);
+    }
+    let (record, before) = (question.into_record(), budget.clone());
     let mut loading = Loading { is_root: depth == 0, ..Loading::default() };
     loading.read_metadata(&files)?;
     for file in files {
         loading.add(file, limits)?;
     }
-    loading.finish(budget, limits, depth)
+    let chart = loading.finish(budget, limits, depth)?;
+    if let Some(record) = record {
+        record.keep(&chart, budget.spent_since(&before));
+    }
+    Ok(chart)
 }
 
 /// A chart of which not all files have been seen.

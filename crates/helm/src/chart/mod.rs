@@ -2,15 +2,18 @@
 
 mod archive;
 mod budget;
+mod compiled;
 mod decode;
 mod directory;
 mod ignore;
+mod kept;
 mod load;
 mod metadata;
 
 use std::sync::Arc;
 
 pub(crate) use archive::files_of_archive;
+pub(crate) use compiled::Place as CompiledPlace;
 pub(crate) use decode::Fields;
 use serde_json::{Map, Value};
 
@@ -50,6 +53,7 @@ struct Data {
     templates: Vec<File>,
     files: Vec<File>,
     dependencies: Vec<Chart>,
+    compiled: compiled::Compiled,
 }
 
 impl Chart {
@@ -76,6 +80,11 @@ impl Chart {
     /// The files below `templates/`.
     pub fn templates(&self) -> &[File] {
         &self.data.templates
+    }
+
+    /// The files below `templates/` under the path that the chart has in a rendering, as they were compiled so far.
+    pub(crate) fn compiled_at(&self, path: &str) -> Arc<CompiledPlace> {
+        self.data.compiled.at(path, &self.data.templates)
     }
 
     /// The files that have no other meaning, which templates see as `.Files`.

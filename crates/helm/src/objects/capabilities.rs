@@ -2,9 +2,9 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use gotemplate::{Args, Context, FunctionError, List, Native, Signature, Str, Type, Value};
 
@@ -21,10 +21,9 @@ impl Default for Capabilities {
     /// What `helm template` takes for granted without a cluster: Kubernetes 1.37 and the API versions that its client
     /// library knows (Helm 4.3.1).
     fn default() -> Self {
-        Self {
-            kube_version: KubeVersion::default(),
-            api_versions: API_VERSIONS.iter().map(ToString::to_string).collect(),
-        }
+        static KNOWN: LazyLock<Arc<[String]>> =
+            LazyLock::new(|| API_VERSIONS.iter().map(ToString::to_string).collect());
+        Self { kube_version: KubeVersion::default(), api_versions: Arc::clone(&KNOWN) }
     }
 }
 
@@ -105,11 +104,8 @@ const HELM_KUBE_CLIENT_VERSION: &str = "v1.37";
 /// `.Capabilities`. `used` becomes true when a template looks at it.
 pub(crate) fn to_template(capabilities: &Capabilities, used: &Rc<Cell<bool>>) -> Value {
     let kube_version = Value::Native(Rc::new(KubeVersionValue(capabilities.kube_version.clone())));
-    let api_versions = List::with_type(
-        &VERSION_SET,
-        capabilities.api_versions.iter().map(|version| Value::from(version.as_str())).collect(),
-    );
-    let api_versions = Value::Native(Rc::new(VersionSet { list: api_versions }));
+    let versions = Arc::clone(&capabilities.api_versions);
+    let api_versions = Value::Native(Rc::new(VersionSet { versions, list: OnceCell::new() }));
     let helm_version = Value::Native(Rc::new(BuildInfo));
     let used = Rc::clone(used);
     Value::Native(Rc::new(CapabilitiesValue { kube_version, api_versions, helm_version, used }))
@@ -204,7 +200,18 @@ impl Native for KubeVersionValue {
 
 #[derive(Debug)]
 struct VersionSet {
-    list: List,
+    versions: Arc<[String]>,
+    /// The same as a list of templates, made when one asks for more than whether a version is there.
+    list: OnceCell<List>,
+}
+
+impl VersionSet {
+    fn list(&self) -> &List {
+        self.list.get_or_init(|| {
+            let versions = self.versions.iter().map(|version| Value::from(version.as_str()));
+            List::with_type(&VERSION_SET, versions.collect())
+        })
+    }
 }
 
 impl Native for VersionSet {
@@ -213,7 +220,7 @@ impl Native for VersionSet {
     }
 
     fn underlying(&self) -> Option<Value> {
-        Some(Value::List(self.list.retyped(&Type::STRING_LIST)))
+        Some(Value::List(self.list().retyped(&Type::STRING_LIST)))
     }
 
     fn method(&self, name: &[u8]) -> Option<&'static Signature> {
@@ -222,7 +229,7 @@ impl Native for VersionSet {
 
     fn call(&self, _: &[u8], _: &mut Context<'_>, args: &mut Args<'_>) -> Result<Value, FunctionError> {
         let wanted = args.str(0);
-        Ok(Value::Bool(self.list.iter().any(|version| version.as_string() == Some(wanted))))
+        Ok(Value::Bool(self.versions.iter().any(|version| wanted == version.as_str())))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -89,7 +89,7 @@ fn share_globals(own: &Map, parent: &Map) {
 /// Merges values with the defaults of one chart.
 fn with_chart(chart: &Node, values: &Map, nulls: Nulls) {
     chart.for_each_default(|key, default| match values.get(key) {
-        None => match default {
+        None => match default.copy() {
             Value::Nil if nulls.drops_defaults() => {}
             Value::Map(map) if nulls.drops_defaults() => {
                 remove_nulls(&map);
@@ -103,7 +103,7 @@ fn with_chart(chart: &Node, values: &Map, nulls: Nulls) {
             values.remove(key);
         }
         Some(Value::Map(above)) => {
-            if let Value::Map(below) = default {
+            if let Some(below) = default.copy_map() {
                 // The pass over the subchart must still see what is null.
                 let nulls = if chart.has_dependency(key) { Nulls::Keep } else { nulls };
                 if nulls.drops_defaults() {

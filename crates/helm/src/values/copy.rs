@@ -9,7 +9,8 @@ pub(crate) fn deep_copy(map: &Map) -> Map {
     copy
 }
 
-fn copy_value(value: &Value) -> Value {
+/// A value of its own with copies of everything in it that can change.
+pub(crate) fn copy_value(value: &Value) -> Value {
     match value {
         Value::Map(map) => Value::Map(deep_copy(map)),
         Value::List(list) if list.iter().any(|item| matches!(item, Value::Map(_) | Value::List(_))) => {

@@ -9,7 +9,7 @@ mod sources;
 use serde_json::{Map, Value};
 use tiphys_manifest::yaml;
 
-pub(crate) use copy::deep_copy;
+pub(crate) use copy::{copy_value, deep_copy};
 pub use sources::{ReadFile, ValueFile, ValueSources};
 
 /// Why a text gives no values: the line, from 1, or 0, and the message in Helm's words.

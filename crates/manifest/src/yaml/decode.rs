@@ -31,6 +31,9 @@ pub(super) struct Spent {
     bytes: usize,
 }
 
+/// Whether a value is kept, by the mappings and lists that it is in (at least 1) and its key.
+pub(super) type Wanted = fn(depth: usize, key: &str) -> bool;
+
 /// Turns the tree of one document into a value.
 pub(super) struct Decoder<'t, 'a> {
     text: &'a str,
@@ -40,11 +43,18 @@ pub(super) struct Decoder<'t, 'a> {
     /// Targets of the aliases that are being expanded, and where the aliases stand.
     open_aliases: Vec<(NodeId, Mark)>,
     warnings: Vec<Warning>,
+    wanted: Wanted,
 }
 
 impl<'t, 'a> Decoder<'t, 'a> {
-    pub(super) fn new(text: &'a str, tree: &'t Tree<'a>, limits: Limits, spent: &'t mut Spent) -> Self {
-        Self { text, tree, limits, spent, open_aliases: Vec::new(), warnings: Vec::new() }
+    pub(super) fn new(
+        text: &'a str,
+        tree: &'t Tree<'a>,
+        limits: Limits,
+        wanted: Wanted,
+        spent: &'t mut Spent,
+    ) -> Self {
+        Self { text, tree, limits, spent, open_aliases: Vec::new(), warnings: Vec::new(), wanted }
     }
 
     pub(super) fn decode(mut self) -> Result<(Value, Vec<Warning>), Error> {
@@ -117,6 +127,42 @@ impl<'t, 'a> Decoder<'t, 'a> {
         }
     }
 
+    /// Finds every error that [`value`](Self::value) would find, and counts the same, without making a value.
+    fn check(&mut self, id: NodeId, depth: usize) -> Result<(), Error> {
+        let node = self.node(id)?;
+        match &node.content {
+            Content::Scalar(scalar) => self.check_scalar(scalar, node.mark),
+            Content::Alias { name, target } => {
+                self.within_alias(name, *target, node.mark, |decoder| decoder.check(*target, depth))
+            }
+            Content::Sequence(items) => {
+                let depth = self.check_depth(depth, node.mark)?;
+                items.iter().try_for_each(|item| self.check(*item, depth))
+            }
+            Content::Mapping(entries) => {
+                let depth = self.check_depth(depth, node.mark)?;
+                for (key, value) in entries {
+                    if self.is_merge(*key) {
+                        self.merge(*value, depth, &mut Map::new())?;
+                    } else {
+                        self.key(*key)?;
+                        self.check(*value, depth)?;
+                    }
+                }
+                Ok(())
+            }
+            Content::Open => Err(self.error(node.mark, "a collection is not closed")),
+        }
+    }
+
+    fn check_scalar(&mut self, scalar: &Scalar<'a>, mark: Mark) -> Result<(), Error> {
+        if self.meaning(scalar, mark)? == Meaning::Text {
+            self.spent.bytes += scalar.value.len();
+            return Ok(());
+        }
+        self.scalar_value(scalar, mark).map(drop)
+    }
+
     /// Decodes what an alias means. One within what it means itself is an error.
     fn within_alias<T>(
         &mut self,
@@ -149,14 +195,12 @@ impl<'t, 'a> Decoder<'t, 'a> {
             Meaning::Unsigned(unsigned) => Ok(unsigned.into()),
             Meaning::Float(float) => json_float(float)
                 .ok_or_else(|| self.error(mark, "infinity and NaN cannot be said in JSON; put it in quotes")),
-            Meaning::Text => Ok(Value::String(self.text_of(&scalar.value))),
+            Meaning::Text => {
+                self.spent.bytes += scalar.value.len();
+                Ok(Value::String(scalar.value.clone().into_owned()))
+            }
             Meaning::Binary => self.binary_text(&scalar.value, mark).map(Value::String),
         }
-    }
-
-    fn text_of(&mut self, value: &str) -> String {
-        self.spent.bytes += value.len();
-        value.to_owned()
     }
 
     /// What base64 stands for. Go: `encoding/json` writes a replacement character for every byte that is no UTF-8.
@@ -190,18 +234,22 @@ impl<'t, 'a> Decoder<'t, 'a> {
                 continue;
             }
             let key = self.key(*key_id)?;
-            let value = self.value(*value_id, depth)?;
-            if duplicates == Duplicates::Warn && has_merge {
-                if own_keys.insert(key.clone(), mark).is_some() {
-                    self.warn_of_duplicate(mark, &key);
-                }
-                mapping.insert(key, value);
-            } else if duplicates == Duplicates::Warn && mapping.contains_key(&key) {
-                self.warn_of_duplicate(mark, &key);
-                mapping.insert(key, value);
-            } else {
-                mapping.insert(key, value);
+            if !(self.wanted)(depth, &key) {
+                self.check(*value_id, depth)?;
+                continue;
             }
+            let value = self.value(*value_id, depth)?;
+            let key = key.into_owned();
+            let is_repeated = duplicates == Duplicates::Warn
+                && if has_merge {
+                    own_keys.insert(key.clone(), mark).is_some()
+                } else {
+                    mapping.contains_key(&key)
+                };
+            if is_repeated {
+                self.warn_of_duplicate(mark, &key);
+            }
+            mapping.insert(key, value);
         }
         Ok(())
     }
@@ -244,7 +292,7 @@ impl<'t, 'a> Decoder<'t, 'a> {
     }
 
     /// The text of a key. JSON has no other keys; sigs.k8s.io/yaml turns numbers and booleans into text.
-    fn key(&mut self, id: NodeId) -> Result<String, Error> {
+    fn key(&mut self, id: NodeId) -> Result<Cow<'t, str>, Error> {
         let node = self.node(id)?;
         let scalar = match &node.content {
             Content::Scalar(scalar) => scalar,
@@ -260,8 +308,8 @@ impl<'t, 'a> Decoder<'t, 'a> {
             }
         };
         let text = match self.meaning(scalar, node.mark)? {
-            Meaning::Text => return Ok(self.text_of(&scalar.value)),
-            Meaning::Binary => return self.binary_text(&scalar.value, node.mark),
+            Meaning::Text => Cow::Borrowed(&*scalar.value),
+            Meaning::Binary => return self.binary_text(&scalar.value, node.mark).map(Cow::Owned),
             Meaning::Boolean(boolean) => Cow::Borrowed(if boolean { "true" } else { "false" }),
             Meaning::Integer(integer) => Cow::Owned(integer.to_string()),
             Meaning::Float(float) => Cow::Owned(format_float_key(float)),
@@ -270,7 +318,8 @@ impl<'t, 'a> Decoder<'t, 'a> {
                 return Err(self.error(node.mark, "a number this large cannot be a key; put it in quotes"));
             }
         };
-        Ok(self.text_of(&text))
+        self.spent.bytes += text.len();
+        Ok(text)
     }
 }
 

@@ -106,7 +106,17 @@ pub fn read_documents(bytes: &[u8], limits: &Limits) -> Result<Vec<Document>, Er
 
 /// Reads the first document of a text and looks no further, as go-yaml's `Unmarshal` does; an empty text is null.
 pub fn read_document(bytes: &[u8], limits: &Limits) -> Result<Document, Error> {
-    reader::read_first(bytes, limits)
+    reader::read_first(bytes, limits, |_, _| true)
+}
+
+/// As [`read_document`], but keeps only the entries of mappings that are wanted, by the number of mappings and lists that
+/// they are in (at least 1) and their keys. What is left out must be right all the same.
+pub fn read_parts(
+    bytes: &[u8],
+    limits: &Limits,
+    wanted: fn(depth: usize, key: &str) -> bool,
+) -> Result<Document, Error> {
+    reader::read_first(bytes, limits, wanted)
 }
 
 /// Reads the first document of a text with default limits.

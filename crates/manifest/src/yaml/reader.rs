@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::decode::{Decoder, Spent};
+use super::decode::{Decoder, Spent, Wanted};
 use super::error::{Error, Problem};
 use super::input::decode;
 use super::parser::Parser;
@@ -15,11 +15,20 @@ pub(crate) struct LocatedDocument {
     pub(crate) item_lines: Vec<u32>,
 }
 
-/// Reads at most `wanted` documents and looks no further.
+/// Reads at most so many documents and looks no further.
 pub(crate) fn read_located(
     bytes: &[u8],
     limits: &Limits,
-    wanted: usize,
+    most: usize,
+) -> Result<Vec<LocatedDocument>, Error> {
+    read_wanted(bytes, limits, most, |_, _| true)
+}
+
+fn read_wanted(
+    bytes: &[u8],
+    limits: &Limits,
+    most: usize,
+    wanted: Wanted,
 ) -> Result<Vec<LocatedDocument>, Error> {
     check_size(bytes, limits)?;
     let limits = limits.within_stack();
@@ -27,7 +36,7 @@ pub(crate) fn read_located(
     let mut parser = Parser::new(&text, limits);
     let mut spent = Spent::default();
     let mut documents = Vec::new();
-    while documents.len() < wanted {
+    while documents.len() < most {
         let Some(tree) = parser.next_document()? else {
             break;
         };
@@ -36,7 +45,7 @@ pub(crate) fn read_located(
             let message = format!("more than {} documents", limits.documents);
             return Err(error_at(&text, mark, Problem::Limit(message)));
         }
-        let (value, warnings) = Decoder::new(&text, &tree, limits, &mut spent).decode()?;
+        let (value, warnings) = Decoder::new(&text, &tree, limits, wanted, &mut spent).decode()?;
         let document = Document { value, line: mark.line.saturating_add(1), warnings };
         documents.push(LocatedDocument { document, item_lines: item_lines(&tree) });
     }
@@ -71,7 +80,7 @@ fn item_lines(tree: &Tree<'_>) -> Vec<u32> {
 }
 
 /// An empty text is null, as go-yaml has it.
-pub(super) fn read_first(bytes: &[u8], limits: &Limits) -> Result<Document, Error> {
-    let first = read_located(bytes, limits, 1)?.pop();
+pub(super) fn read_first(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Document, Error> {
+    let first = read_wanted(bytes, limits, 1, wanted)?.pop();
     Ok(first.map_or(Document { value: Value::Null, line: 1, warnings: Vec::new() }, |first| first.document))
 }

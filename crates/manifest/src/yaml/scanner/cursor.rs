@@ -1,6 +1,43 @@
 use crate::yaml::error::{Error, Problem};
 use crate::yaml::token::Mark;
 
+/// Bytes at which a quick walk through the text must stop and look.
+///
+/// The bytes that longer line breaks begin with are always among them. Every other byte of a character that is not ASCII
+/// is none, so that characters are passed as a whole.
+#[derive(Clone, Copy)]
+pub(super) struct Stops(u8);
+
+impl Stops {
+    /// Blanks, line breaks, and what may end a plain scalar.
+    pub(super) const PLAIN: Self = Self(1);
+    /// Blanks, line breaks, quotes and backslashes.
+    pub(super) const QUOTED: Self = Self(2);
+
+    const TABLE: [u8; 256] = {
+        let mut table = [0; 256];
+        let mut byte: u8 = 0;
+        while byte < u8::MAX {
+            table[byte as usize] = Self::of(byte);
+            byte += 1;
+        }
+        table
+    };
+
+    /// The sets that a byte is in.
+    const fn of(byte: u8) -> u8 {
+        let blank = matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0 | 0xC2 | 0xE2);
+        let plain = blank || matches!(byte, b':' | b',' | b'?' | b'[' | b']' | b'{' | b'}');
+        let quoted = blank || matches!(byte, b'\'' | b'"' | b'\\');
+        plain as u8 | (quoted as u8) << 1
+    }
+
+    #[inline]
+    fn has(self, byte: u8) -> bool {
+        Self::TABLE[usize::from(byte)] & self.0 != 0
+    }
+}
+
 /// A position in the text with the questions that the scanner asks about what follows.
 ///
 /// A zero byte stands for the end: the input check has refused it anywhere else.
@@ -124,12 +161,24 @@ impl<'a> Cursor<'a> {
 
     /// Goes to the next line break or the end.
     pub(super) fn skip_line_content(&mut self) {
-        while !matches!(self.at(0), b'\n' | b'\r' | 0) {
-            if matches!(self.at(0), 0xC2 | 0xE2) && self.is_break() {
-                return;
-            }
+        let rest = self.text.as_bytes().get(self.offset..).unwrap_or_default();
+        let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let end = self.offset + length;
+        if rest.get(..length).is_some_and(<[u8]>::is_ascii) {
+            self.offset = end;
+            return;
+        }
+        while self.offset < end && !self.is_break() {
             self.offset += 1;
         }
+    }
+
+    /// Goes to the next byte of the set, or to the end.
+    #[inline]
+    pub(super) fn skip_ordinary(&mut self, stops: Stops) {
+        let rest = self.text.as_bytes().get(self.offset..).unwrap_or_default();
+        let ordinary = rest.iter().position(|byte| stops.has(*byte));
+        self.offset += ordinary.unwrap_or(rest.len());
     }
 
     /// Goes past a line break, if there is one here.

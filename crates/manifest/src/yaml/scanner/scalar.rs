@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Scanner;
+use super::cursor::Stops;
 use crate::yaml::error::Error;
 use crate::yaml::token::{LocatedToken, Mark, Style, Token};
 
@@ -115,8 +116,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn skip_plain_word(&mut self) {
+        self.cursor.skip_ordinary(Stops::PLAIN);
         while !self.cursor.is_blank_or_end(0) && !self.is_plain_end() {
             self.cursor.skip();
+            self.cursor.skip_ordinary(Stops::PLAIN);
         }
     }
 
@@ -161,7 +164,11 @@ impl<'a> Scanner<'a> {
 
     /// Goes to the next blank, line break or closing quote. Says whether it ended with an escaped line break.
     fn scan_quoted_word(&mut self, mark: Mark, quote: u8, value: &mut ValueBuilder) -> Result<bool, Error> {
-        while !self.cursor.is_blank_or_end(0) {
+        loop {
+            self.cursor.skip_ordinary(Stops::QUOTED);
+            if self.cursor.is_blank_or_end(0) {
+                return Ok(false);
+            }
             match self.cursor.at(0) {
                 b'\'' if quote == b'\'' => {
                     if self.cursor.at(1) != b'\'' {
@@ -187,7 +194,6 @@ impl<'a> Scanner<'a> {
                 _ => self.cursor.skip(),
             }
         }
-        Ok(false)
     }
 
     /// The character that an escape means; the backslash is taken already.

@@ -5,6 +5,7 @@ mod scalar;
 mod text;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use self::keys::sort_keys;
 use self::scalar::ScalarText;
@@ -52,17 +53,36 @@ pub fn to_yaml<'a>(value: impl Into<Node<'a>>) -> Result<String, Error> {
     if survives_json(&node)? {
         return Ok(write(node));
     }
-    let json = node.to_json().to_string().replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    let json = escaped(&node.to_json().to_string());
     let limits = Limits { bytes: usize::MAX, nodes: usize::MAX, ..Limits::default() };
-    let read = read_first(json.as_bytes(), &limits)?;
+    let read = read_first(json.as_bytes(), &limits, |_, _| true)?;
     Ok(write(&read.value))
+}
+
+/// JSON with the escapes of Go's `encoding/json`. They count in the length of a key, which the reader bounds.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                // Writing to a string does not fail.
+                let _ = write!(escaped, "\\u{:04x}", u32::from(character));
+            }
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 /// Is a value surely the same after it was written as JSON and read as YAML?
 fn survives_json(node: &Node<'_>) -> Result<bool, Error> {
     let is_plain = |text: &str| {
-        text.chars()
-            .all(|character| character < ' ' || (input::is_allowed(character) && character != '\u{85}'))
+        // Without a branch for each byte, many bytes are looked at together.
+        let ordinary = text.bytes().fold(0, u8::max) < 0x7F;
+        ordinary
+            || text
+                .chars()
+                .all(|character| character < ' ' || (input::is_allowed(character) && character != '\u{85}'))
     };
     match node {
         Node::Float(float) if !float.is_finite() => {
@@ -166,9 +186,9 @@ impl Emitter {
         if !self.in_indentation || self.column > indent || (self.column == indent && !self.after_blank) {
             self.write_break();
         }
-        while self.column < indent {
-            self.push(' ');
-        }
+        let blanks = indent.saturating_sub(self.column);
+        self.out.extend(std::iter::repeat_n(' ', blanks));
+        self.column += blanks;
         self.after_blank = true;
         if self.dialect == Dialect::V2 {
             self.in_indentation = true;

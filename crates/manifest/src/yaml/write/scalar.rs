@@ -139,6 +139,9 @@ struct Traits {
 
 impl Traits {
     fn of(text: &str, dialect: Dialect) -> Self {
+        if is_word(text) {
+            return Self::default();
+        }
         let mut traits = Self {
             has_indicator: text.starts_with("---") || text.starts_with("..."),
             ends_with_blank: text.ends_with(' '),
@@ -177,6 +180,14 @@ impl Traits {
     fn literal_allowed(&self) -> bool {
         !self.ends_with_blank && !self.blank_before_break && !self.has_special
     }
+}
+
+/// Is this one of the many texts that have nothing in them to be careful about?
+fn is_word(text: &str) -> bool {
+    let ordinary = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'/' | b'-' | b'=' | b'+' | b'$')
+    };
+    text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(ordinary)
 }
 
 /// Would the character mean something else than itself in a plain scalar of a block?
