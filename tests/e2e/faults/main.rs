@@ -16,5 +16,6 @@ mod model;
 mod notifications;
 mod policies;
 mod promises;
+mod proposals;
 mod proxy;
 mod rights;
