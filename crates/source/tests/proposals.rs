@@ -38,7 +38,7 @@ fn file(repo: &TestRepo, revision: &str, path: &str) -> String {
 async fn pushed(tracked: &Tracked, proposal: Proposal) -> CommitId {
     match tracked.propose(proposal).await.unwrap() {
         Proposed::Pushed { commit } => commit,
-        other => panic!("{other:?}"),
+        other @ Proposed::Unneeded { .. } => panic!("{other:?}"),
     }
 }
 
@@ -178,7 +178,7 @@ async fn what_cannot_be_taken_back_is_said_so() {
     repo.commit("main").write("apps/web/file", "good").delete("apps/web/new").finish();
     match tracked.propose(proposal(&good)).await.unwrap() {
         Proposed::Unneeded { at } => assert_eq!(at.commit().to_string(), repo.id("main")),
-        other => panic!("{other:?}"),
+        other @ Proposed::Pushed { .. } => panic!("{other:?}"),
     }
     // A path that is a link would be taken back in name only.
     repo.commit("main").delete("apps/web").symlink("apps/web", "elsewhere").finish();

@@ -155,12 +155,11 @@ fn make(repository: &Repository, proposal: &Proposal, base: CommitId) -> Result<
 fn entry(repository: &Repository, tree: &Tree<'_>, path: &[&str]) -> Result<Option<Entry>, git2::Error> {
     let Some((name, rest)) = path.split_first() else { return Ok(None) };
     match (tree.get_name(name), rest) {
-        (None, _) => Ok(None),
         (Some(found), []) => Ok(Some((found.id(), found.filemode()))),
         (Some(found), rest) if found.kind() == Some(ObjectType::Tree) => {
             entry(repository, &repository.find_tree(found.id())?, rest)
         }
-        (Some(_), _) => Ok(None),
+        (Some(_) | None, _) => Ok(None),
     }
 }
 
