@@ -20,6 +20,9 @@ use crate::output::progress::Progress;
 /// Time between two pictures when nothing happens: the clock in them goes on.
 const FRAME: Duration = Duration::from_millis(100);
 
+/// How long a rollback that has ended is followed to see what becomes of its proposal to Git.
+const PROPOSING: Duration = Duration::from_secs(20);
+
 /// How following a Sync ended.
 #[derive(Debug)]
 pub enum Followed {
@@ -68,6 +71,7 @@ pub async fn follow(
     let mut syncs = watch(cluster.syncs(), &name);
     let mut applications = watch(cluster.applications(), &sync.spec.application);
     let deadline = timeout.map(|it| Instant::now() + it);
+    let mut proposing_until = None;
     let mut ticks = tokio::time::interval(FRAME);
     // One listener for the whole time: a signal between two of them would be lost.
     let mut ctrl_c = pin!(tokio::signal::ctrl_c());
@@ -96,7 +100,11 @@ pub async fn follow(
             }
         }
         viewer.show(&progress, Timestamp::now());
-        if progress.is_finished() {
+        let mut proposes = || {
+            let until = *proposing_until.get_or_insert_with(|| Instant::now() + PROPOSING);
+            progress.is_proposing() && Instant::now() < until
+        };
+        if progress.is_finished() && !proposes() {
             return Ok(Followed::Finished(Box::new(progress.into_sync())));
         }
     }

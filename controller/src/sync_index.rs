@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::runtime::watcher::Event;
 use kube::{Resource as _, ResourceExt as _};
 use parking_lot::RwLock;
-use tiphys_api::{Phase, PlanSummary, StageStatus, Sync, SyncSpec};
+use tiphys_api::{Phase, PlanSummary, ProposalPhase, StageStatus, Sync, SyncSpec};
 
 use crate::takeover::Listed;
 
@@ -52,6 +52,8 @@ pub struct SyncRecord {
     pub plan: Option<PlanSummary>,
     /// Which of several stages it is at.
     pub stage: Option<StageStatus>,
+    /// Whether a proposal to Git is to be made of it.
+    pub proposes: bool,
 }
 
 impl SyncRecord {
@@ -75,6 +77,7 @@ impl SyncRecord {
             snapshot: status.snapshot,
             plan: status.plan,
             stage: status.stage,
+            proposes: status.proposal.is_some_and(|it| it.phase == ProposalPhase::Pending),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::terminal;
 #[command(after_help = "\
 A rollback needs neither Git nor a registry: it applies the snapshot of the earlier Sync.
 With auto-sync on, the Application then holds there; see --hold.
+Where the Repository lets it (spec.proposals), a branch is pushed that takes the files back in Git, too.
 
 Examples:
   tiphys rollback web           # to the last successful Sync before the current state

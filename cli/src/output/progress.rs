@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use console::truncate_str;
 use jiff::Timestamp;
 use tiphys_api::{
-    Action, Application, Health, ObjectResult, Outcome, Phase, ResourceStatus, Sync, SyncStatus,
+    Action, Application, Health, ObjectResult, Outcome, Phase, ProposalPhase, ResourceStatus, Sync,
+    SyncStatus,
 };
 
 use super::age::between;
@@ -59,6 +60,12 @@ impl Progress {
     /// Whether the Sync has ended.
     pub fn is_finished(&self) -> bool {
         self.phase().is_finished()
+    }
+
+    /// Whether it is still to be seen what becomes of the proposal to Git.
+    pub fn is_proposing(&self) -> bool {
+        let proposal = self.status().and_then(|it| it.proposal.as_ref());
+        proposal.is_some_and(|it| it.phase == ProposalPhase::Pending)
     }
 
     /// The Sync as it was last seen.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use tiphys_api::{Phase, PlanSummary, Sync, SyncStatus};
+use tiphys_api::{Phase, PlanSummary, ProposalPhase, ProposalStatus, Sync, SyncStatus};
 
 use super::age::{age, between};
 use super::application::{Columns, Listing};
@@ -55,7 +55,9 @@ fn row(sync: &Sync, columns: Columns, now: Timestamp) -> Vec<Cell> {
     if columns == Columns::Wide {
         cells.push(sync.name_any().into());
     }
-    cells.push(Cell::optional(status.message.as_deref()));
+    let proposal = status.proposal.as_ref().map(in_git);
+    let messages: Vec<_> = status.message.into_iter().chain(proposal).collect();
+    cells.push(Cell::optional(Some(messages.join("; ")).filter(|it| !it.is_empty()).as_deref()));
     cells
 }
 
@@ -128,7 +130,17 @@ fn facts(sync: &Sync, status: &SyncStatus, style: Style, now: Timestamp) -> Vec<
     facts.extend(status.plan.as_ref().map(|it| ("Plan", plan_counts(it))));
     facts.extend(status.snapshot.clone().map(|it| ("Snapshot", format!("Secret {it}"))));
     facts.extend(status.message.as_deref().map(|it| ("Message", tame(it).into_owned())));
+    facts.extend(status.proposal.as_ref().map(|it| ("In Git", tame(&in_git(it)).into_owned())));
     facts
+}
+
+/// What became of the proposal to take the files back in Git, too.
+fn in_git(proposal: &ProposalStatus) -> String {
+    let branch = proposal.branch.as_deref().unwrap_or_default();
+    match (proposal.phase, &proposal.message) {
+        (ProposalPhase::Pending, _) | (_, None) => format!("the branch {branch} is being pushed"),
+        (_, Some(message)) => message.clone(),
+    }
 }
 
 /// `1 to create, 2 to change, 4 unchanged`.
@@ -182,6 +194,10 @@ pub fn ending(sync: &Sync, style: Style, now: Timestamp) -> String {
         text.push_str(&rest.join("; "));
     }
     text.push('\n');
+    if let Some(proposal) = &status.proposal {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "In Git: {}", tame(&in_git(proposal)));
+    }
     text
 }
 
@@ -206,7 +222,7 @@ mod tests {
     use crate::output::application::NamespaceColumn;
     use crate::output::samples::{now, sync};
 
-    const NAMES: [&str; 4] = ["pending", "rollback", "failed", "succeeded"];
+    const NAMES: [&str; 5] = ["pending", "rollback", "failed", "succeeded", "proposed"];
 
     #[test]
     fn history_is_told_by_number() {

@@ -371,6 +371,16 @@ pub fn is_held(facts: &Facts<'_>) -> bool {
     }
 }
 
+/// The revision with which the source says again what is live, if a hold waits for that: nothing is left to be kept away.
+pub fn caught_up(facts: &Facts<'_>) -> Option<String> {
+    let hold = facts.status.hold.as_ref().filter(|it| it.policy == HoldPolicy::UntilNewRevision)?;
+    let Candidate::Rendered { revision, digest } = facts.candidate else {
+        return None;
+    };
+    let is_live = facts.status.rendering.as_ref() == Some(digest);
+    (is_live && hold.rendering.as_ref() != Some(digest)).then(|| revision.clone())
+}
+
 /// Whether somebody paused the Application.
 pub fn is_suspended(facts: &Facts<'_>) -> bool {
     let suspend = facts.spec.suspend.as_ref();

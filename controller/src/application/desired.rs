@@ -8,6 +8,7 @@ use tiphys_engine::plan::Refusal;
 use tiphys_engine::scope;
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
+use tiphys_tree::{Inputs, TreePath};
 
 use super::current::set_status;
 use super::report::SourceReport;
@@ -29,6 +30,8 @@ pub struct Desired {
     pub rendering: String,
     /// What in the files somebody should look at, such as keys that come twice. A snapshot has none.
     pub warnings: Vec<String>,
+    /// What was read of the source that does not lie below the path of the Application.
+    pub files: Vec<String>,
 }
 
 /// What a Sync wants: a snapshot, or a rendering.
@@ -86,6 +89,7 @@ pub async fn desire(
             revision: revision.to_string(),
             rendering: rendering.digest.to_string(),
             warnings: rendering.warnings.clone(),
+            files: files_elsewhere(application, &rendering.inputs),
         }),
         Err(failure) if failure.is_transient() => Err(Stop::Again(Error::Render(Box::new(failure)))),
         Err(failure) => Err(Stop::failed(failure.text())),
@@ -123,7 +127,18 @@ fn of_snapshot(snapshot: Snapshot) -> Desired {
         revision: snapshot.revision,
         rendering: snapshot.rendering,
         warnings: Vec::new(),
+        files: snapshot.files,
     }
+}
+
+/// Most files of a snapshot that lie elsewhere.
+const MAX_FILES: usize = 1_000;
+
+/// What was read that does not lie below the path of the Application, such as shared values and charts.
+fn files_elsewhere(application: &Application, inputs: &Inputs) -> Vec<String> {
+    let Ok(path) = TreePath::parse(&application.spec.source.path) else { return Vec::new() };
+    let elsewhere = inputs.contents().filter(|it| !it.is_root() && !it.starts_with(&path));
+    elsewhere.take(MAX_FILES).map(|it| it.as_str().to_owned()).collect()
 }
 
 /// Puts the manifests into their places, and says what cannot be applied at all: kinds that nobody serves, objects that

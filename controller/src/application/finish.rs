@@ -15,7 +15,7 @@ use super::decide::Candidate;
 use super::report::{MAX_MESSAGE, shorten};
 use super::run::Stop;
 use super::state::{Current, State};
-use super::{Error, heal, key_of, namespace_of, stages};
+use super::{Error, heal, key_of, namespace_of, proposals, stages};
 use crate::context::Context;
 use crate::sync_index::SyncRecord;
 use crate::traces::SyncTrace;
@@ -82,8 +82,9 @@ pub async fn finish(
     };
     let status = current.sync.status.get_or_insert_default();
     conclude(status, &ending);
-    let status = status.clone();
     let name = current.sync.metadata.name.clone().unwrap_or_default();
+    status.proposal = proposals::due(ctx, application, (&name, &current.sync.spec), &ending);
+    let status = status.clone();
     // Nothing is forgotten before the record is written: a failure here is tried again from this point.
     let written = ctx.records.sync_status(&namespace_of(application), &name, &status).await;
     match written {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tiphys_api::{Application, DriftRecord, Health, ObjectReference, Outcome, SyncStatus, Trigger};
+use tiphys_api::{
+    Application, DriftRecord, Health, ObjectReference, ObjectResult, Outcome, SyncStatus, Trigger,
+};
 use tiphys_engine::check::{CheckOptions, check};
 use tiphys_engine::drift::{Drift as ObjectDrift, Ended, Log, Sighting, sightings};
 use tiphys_engine::plan::{Draft, DraftInput, Handover, Plan, Policy, Recreate, Refusal, Selection, Step};
@@ -166,20 +168,28 @@ pub fn note_correction(ctx: &Context, state: &mut State, found: &DriftFound) {
 
 /// What a correction has applied and somebody has deleted since. There is nothing to wait for then: it is drift again.
 pub fn undone<'a>(state: &State, trigger: Trigger, objects: &'a [ObjectState]) -> Option<&'a ObjectId> {
-    let gone = |it: &&ObjectState| it.health == Health::Missing && !state.fights.leaves_whole(&it.id);
-    objects.iter().find(gone).filter(|_| trigger == Trigger::SelfHeal).map(|it| &it.id)
+    let status = state.current.as_ref().filter(|_| trigger == Trigger::SelfHeal)?.sync.status.as_ref()?;
+    let applied = |id: &ObjectId| {
+        let mut results = status.objects.iter().filter(|it| it.outcome == Outcome::Applied);
+        results.any(|it| object_of(it) == *id)
+    };
+    let gone = |it: &&ObjectState| it.health == Health::Missing && applied(&it.id);
+    objects.iter().find(gone).map(|it| &it.id)
 }
 
 /// Notes which drift a Sync has corrected.
 pub fn note_corrected(state: &mut State, status: &SyncStatus, sync: &str) {
     let applied = status.objects.iter().filter(|it| it.outcome == Outcome::Applied && it.hook.is_none());
-    let applied = applied.map(|it| ObjectId {
-        group: it.group.clone(),
-        kind: it.kind.clone(),
-        namespace: it.namespace.clone(),
-        name: it.name.clone(),
-    });
-    Log(&mut state.status.drifts).correct(&applied.collect(), sync);
+    Log(&mut state.status.drifts).correct(&applied.map(object_of).collect(), sync);
+}
+
+fn object_of(result: &ObjectResult) -> ObjectId {
+    ObjectId {
+        group: result.group.clone(),
+        kind: result.kind.clone(),
+        namespace: result.namespace.clone(),
+        name: result.name.clone(),
+    }
 }
 
 /// What a Sync corrected, for people.

@@ -16,6 +16,7 @@ mod load;
 mod lookup;
 mod moves;
 mod progress;
+mod proposals;
 mod publish;
 pub mod report;
 mod room;
@@ -45,7 +46,7 @@ use tokio::time::Instant;
 
 use self::current::{begin, note_stop, note_waiting, resume, set_status};
 use self::decide::{
-    Candidate, Decision, Drift, End, Facts, Gates, Waiting, decide, is_held, is_suspended, waits,
+    Candidate, Decision, Drift, End, Facts, Gates, Waiting, caught_up, decide, is_held, is_suspended, waits,
 };
 use self::finish::{Ending, conditions_while_running, end_unrun, finish};
 use self::gather::ObjectState;
@@ -107,6 +108,7 @@ async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Resu
     match done {
         Ok(action) => {
             state.failures = 0;
+            proposals::go_on(&ctx, &application, &mut state);
             Ok(action)
         }
         Err(error) => {
@@ -173,7 +175,12 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
         let decision = decide(&facts);
         let said =
             Said { held: is_held(&facts), suspended: is_suspended(&facts), waits: waits(&facts), problem };
+        let caught_up = caught_up(&facts);
         tracing::debug!(application = %name_of(&application), ?decision, "decided");
+        if caught_up.is_some() {
+            state.status.revision = caught_up;
+            state.status.hold = None;
+        }
         if !matches!(decision, Decision::Idle { .. }) {
             gates::leave_word(ctx, &application, state, true);
         }

@@ -75,6 +75,7 @@ pub async fn write_ahead(
         inventory,
         capabilities: Capabilities { kube_version: capabilities.kube_version.clone() },
         destination: destination.clone(),
+        files: desired.files.clone(),
     };
     let pages = snapshot.pack()?;
     let name = ctx.snapshots.write(&kept_for(current), &pages, deadline(CHECK_TIME)).await?;

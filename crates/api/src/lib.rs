@@ -41,11 +41,13 @@ pub use notification::{
     WebhookMethod,
 };
 pub use project::{AllowedDestination, AllowedKind, Project, ProjectSpec};
-pub use repository::{Limits, Repository, RepositorySpec, RepositoryStatus, SecretReference, WebhookSpec};
+pub use repository::{
+    Limits, ProposalsSpec, Repository, RepositorySpec, RepositoryStatus, SecretReference, WebhookSpec,
+};
 pub use source::{DirectorySource, HelmSource, Source, TeraSource};
 pub use sync::{
-    Action, HookPhase, InitiatedBy, ObjectReference, ObjectResult, Outcome, Phase, PlanSummary, StageStatus,
-    Sync, SyncSpec, SyncStatus, Trigger,
+    Action, HookPhase, InitiatedBy, ObjectReference, ObjectResult, Outcome, Phase, PlanSummary,
+    ProposalPhase, ProposalStatus, StageStatus, Sync, SyncSpec, SyncStatus, Trigger,
 };
 pub use window::{ProjectWindow, SyncWindow, Wait, WaitReason, WindowKind};
 

@@ -67,6 +67,30 @@ pub struct RepositorySpec {
     /// How webhooks of this repository are verified. Absent: they are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookSpec>,
+    /// Lets a rollback propose to take the files back in Git, too: a branch with one commit is pushed, never to a branch
+    /// that exists. Absent: nothing is ever written to the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposals: Option<ProposalsSpec>,
+}
+
+/// How rollbacks are proposed to a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProposalsSpec {
+    /// What the names of branches begin with; `rollback/NAMESPACE/APPLICATION/SYNC` follows.
+    #[serde(default = "default_prefix")]
+    #[schemars(length(min = 1, max = 100))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_][A-Za-z0-9_-]*(/[A-Za-z0-9_][A-Za-z0-9_-]*)*/$')")
+        .message("branchPrefix must be made of letters, digits, - and _, and end with /, such as tiphys/"))]
+    pub branch_prefix: String,
+    /// Secret in this namespace with the credentials to push with, with the same keys as that of the Repository. Absent: that
+    /// of the Repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretReference>,
+}
+
+fn default_prefix() -> String {
+    "tiphys/".to_owned()
 }
 
 fn default_interval() -> Duration {

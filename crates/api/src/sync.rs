@@ -224,10 +224,45 @@ pub struct SyncStatus {
     /// The sync window that it runs in spite of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrode: Option<String>,
+    /// What became of the proposal to take the files back in Git, too. Only of a rollback, and only where the Repository
+    /// lets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<ProposalStatus>,
     /// The first 20 things about the manifests that somebody should look at, such as annotations without effect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub warnings: Vec<String>,
+}
+
+/// What became of a proposal to take files back in Git. It never makes the rollback fail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProposalStatus {
+    /// How far it got.
+    pub phase: ProposalPhase,
+    /// The branch that is pushed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The commit on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// What happened, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How far a proposal got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ProposalPhase {
+    /// It will be pushed.
+    #[default]
+    Pending,
+    /// Its branch is there.
+    Pushed,
+    /// Git has the files as they were already.
+    Unneeded,
+    /// It could not be pushed.
+    Failed,
 }
 
 /// When a hook runs. Stages of a Sync have the same names; the objects of the Application itself are applied in `Sync`.

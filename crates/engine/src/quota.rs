@@ -174,7 +174,7 @@ fn units(text: &str) -> Option<u64> {
 /// An amount as people write it.
 fn words(resource: &str, amount: u64) -> String {
     let plain = amount.to_string();
-    if !resource.ends_with("storage") || amount % 1024 != 0 {
+    if !resource.ends_with("storage") || !amount.is_multiple_of(1024) {
         return plain;
     }
     format!("{}Ki", amount / 1024).parse::<Quantity>().map_or(plain, |it| it.to_string())

@@ -196,6 +196,24 @@ pub enum Error {
         /// What happened to it.
         source: Arc<tiphys_worker::Error>,
     },
+    /// A proposal that is against the rules.
+    #[error("no proposal was pushed to {url}: {problem}")]
+    NotProposed {
+        /// The repository.
+        url: String,
+        /// What is in the way, and what to do about it.
+        problem: String,
+    },
+    /// The server does not take a branch.
+    #[error("{url} did not take the branch {branch}: {detail}; check what it lets these credentials push")]
+    PushRefused {
+        /// The repository.
+        url: String,
+        /// The branch.
+        branch: String,
+        /// What the server said.
+        detail: String,
+    },
     /// A submodule could not be had.
     #[error("submodule {path}: {detail}")]
     Submodule {
@@ -230,11 +248,13 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::TooManyRefs { .. }
             | Self::Budget { .. }
+            | Self::NotProposed { .. }
             | Self::Submodule { .. } => Class::Invalid,
             Self::RevisionNotFound { .. } | Self::Empty { .. } | Self::NotACommit { .. } => Class::NotFound,
             Self::RepositoryNotFound { .. }
             | Self::Authentication { .. }
             | Self::HostKey { .. }
+            | Self::PushRefused { .. }
             | Self::Certificate { .. } => Class::Forbidden,
             Self::TimedOut { .. }
             | Self::Unreachable { .. }

@@ -15,6 +15,7 @@
 //! - Credentials travel through the pipe of a worker only. No type that carries them prints them.
 //! - A look at a server is one connection: what is wanted and new is fetched on it, without history where the server
 //!   can do that.
+//! - Nothing is pushed but a [`Proposal`], and that never to a branch that exists.
 //!
 //! # Invariants
 //! This crate knows neither charts nor clusters.
@@ -27,6 +28,7 @@ mod known_hosts;
 mod mirror;
 mod mirrors;
 mod pack;
+mod proposal;
 mod range;
 mod remote;
 mod revision;
@@ -42,6 +44,7 @@ pub use credentials::{Credentials, Secret};
 pub use error::{Class, Error, Result};
 pub use git_tree::GitTree;
 pub use mirrors::{Config, Counters, Mirrors, RepositoryChanged, Status, pool_config};
+pub use proposal::{Proposal, Proposed};
 pub use range::{RangeError, VersionRange};
 pub use remote::{Remote, RemoteKey, Submodules, Transport};
 pub use revision::{CommitId, ParseError, Revision, RevisionSpec};

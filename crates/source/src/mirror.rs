@@ -12,8 +12,10 @@ use tokio::time::sleep_until;
 
 use crate::error::{Result, describe};
 use crate::usage::Usage;
-use crate::wire::{Report, Request, Upkeep};
-use crate::{Error, Remote, RemoteKey, RepositoryChanged, Revision, RevisionSpec, Status, schedule};
+use crate::wire::{Report, Request, Revert, Upkeep};
+use crate::{
+    Error, Proposed, Remote, RemoteKey, RepositoryChanged, Revision, RevisionSpec, Status, schedule,
+};
 
 /// What all mirrors share.
 pub(crate) struct Context {
@@ -42,8 +44,13 @@ pub(crate) struct Mirror {
     wants: Mutex<BTreeMap<RevisionSpec, Want>>,
 }
 
-/// A wish to look at the server now, from somebody who waits or not.
-type Ask = Option<oneshot::Sender<Result<()>>>;
+/// A wish to look at the server now.
+enum Ask {
+    /// From somebody who waits or not.
+    Look(Option<oneshot::Sender<Result<()>>>),
+    /// From somebody who has something to propose.
+    Propose(Box<Revert>, oneshot::Sender<Result<Proposed>>),
+}
 
 struct Want {
     users: usize,
@@ -101,14 +108,21 @@ impl Mirror {
     /// Makes the task look at the server now.
     pub(crate) fn notify(&self) {
         // The task listens for as long as the mirror lives.
-        let _ = self.asks.send(None);
+        let _ = self.asks.send(Ask::Look(None));
     }
 
     /// Looks at the server. An answer is never older than the question: who asks during a look waits for the next one,
     /// together with all others who ask meanwhile.
     pub(crate) async fn refresh(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        let _ = self.asks.send(Some(reply));
+        let _ = self.asks.send(Ask::Look(Some(reply)));
+        answer.await.unwrap_or_else(|_| Err(self.interrupted()))
+    }
+
+    /// Looks at the server and pushes a proposal. Only one worker at a time works in a mirror, so it waits for its turn.
+    pub(crate) async fn propose(&self, revert: Revert) -> Result<Proposed> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.asks.send(Ask::Propose(Box::new(revert), reply));
         answer.await.unwrap_or_else(|_| Err(self.interrupted()))
     }
 
@@ -123,11 +137,17 @@ impl Mirror {
         self.wants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn look(&self, context: &Context, upkeep: Upkeep) -> Result<()> {
+    /// Looks at the server. Gives what became of the proposal, if there is one.
+    async fn look(
+        &self,
+        context: &Context,
+        upkeep: Upkeep,
+        revert: Option<Revert>,
+    ) -> Result<Option<Result<Proposed>>> {
         let specs: Vec<RevisionSpec> = self.wants().keys().cloned().collect();
         let started = Instant::now();
         context.waiting.fetch_add(1, Ordering::Relaxed);
-        let result = self.ask_worker(context, &specs, upkeep).await;
+        let result = self.ask_worker(context, &specs, upkeep, revert).await;
         context.waiting.fetch_sub(1, Ordering::Relaxed);
         context.looks.fetch_add(1, Ordering::Relaxed);
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -149,12 +169,18 @@ impl Mirror {
             // Nobody listening is fine.
             let _ = context.changes.send(RepositoryChanged { key: self.key, at: SystemTime::now() });
         }
-        result.map(|_| ())
+        result.map(|report| report.proposed)
     }
 
-    async fn ask_worker(&self, context: &Context, specs: &[RevisionSpec], upkeep: Upkeep) -> Result<Report> {
+    async fn ask_worker(
+        &self,
+        context: &Context,
+        specs: &[RevisionSpec],
+        upkeep: Upkeep,
+        revert: Option<Revert>,
+    ) -> Result<Report> {
         self.remote.validate()?;
-        let request = self.request(specs, upkeep)?;
+        let request = Request { revert, ..self.request(specs, upkeep)? };
         // The semaphore is never closed.
         let _turn = if self.is_doubtful() { context.doubtful.acquire().await.ok() } else { None };
         let answer: Result<Result<Report>, _> =
@@ -188,6 +214,7 @@ impl Mirror {
             wants: specs.to_vec(),
             keep: self.usage.commits(),
             upkeep,
+            revert: None,
         })
     }
 
@@ -263,11 +290,11 @@ fn same(known: Option<&Result<Revision>>, new: &Result<Revision>) -> bool {
 async fn keep_up(mirror: Weak<Mirror>, mut asked: mpsc::UnboundedReceiver<Ask>, context: Arc<Context>) {
     let mut next_look = None;
     loop {
-        let mut waiting = Vec::new();
+        let mut asks = Vec::new();
         let upkeep = tokio::select! {
             ask = asked.recv() => match ask {
                 Some(ask) => {
-                    waiting.push(ask);
+                    asks.push(ask);
                     Upkeep::No
                 }
                 None => return,
@@ -275,10 +302,28 @@ async fn keep_up(mirror: Weak<Mirror>, mut asked: mpsc::UnboundedReceiver<Ask>, 
             () = sleep_until(next_look.unwrap_or_else(tokio::time::Instant::now)), if next_look.is_some() => Upkeep::IfNeeded,
         };
         while let Ok(ask) = asked.try_recv() {
-            waiting.push(ask);
+            asks.push(ask);
         }
         let Some(mirror) = mirror.upgrade() else { return };
-        let result = mirror.look(&context, upkeep).await;
+        let (mut waiting, mut proposals) = (Vec::new(), Vec::new());
+        for ask in asks {
+            match ask {
+                Ask::Look(reply) => waiting.push(reply),
+                Ask::Propose(revert, reply) => proposals.push((revert, reply)),
+            }
+        }
+        // Each proposal is a look of its own, made for what the branch holds then.
+        let only_proposals = waiting.is_empty() && !proposals.is_empty();
+        for (revert, reply) in proposals {
+            let proposed = mirror.look(&context, Upkeep::No, Some(*revert)).await;
+            let proposed = proposed.and_then(|it| it.unwrap_or_else(|| Err(mirror.interrupted())));
+            // Who does not wait any more needs no answer.
+            let _ = reply.send(proposed);
+        }
+        if only_proposals {
+            continue;
+        }
+        let result = mirror.look(&context, upkeep, None).await.map(|_| ());
         let (failures, class) = {
             let status = mirror.status.borrow();
             (status.failures, status.error.as_ref().map(Error::class))

@@ -11,7 +11,11 @@ use tokio::sync::watch;
 use crate::error::{Result, describe};
 use crate::git_tree::GitTree;
 use crate::mirror::{Answer, Mirror};
-use crate::{CommitId, Error, Mirrors, Remote, RemoteKey, Revision, RevisionSpec, Status, submodules};
+use crate::wire::Revert;
+use crate::{
+    CommitId, Error, Mirrors, Proposal, Proposed, Remote, RemoteKey, Revision, RevisionSpec, Status,
+    submodules,
+};
 
 /// The interest in one specification of one repository. Dropping it ends the interest; when nobody has any in a
 /// repository, its server is not asked any more.
@@ -67,6 +71,12 @@ impl Tracked {
     pub async fn refresh(&self) -> Result<Revision> {
         self.mirror.refresh().await?;
         self.resolve().await
+    }
+
+    /// Pushes a proposal for the branch that is tracked, which itself gets nothing. It is made for what the branch holds
+    /// now.
+    pub async fn propose(&self, proposal: Proposal) -> Result<Proposed> {
+        self.mirror.propose(Revert { tracked: self.spec.clone(), proposal }).await
     }
 
     /// Every answer that differs from the one before, beginning with the one that is known now.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::credentials::Authentication;
-use crate::{CommitId, Error, Revision, RevisionSpec, Scheme};
+use crate::{CommitId, Error, Proposal, Proposed, Revision, RevisionSpec, Scheme};
 
 /// One look at a server, with a fetch of what is wanted and not there.
 #[derive(Serialize, Deserialize)]
@@ -28,6 +28,15 @@ pub(crate) struct Request {
     /// Commits that must stay readable, whatever the server has now.
     pub(crate) keep: Vec<CommitId>,
     pub(crate) upkeep: Upkeep,
+    /// What is to be pushed, beside all that.
+    pub(crate) revert: Option<Revert>,
+}
+
+/// A proposal, and what is tracked: its branch is what the proposal is made for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Revert {
+    pub(crate) tracked: RevisionSpec,
+    pub(crate) proposal: Proposal,
 }
 
 /// Whether the worker may also tidy up the mirror, which takes time.
@@ -50,6 +59,8 @@ pub(crate) struct Report {
     pub(crate) received_bytes: u64,
     /// Packs that were fetched.
     pub(crate) fetches: u32,
+    /// What became of the proposal, if there was one.
+    pub(crate) proposed: Option<Result<Proposed, Error>>,
 }
 
 impl Request {

@@ -5,6 +5,7 @@
 
 mod authority;
 mod failure;
+mod propose;
 mod refs;
 mod session;
 mod store;
@@ -90,12 +91,21 @@ fn attempt(request: &Request, store: &Store, chains: &Chains) -> Result<Report, 
             Err(error) => Ok(Err(error)),
         })
         .collect::<Result<Vec<_>, Failure>>()?;
+    let proposed = match &request.revert {
+        Some(revert) => Some(match propose::propose(&mut fetches, &refs, revert) {
+            Ok(proposed) => proposed,
+            Err(failure @ Failure::Damaged(_)) => return Err(failure),
+            // The look itself went well.
+            Err(failure) => Err(failure.into_error(request)),
+        }),
+        None => None,
+    };
     let (count, received_bytes) = (fetches.count, fetches.received_bytes);
     if request.upkeep == Upkeep::IfNeeded {
         let current = answers.iter().flatten().map(Revision::commit);
         store.tidy(&current.chain(request.keep.iter().copied()).collect())?;
     }
-    Ok(Report { refs_digest: refs.digest(), answers, received_bytes, fetches: count })
+    Ok(Report { refs_digest: refs.digest(), answers, received_bytes, fetches: count, proposed })
 }
 
 /// The fetches of one request.
@@ -135,6 +145,21 @@ impl<'a> Fetches<'a> {
             }
             other => other,
         }
+    }
+
+    /// Makes sure that the commit is in the mirror, fetching it by its reference if it has one.
+    fn fetch(&mut self, resolved: Resolved) -> Result<Result<Revision, Error>, Failure> {
+        let reference = resolved.reference.as_deref().filter(|_| !self.store.has(resolved.revision.commit()));
+        if let Some(reference) = reference {
+            let session = self.connect()?;
+            self.by_name(session, &[reference])?;
+        }
+        self.secure(resolved)
+    }
+
+    /// A proposal that is against the rules.
+    fn not_proposed(&self, problem: String) -> Error {
+        Error::NotProposed { url: self.request.url.clone(), problem }
     }
 
     /// Makes sure that the commit is in the mirror and stays there.

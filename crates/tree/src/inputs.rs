@@ -54,6 +54,16 @@ impl Inputs {
         self.answers.keys().map(|(path, _)| path).filter(move |path| previous.replace(*path) != Some(*path))
     }
 
+    /// The files and directories whose content was read, sorted. A walked directory stands for everything below it.
+    pub fn contents(&self) -> impl Iterator<Item = &TreePath> {
+        let read =
+            |question: &Question, answer: &Option<Digest>| *question == Question::Content && answer.is_some();
+        self.answers
+            .iter()
+            .filter(move |((_, question), answer)| read(question, answer))
+            .map(|((path, _), _)| path)
+    }
+
     /// Adds the answer to a question, unless a recorded directory already stands for it.
     pub(crate) fn record(&mut self, tree: &dyn Tree, path: &TreePath, question: Question) -> Result<()> {
         let key = (path.clone(), question);

@@ -16,6 +16,7 @@ mod model;
 mod notifications;
 mod policies;
 mod promises;
+mod proposals;
 mod proxy;
 mod rights;
 mod shards;

@@ -79,3 +79,36 @@ async fn what_waits_for_a_window_or_for_another_application_goes_on_after_a_kill
     assert_eq!(stage.syncs("db").await.len(), 1);
     drop(controller);
 }
+
+/// What a Sync deletes and what does not go is known to the process after the one that deleted it, and what a Sync left is
+/// known to the next.
+#[tokio::test]
+async fn t07_what_does_not_go_is_known_after_a_kill() {
+    let ground = Ground::prepare().await;
+    let controller = ground.installation.controller(&ground).start().await;
+    let mut stage = ground.stage(Endpoints::of(&controller), "t07-kill").await;
+    let (stays, goes) = (config_map("stays", "1"), config_map("goes", "1"));
+    let first = stage.push(&[("stays.yaml", Some(&stays)), ("goes.yaml", Some(&goes))]).await;
+    stage.create("web", json!({ "sync": { "timeout": "20s" } })).await;
+    stage.synced("web", &first).await;
+    let hold = r#"{"metadata":{"finalizers":["example.com/wait"]}}"#;
+    stage.namespace.kubectl(&["patch", "configmap", "goes", "-p", hold]);
+    let second = stage.push(&[("goes.yaml", None)]).await;
+    stage.wait_sync("web-2", "it waits", LONG, |it| (phase(it) == Phase::Waiting).then_some(())).await;
+    controller.kill();
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    stage.failed("web-2", "it waits for the finalizers example.com/wait").await;
+    stage.says("web", "example.com/wait").await;
+    controller.kill();
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
+    stage.looked_at("web").await;
+    stage.says("web", "example.com/wait").await;
+    stage.request("web", "again", json!({})).await;
+    stage.failed("again", "example.com/wait").await;
+    let release = r#"{"metadata":{"finalizers":null}}"#;
+    stage.namespace.kubectl(&["patch", "configmap", "goes", "--type=merge", "-p", release]);
+    stage.synced("web", &second).await;
+    drop(controller);
+}

@@ -30,6 +30,7 @@ mod plan;
 mod policies;
 mod projects;
 mod promises;
+mod proposals;
 mod secrets;
 mod tenancy;
 mod time_travel;

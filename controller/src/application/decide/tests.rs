@@ -99,6 +99,7 @@ fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
         snapshot: None,
         plan: None,
         stage: None,
+        proposes: false,
     }
 }
 
@@ -304,6 +305,21 @@ fn a_wait_ends_by_health_or_by_time() {
         world.waiting = Some(("web-1".to_owned(), false, verdict, deadline));
         assert_eq!(world.decide(), expected, "{verdict:?} until {deadline}");
     }
+}
+
+#[test]
+fn a_hold_is_over_when_git_says_what_is_live() {
+    let mut world = world();
+    let caught_up = |world: &World| world.look(caught_up);
+    world.candidate = rendered("b");
+    world.hold(HoldPolicy::UntilNewRevision, Some("b"));
+    assert_eq!(caught_up(&world), None, "it is what is held off");
+    world.candidate = rendered("c");
+    assert_eq!(caught_up(&world), None, "it is something new");
+    world.candidate = rendered("a");
+    assert!(caught_up(&world).is_some());
+    world.hold(HoldPolicy::Indefinite, Some("b"));
+    assert_eq!(caught_up(&world), None, "somebody wants it to stay");
 }
 
 #[test]

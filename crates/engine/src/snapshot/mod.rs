@@ -38,6 +38,9 @@ pub struct Snapshot {
     pub capabilities: Capabilities,
     /// Where it was applied, as `cluster/namespace`. Absent in snapshots of older versions.
     pub destination: Option<String>,
+    /// What was read of the source that does not lie below the path of the Application, as paths in the repository. Empty in
+    /// snapshots of older versions.
+    pub files: Vec<String>,
 }
 
 /// What templates saw of the cluster when a snapshot was rendered.
@@ -51,7 +54,7 @@ pub struct Capabilities {
 /// A snapshot as it is written. Its parts are owned when read and borrowed when written.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stored<Text, Manifests, Inventory, Capabilities> {
+struct Stored<Text, Manifests, Inventory, Capabilities, Files> {
     application: Text,
     number: u64,
     revision: Text,
@@ -61,6 +64,8 @@ struct Stored<Text, Manifests, Inventory, Capabilities> {
     capabilities: Capabilities,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     destination: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<Files>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,13 +91,15 @@ impl Snapshot {
             inventory: &self.inventory,
             capabilities: &self.capabilities,
             destination: self.destination.as_ref(),
+            files: Some(&self.files).filter(|it| !it.is_empty()),
         };
         pages::write(Content::Snapshot, &stored)
     }
 
     /// Reads it back from its pages, in any order.
     pub fn unpack(pages: &[Page]) -> Result<Self, Error> {
-        type Owned = Stored<String, Vec<StoredManifest<Origin, serde_json::Value>>, Inventory, Capabilities>;
+        type Manifests = Vec<StoredManifest<Origin, serde_json::Value>>;
+        type Owned = Stored<String, Manifests, Inventory, Capabilities, Vec<String>>;
         let stored: Owned = pages::read(Content::Snapshot, pages)?;
         let manifests: Result<_, _> =
             stored.manifests.into_iter().map(|it| Manifest::from_value(it.object, it.origin)).collect();
@@ -107,6 +114,7 @@ impl Snapshot {
             inventory: stored.inventory,
             capabilities: stored.capabilities,
             destination: stored.destination,
+            files: stored.files.unwrap_or_default(),
         })
     }
 }

@@ -19,6 +19,7 @@ fn snapshot(case: &Value, field: &str, number: u64) -> Snapshot {
         manifests: list(case, field).iter().map(manifest).collect(),
         inventory: Inventory::default(),
         destination: None,
+        files: Vec::new(),
         capabilities: Capabilities::default(),
     }
 }

@@ -26,6 +26,7 @@ fn snapshot(texts: &[String]) -> Snapshot {
         inventory: world.inventory,
         capabilities: Capabilities { kube_version: "v1.36.3".to_owned() },
         destination: Some("in-cluster/web".to_owned()),
+        files: vec!["values/shared.yaml".to_owned()],
     }
 }
 

@@ -151,7 +151,7 @@ fn redirection(detail: &str) -> String {
 }
 
 /// A foreign text without secrets, control characters and length.
-fn harmless(text: &str, request: &Request) -> String {
+pub(super) fn harmless(text: &str, request: &Request) -> String {
     let mut text = text.to_owned();
     for secret in request.authentication.secrets().into_iter().filter(|it| it.len() >= 4) {
         text = text.replace(secret, "(hidden)");

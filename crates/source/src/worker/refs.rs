@@ -75,6 +75,11 @@ impl Refs {
         STANDARD_NO_PAD.encode(hash.finalize())
     }
 
+    /// The commit of a branch, if there is such a branch.
+    pub(super) fn branch_at(&self, name: &str) -> Option<CommitId> {
+        CommitId::from_oid(*self.branches.get(name)?)
+    }
+
     /// Finds what a specification means now. Says nothing about whether the commit can be had.
     pub(super) fn resolve(&self, spec: &RevisionSpec, url: &str) -> Result<Resolved, Error> {
         if self.branches.is_empty() && self.tags.is_empty() && self.head.is_none() {

@@ -4,17 +4,18 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use git2::{
-    AutotagOption, CertificateCheckStatus, Cred, CredentialType, FetchOptions, RemoteCallbacks, RemoteHead,
-    RemoteRedirect, Repository,
+    AutotagOption, CertificateCheckStatus, Cred, CredentialType, FetchOptions, PushOptions, RemoteCallbacks,
+    RemoteHead, RemoteRedirect, Repository,
 };
 
 use git2::cert::Cert;
 
+use super::failure::harmless;
 use super::{Authority, Chains, Failure};
 use crate::credentials::Authentication;
 use crate::known_hosts::{HostKey, KnownHosts, Verdict, host_name};
 use crate::wire::Request;
-use crate::{Error, Scheme};
+use crate::{CommitId, Error, Scheme};
 
 /// A reference that no server has. Asking for it connects and lists, and transfers nothing.
 const NOTHING: &str = "refs/tiphys/nothing";
@@ -102,6 +103,44 @@ impl<'a> Session<'a> {
             Some(refused) => Failure::Error(refused),
             None => Failure::of_network(error, self.request),
         }
+    }
+}
+
+/// Pushes a commit to a branch that is not there. Without force: one that came meanwhile stays as it is.
+pub(super) fn push(
+    repository: &Repository,
+    request: &Request,
+    chains: &Chains,
+    commit: CommitId,
+    branch: &str,
+) -> Result<(), Failure> {
+    tiphys_worker::note("it was to take a branch");
+    let notes = Rc::new(Notes::default());
+    let mut callbacks = callbacks(request, &notes, chains)?;
+    let (refused, url, name) = (Rc::clone(&notes), request.url.clone(), branch.to_owned());
+    callbacks.push_update_reference(move |_, problem| {
+        if let Some(problem) = problem {
+            let (url, branch, detail) = (url.clone(), name.clone(), problem.to_owned());
+            refused.refuse(Error::PushRefused { url, branch, detail });
+        }
+        Ok(())
+    });
+    let mut options = PushOptions::new();
+    options.remote_callbacks(callbacks);
+    options.packbuilder_parallelism(1);
+    options.follow_redirects(RemoteRedirect::None);
+    if let Authentication::Header(line) = &request.authentication {
+        options.custom_headers(&[line]);
+    }
+    let mut remote = repository.remote_anonymous(&request.address).map_err(|error| Failure::local(&error))?;
+    let pushed = remote.push(&[format!("{commit}:refs/heads/{branch}")], Some(&mut options));
+    match (notes.refused.take(), pushed) {
+        (Some(Error::PushRefused { url, branch, detail }), _) => {
+            Err(Failure::Error(Error::PushRefused { url, branch, detail: harmless(&detail, request) }))
+        }
+        (Some(refused), _) => Err(Failure::Error(refused)),
+        (None, Ok(())) => Ok(()),
+        (None, Err(error)) => Err(Failure::of_network(&error, request)),
     }
 }
 
