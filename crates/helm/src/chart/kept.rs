@@ -23,7 +23,7 @@ const MAX_CHART_BYTES: usize = 8 << 20;
 /// Charts that are kept, those in others counted, too.
 const MAX_CHARTS: usize = 500;
 /// How long a chart is kept that nobody asks for.
-const MAX_IDLE: Duration = Duration::from_secs(15 * 60);
+const MAX_IDLE: Duration = Duration::from_mins(15);
 
 static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
 
