@@ -64,10 +64,10 @@ impl Listed {
         for (namespace, name, version) in known {
             match self.versions.get(&(namespace.to_owned(), name.to_owned())) {
                 Some(listed) if version >= *listed => found += 1,
-                Some(_) => return false,
-                // It is newer than the list, or it is gone and we do not know that yet.
+                // It is newer than the list.
                 None if version > self.version => {}
-                None => return false,
+                // We know an older one, or one that is gone.
+                Some(_) | None => return false,
             }
         }
         found == self.versions.len()
@@ -132,9 +132,13 @@ async fn take_up(ctx: &Context, slot: Slot) {
     }
     let applications = applications(ctx, slot);
     // What was known while another replica worked on them is not how they stand to us.
-    applications.iter().for_each(|it| ctx.holdings.forget(&key_of(it)));
+    for application in &applications {
+        ctx.holdings.forget(&key_of(application));
+    }
     if ctx.slots.open(slot) {
-        applications.iter().for_each(|it| ctx.enqueue(&key_of(it)));
+        for application in &applications {
+            ctx.enqueue(&key_of(application));
+        }
         let took_ms = began.elapsed().as_millis();
         tracing::info!(slot, applications = applications.len(), took_ms, "took up a slot");
     }

@@ -407,7 +407,7 @@ async fn apart<'a>(ground: &'a Ground, replicas: &[Replica; 2]) -> (Stage<'a>, [
                 .map_or(0, |it| it.parse::<u16>().expect("a number"))
         });
         let slots: BTreeSet<_> = slots.collect();
-        let name = (0..).map(|it| format!("app{it}")).find(|it| slots.contains(&slot_of(stage.ns(), it)));
+        let name = (0..1000).map(|it| format!("app{it}")).find(|it| slots.contains(&slot_of(stage.ns(), it)));
         name.expect("one of all names is in the slot")
     };
     let names = [of("first"), of("second")];
