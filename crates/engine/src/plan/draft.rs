@@ -1,16 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tiphys_api::{APPLICATION_LABEL, IgnoreDifference, OWNER_ANNOTATION};
 use tiphys_manifest::{GroupVersionKind, Manifest, ObjectId};
 
+use super::arrange::{arrange, definitions_in, namespaces_in};
 use super::check::{Checked, Question, Surroundings};
 use super::prune::{Pruning, Removal};
 use super::{HookRun, Plan, Policy, Recreate, Refusal, Replace, Tracking, Unchanged, finish};
-use crate::definition::{defined_by, is_definition};
+use crate::definition::is_definition;
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::fields::FieldPath;
@@ -18,7 +17,7 @@ use crate::ignore::{self, Ignored};
 use crate::inventory::Inventory;
 use crate::live_object::LiveObject;
 use crate::modes::{Manner, Mode};
-use crate::order::{self, Schedule, Task, Warning};
+use crate::order::{Schedule, Task, Warning};
 use crate::tracking::{self, Claim, Owner};
 
 /// What the live cache knows about an object.
@@ -495,63 +494,6 @@ fn leave_alone(manifest: &mut Manifest, ignored: &Ignored<'_>, live: &Value, own
     tracking::mark(manifest, owner);
 }
 
-/// Everything that may be applied, in the order of kinds and names.
-struct Arranged {
-    manifests: Vec<Manifest>,
-    /// The objects of the Application.
-    owned: BTreeSet<ObjectId>,
-    /// Its hooks, and what is never applied.
-    hooks: BTreeSet<ObjectId>,
-    /// What only has to exist.
-    ensured: BTreeSet<ObjectId>,
-}
-
-/// Marks what is owned, adds what has to exist, and sorts all for applying.
-fn arrange(manifests: Vec<Manifest>, ensure: Vec<Manifest>, owner: &Owner) -> Arranged {
-    let mut manifests: Vec<_> = manifests.into_iter().map(fold_string_data).collect();
-    for manifest in &mut manifests {
-        tracking::mark(manifest, owner);
-    }
-    let (owned, hooks): (Vec<_>, Vec<_>) = manifests.iter().partition(|manifest| order::is_plain(manifest));
-    let ids = |manifests: Vec<&Manifest>| manifests.into_iter().map(Manifest::id).collect::<BTreeSet<_>>();
-    let (owned, hooks) = (ids(owned), ids(hooks));
-    let ensure: Vec<_> = ensure.into_iter().filter(|manifest| !owned.contains(&manifest.id())).collect();
-    let ensured = ids(ensure.iter().collect());
-    manifests.extend(ensure);
-    manifests.sort_by_cached_key(Manifest::id);
-    manifests.sort_by(|left, right| tiphys_manifest::order::compare_for_apply(&left.id(), &right.id()));
-    Arranged { manifests, owned, hooks, ensured }
-}
-
-/// Writes the `stringData` of a Secret as `data`.
-///
-/// The API server does so too, but then does not know any more who owns which key: keys that leave the rendering would
-/// stay in the Secret, and drift would not be seen.
-fn fold_string_data(manifest: Manifest) -> Manifest {
-    let is_secret = manifest.gvk().group.is_empty() && manifest.gvk().kind == "Secret";
-    let Some(Value::Object(texts)) = manifest.object().get("stringData").filter(|_| is_secret) else {
-        return manifest;
-    };
-    let mut data = match manifest.object().get("data") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(data)) => data.clone(),
-        // What is wrong with it, the API server says better.
-        Some(_) => return manifest,
-    };
-    for (key, value) in texts {
-        let Value::String(text) = value else {
-            return manifest;
-        };
-        data.insert(key.clone(), STANDARD.encode(text).into());
-    }
-    let original = manifest.clone();
-    let folded = manifest.edit(|object| {
-        object.remove("stringData");
-        object.insert("data".to_owned(), Value::Object(data));
-    });
-    folded.unwrap_or(original)
-}
-
 /// Whether nothing changed since the object was last applied: neither what is asked for nor what is live.
 fn is_settled(inventory: &Inventory, manifest: &Manifest, live: &LiveObject, desired: Digest) -> bool {
     inventory.get(&manifest.id()).is_some_and(|entry| {
@@ -591,20 +533,4 @@ pub(super) fn conflict(owner: &Owner, manifest: &Manifest, live: &Value) -> Opti
 
 pub(super) fn refusal(manifest: &Manifest, class: Class, message: String) -> Refusal {
     Refusal { id: manifest.id(), origin: Some(manifest.origin().clone()), class, message }
-}
-
-fn namespaces_in(manifests: &[Manifest]) -> BTreeSet<String> {
-    manifests
-        .iter()
-        .filter(|manifest| manifest.gvk().group.is_empty() && manifest.gvk().kind == "Namespace")
-        .map(|manifest| manifest.name().to_owned())
-        .collect()
-}
-
-fn definitions_in(manifests: &[Manifest]) -> BTreeSet<(String, String)> {
-    manifests
-        .iter()
-        .filter(|manifest| is_definition(&manifest.id()))
-        .filter_map(|manifest| defined_by(manifest.object()))
-        .collect()
 }

@@ -12,6 +12,7 @@
 //!
 //! A plan that holds [`Refusal`]s, or [`Guard`]s that nobody confirmed, must not run: ask [`Plan::may_run`].
 
+mod arrange;
 mod check;
 mod compare;
 mod draft;
