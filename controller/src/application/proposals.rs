@@ -1,7 +1,8 @@
 //! After a rollback: proposes to Git what the cluster went back to, where the Repository lets it.
 //!
 //! That a proposal is due stands in the record of the Sync when that ends, so a crash costs nothing, and the same proposal
-//! pushed again is the same commit. It is made beside everything else: nothing waits for it, and nothing fails by it.
+//! pushed again is the same commit. It is made beside everything else: nothing waits for it, and nothing fails by it. What
+//! is cut short because another replica takes over is done there again from the record.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tiphys_api::{
 };
 use tiphys_engine::snapshot::Snapshot;
 use tiphys_source::{Class, Proposal, Proposed, Remote, Revision, RevisionSpec};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::finish::Ending;
 use super::report::{MAX_MESSAGE, shorten};
@@ -98,8 +100,8 @@ pub fn go_on(ctx: &Arc<Context>, application: &Arc<Application>, state: &mut Sta
     }
     let syncs = ctx.syncs.of(&key_of(application));
     let due = syncs.into_iter().find(|it| it.proposes);
-    state.proposing =
-        due.map(|record| tokio::spawn(propose(Arc::clone(ctx), Arc::clone(application), record)));
+    let propose = |record| tokio::spawn(propose(Arc::clone(ctx), Arc::clone(application), record));
+    state.proposing = due.map(|record| AbortOnDropHandle::new(propose(record)));
 }
 
 /// Makes a proposal, and notes what became of it.

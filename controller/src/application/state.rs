@@ -13,7 +13,7 @@ use tiphys_engine::drift::Fights;
 use tiphys_engine::plan::{Draft, Plan};
 use tiphys_engine::snapshot::{Page, Snapshot};
 use tiphys_source::Tracked;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::decide::Candidate;
 use super::done_jobs::DoneJobs;
@@ -69,8 +69,8 @@ pub struct State {
     pub left_over: Option<LeftOver>,
     /// A Sync that follows from one that ended, and is not created yet.
     pub follow_up: Option<SyncSpec>,
-    /// The proposal to Git that is being made.
-    pub proposing: Option<JoinHandle<()>>,
+    /// The proposal to Git that is being made. It ends when the Application is forgotten here, or another replica works on it.
+    pub proposing: Option<AbortOnDropHandle<()>>,
     /// Objects that were seen to drift, with the plan that puts them right.
     pub drift: Option<DriftFound>,
     /// Who changes back what we apply, and what is left alone for that.
