@@ -293,17 +293,21 @@ async fn elsewhere(ctx: &Context, application: &Application, state: &State) -> R
             _ => None,
         };
         let status = other.status.clone().unwrap_or_default();
-        let is_busy = |it: &SyncRecord| match it.phase {
-            Phase::Running | Phase::Waiting => true,
-            // One that is kept back, as it says, is not under way.
-            Phase::Pending => status.waits.is_none(),
-            _ => false,
-        };
-        let busy = ctx.syncs.of(&key).iter().any(|it| !it.spec.dry_run && is_busy(it));
+        let busy = ctx.syncs.of(&key).iter().any(|it| !it.spec.dry_run && is_under_way(&other, it));
         let marks = [other.metadata.labels.clone(), other.metadata.annotations.clone()];
         standings.insert(key, Arc::new(Standing { source, seen, busy, marks, status }));
     }
     Ok(standings)
+}
+
+/// Whether a Sync of an Application that another replica works on runs, or is about to.
+pub fn is_under_way(application: &Application, sync: &SyncRecord) -> bool {
+    match sync.phase {
+        Phase::Running | Phase::Waiting => true,
+        // One that is kept back, as its Application says, is not.
+        Phase::Pending => application.status.as_ref().is_none_or(|it| it.waits.is_none()),
+        _ => false,
+    }
 }
 
 /// What an Application names as its source.

@@ -27,7 +27,7 @@ use tiphys_manifest::{Manifest, ObjectId};
 use tiphys_source::RevisionSpec;
 
 use super::state::{Source, State};
-use super::{CHECK_TIME, Error, deadline, desired, gather, key_of, load, namespace_of};
+use super::{CHECK_TIME, Error, deadline, desired, gates, gather, key_of, load, namespace_of};
 use crate::context::Context;
 use crate::repositories::Lookup;
 use crate::steps::Steps;
@@ -138,7 +138,16 @@ pub async fn has_let_go(ctx: &Context, owner: &Application, id: &ObjectId) -> Re
         ctx.enqueue(&key);
         return Err(Error::NotLooked { application: words(owner) });
     };
-    if !holding.applied.contains(id) || owner.metadata.deletion_timestamp.is_some() {
+    if owner.metadata.deletion_timestamp.is_some() {
+        return Ok(true);
+    }
+    if !holding.applied.contains(id) {
+        // What a Sync there applies right now is known here only when it has named its snapshot.
+        let is_unknown =
+            |it: &SyncRecord| it.snapshot.is_none() && !it.spec.dry_run && gates::is_under_way(owner, it);
+        if !ctx.slots.holds(&key) && ctx.syncs.of(&key).iter().any(is_unknown) {
+            return Err(Error::NotLooked { application: words(owner) });
+        }
         return Ok(true);
     }
     if is_frozen(owner) {

@@ -15,7 +15,7 @@ use super::desired::Desired;
 use super::load::rendered;
 use super::run::{Stop, destination_words};
 use super::state::{Applied, Current, State};
-use super::{CHECK_TIME, deadline};
+use super::{CHECK_TIME, deadline, key_of};
 use crate::context::Context;
 
 fn kept_for(current: &Current) -> KeptFor {
@@ -80,6 +80,8 @@ pub async fn write_ahead(
     let pages = snapshot.pack()?;
     let name = ctx.snapshots.write(&kept_for(current), &pages, deadline(CHECK_TIME)).await?;
     let sync = current.sync.metadata.name.clone().unwrap_or_default();
+    // Whoever sees our mark on an object from now on must not think that we have let go of it.
+    ctx.holdings.note(&key_of(application), Some(&rendered));
     state.applied = Some(Applied {
         name: name.clone(),
         sync,

@@ -72,6 +72,41 @@ async fn an_object_moves_when_the_one_that_gains_it_is_synced_first() {
     moves("two", "one").await;
 }
 
+/// While one Application takes objects over, the one that had them sees them change, and it heals.
+#[tokio::test]
+async fn what_is_being_taken_over_is_not_corrected_by_the_one_that_had_it() {
+    const OBJECTS: usize = 60;
+    let stage = stage("handover-many").await;
+    let many = |value: &str| {
+        let all: Vec<_> = (0..OBJECTS).map(|it| config_map(&format!("moves-{it}"), value)).collect();
+        all.join("---\n")
+    };
+    let stays = config_map("stays", "1");
+    stage
+        .push(&[
+            ("one/stays.yaml", Some(&stays)),
+            ("one/moves.yaml", Some(&many("1"))),
+            ("two/other.yaml", Some(&config_map("other", "1"))),
+        ])
+        .await;
+    create_two(&stage, json!({ "sync": { "auto": false } })).await;
+    for name in ["one", "two"] {
+        stage.request(name, &format!("{name}-begins"), json!({})).await;
+        stage.succeeded(&format!("{name}-begins")).await;
+    }
+    stage.push(&[("one/moves.yaml", None), ("two/moves.yaml", Some(&many("2")))]).await;
+    stage.request("two", "takes-over", json!({})).await;
+    stage.succeeded("takes-over").await;
+    stage.looked_at("one").await;
+    for index in 0..OBJECTS {
+        let name = format!("moves-{index}");
+        assert_eq!(identity(&stage, &name).await.1, format!("{}/two", stage.ns()), "{name}");
+        assert_eq!(stage.value(&name).await.as_deref(), Some("2"), "{name}");
+    }
+    let of_one: Vec<_> = stage.syncs("one").await.iter().map(kube::ResourceExt::name_any).collect();
+    assert_eq!(of_one, ["one-begins"], "it has not corrected anything");
+}
+
 #[tokio::test]
 async fn t05_two_applications_swap_objects_in_one_commit() {
     let stage = stage("swap").await;
