@@ -291,12 +291,16 @@ fn follow_live(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
     });
 }
 
-/// Other kinds bring every Application into the queue: what could not be applied or rendered may be possible now.
+/// Other kinds, and a watch that works again, bring every Application into the queue: what could not be applied, rendered or
+/// seen may be possible now.
 fn follow_kinds(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
     let ctx = Arc::clone(ctx);
-    let mut kinds = ctx.cluster.kinds.subscribe();
+    let (mut kinds, mut watches) = (ctx.cluster.kinds.subscribe(), ctx.cluster.live.recoveries());
     tasks.spawn(async move {
-        while kinds.changed().await.is_ok() {
+        while let Ok(()) = tokio::select! {
+            changed = kinds.changed() => changed,
+            recovered = watches.changed() => recovered,
+        } {
             ctx.applications.state().iter().for_each(|it| ctx.enqueue(&key_of(it)));
         }
     });

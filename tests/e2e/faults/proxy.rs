@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
-use tiphys_tests::{After, Fault, FaultProxy, Rule, WatchEnd};
+use tiphys_api::{Application, Health};
+use tiphys_tests::{After, Fault, FaultProxy, Rule, Verb, WatchEnd, eventually};
 
 use crate::ground::Ground;
 use crate::support::controller::Endpoints;
 use crate::support::manifests::config_map;
 use crate::support::stage::Stage;
-use crate::support::{message, phase};
+use crate::support::{LONG, message, phase};
 
 /// How long a fault lasts.
 const LASTS: Duration = Duration::from_mins(1);
@@ -50,6 +51,38 @@ async fn connections_that_fail_are_outlived() {
         ("lost answers", Rule::new(Fault::DropAnswer).writes().probability(0.5)),
     ];
     outlived("connections", faults).await;
+}
+
+/// An API server that just started forbids everything for a moment, watches too. Nothing else happens afterwards.
+#[tokio::test]
+async fn what_nobody_could_tell_while_a_watch_was_forbidden_is_told_again() {
+    let ground = Ground::prepare().await;
+    let proxy = FaultProxy::start(&ground, 1);
+    let watches =
+        |fault| Rule::new(fault).verbs(&[Verb::Watch]).path("^/api/v1/configmaps.*labelSelector").times(1);
+    let ends = Fault::EndWatch { after: After::Time(Duration::from_secs(5)), how: WatchEnd::Closed };
+    proxy.add(watches(ends));
+    let forbidden = proxy.add(watches(status(403)));
+    let controller = ground.installation.controller(&proxy).start().await;
+    let stage = ground.stage(Endpoints::of(&controller), "blind").await;
+    let commit = stage.push_file("config.yaml", &config_map("config", "1")).await;
+    stage.create("web", json!({ "sync": { "selfHeal": false } })).await;
+    stage.synced("web", &commit).await;
+    stage.namespace.kubectl(&["delete", "configmap", "config"]);
+    let stage = &stage;
+    let is = async |wanted: Health| {
+        let is_it = |it: &Application| (it.status.as_ref()?.health == Some(wanted)).then_some(());
+        stage.wait("web", &format!("it is {wanted:?}"), LONG, is_it).await;
+    };
+    is(Health::Missing).await;
+    eventually("the watch is forbidden", LONG, || async {
+        if proxy.hits(forbidden) == 1 { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+    // Whatever brings somebody to look meanwhile.
+    stage.namespace.kubectl(&["annotate", "application", "web", "example.com/note=1"]);
+    is(Health::Unknown).await;
+    is(Health::Missing).await;
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ struct Inner {
     readers: Readers,
     /// Changes whenever the index does.
     changed: signal::Sender<u64>,
+    /// Changes whenever a watch that had failed lists or follows again.
+    recovered: signal::Sender<u64>,
 }
 
 /// The watch of one kind.
@@ -102,6 +104,7 @@ impl LiveCache {
             running: Mutex::default(),
             readers: Readers::default(),
             changed: signal::Sender::new(0),
+            recovered: signal::Sender::new(0),
         });
         let cache = Arc::downgrade(&inner);
         let follower = Task::spawn(async move {
@@ -196,6 +199,12 @@ impl LiveCache {
     /// All changes from now on.
     pub fn events(&self) -> LiveEvents {
         self.inner.readers.add()
+    }
+
+    /// Tells whenever a watch that had failed can tell again what there is. Whether an object is there was not known
+    /// meanwhile, and if nothing else changed there is no event that would say so.
+    pub fn recoveries(&self) -> signal::Receiver<u64> {
+        self.inner.recovered.subscribe()
     }
 
     /// Takes in an object as the API server answered to our own write.
@@ -405,10 +414,17 @@ impl Sink {
             }),
             Step::ListDone { version } => {
                 inner.change(|index| index.list_done(&self.gvk, &version));
-                self.state.send_replace(State::Listed);
+                self.works(&inner);
             }
-            Step::Resumed => drop(self.state.send_replace(State::Listed)),
+            Step::Resumed => self.works(&inner),
             Step::Failed(failure) => self.failed(&inner, failure),
+        }
+    }
+
+    /// The watch has listed, or goes on.
+    fn works(&self, inner: &Inner) {
+        if matches!(self.state.send_replace(State::Listed), State::Failed { .. }) {
+            inner.recovered.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
