@@ -13,10 +13,10 @@ use tiphys_api::{Application, DriftOutcome, DriftRecord, STALLED};
 use tiphys_tests::{Cluster, eventually};
 use tokio::task::JoinHandle;
 
-use crate::support::manifests::config_map;
+use crate::support::manifests::{Deployment, config_map};
 use crate::support::shared::stage;
 use crate::support::stage::Stage;
-use crate::support::{LONG, condition};
+use crate::support::{LONG, condition, message};
 
 /// A controller that writes its own value whenever it sees another one, and how often it did.
 struct Stubborn {
@@ -199,6 +199,26 @@ async fn t27_a_controller_that_deletes_again_is_left_alone_after_three_rounds_an
     stage.succeeded("again").await;
     assert_eq!(stage.value("config").await.as_deref(), Some("ours"));
     stage.synced("web", &commit).await;
+}
+
+/// Each correction waits for something else that takes its time when its object is deleted again.
+#[tokio::test]
+async fn t27_a_correction_that_is_undone_while_it_waits_ends_at_once() {
+    let stage = stage("t27-undone").await;
+    let slow = Deployment::new("slow").slow("20s").yaml();
+    let commit = stage.push_file("all.yaml", &[slow, config_map("config", "ours")].join("---\n")).await;
+    stage.create("web", json!({ "sync": { "selfHeal": false, "timeout": "5m" } })).await;
+    stage.synced("web", &commit).await;
+    // One correction brings back both, and the pods have to come up anew.
+    stage.namespace.kubectl(&["delete", "deployment", "slow"]);
+    let deleter = Deleter::start(&stage, "config");
+    stage.says("web", "Missing").await;
+    eventually("it is deleted", LONG, || async { stage.value("config").await.map_or(Ok(()), Err) }).await;
+    stage.change("web", json!({ "sync": { "selfHeal": true } })).await;
+    left_alone(&stage).await;
+    assert!((3..=4).contains(&deleter.deletions()), "{} rounds", deleter.deletions());
+    let undone = stage.syncs("web").await.into_iter().filter(|it| message(it).contains("was deleted again"));
+    assert!(undone.count() >= 1, "a correction said why it ended");
 }
 
 /// A MutatingAdmissionPolicy for ConfigMaps of one namespace; deleted when it goes.
