@@ -5,7 +5,7 @@
 //! acts for an account has seen it, and stops when it is deleted.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
@@ -20,7 +20,7 @@ use tiphys_api::Application;
 use tiphys_engine::requests::Account;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::Error;
 
@@ -30,7 +30,7 @@ const LISTING: Duration = Duration::from_secs(10);
 /// What is known of the accounts.
 pub struct Accounts {
     client: Client,
-    following: Mutex<Option<JoinHandle<()>>>,
+    following: OnceLock<AbortOnDropHandle<()>>,
     shared: Arc<Shared>,
 }
 
@@ -68,7 +68,7 @@ impl Accounts {
     ) -> Self {
         let (listed, _) = watch::channel(Listed::NotYet);
         let shared = Shared { known: Mutex::default(), listed, applications, queue };
-        Self { client, following: Mutex::default(), shared: Arc::new(shared) }
+        Self { client, following: OnceLock::new(), shared: Arc::new(shared) }
     }
 
     /// The account of this name, in whose name requests may be sent until it is deleted; none when there is no such
@@ -94,19 +94,10 @@ impl Accounts {
     }
 
     fn follow(&self) {
-        let mut following = self.following.lock();
-        if following.is_none() {
+        self.following.get_or_init(|| {
             let api = Api::<PartialObjectMeta<ServiceAccount>>::all(self.client.clone());
-            *following = Some(tokio::spawn(Arc::clone(&self.shared).run(api)));
-        }
-    }
-}
-
-impl Drop for Accounts {
-    fn drop(&mut self) {
-        if let Some(following) = self.following.lock().take() {
-            following.abort();
-        }
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&self.shared).run(api)))
+        });
     }
 }
 

@@ -4,7 +4,7 @@
 //! them, whether there are any or not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
@@ -15,7 +15,7 @@ use kube::{Api, Client, ResourceExt as _};
 use parking_lot::Mutex;
 use tiphys_engine::quota::Quota;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long a plan waits for the first list. Without it, the API server still judges object by object.
 const LISTING: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ const LISTING: Duration = Duration::from_secs(5);
 /// What is known of the quotas.
 pub struct Quotas {
     client: Client,
-    following: Mutex<Option<JoinHandle<()>>>,
+    following: OnceLock<AbortOnDropHandle<()>>,
     shared: Arc<Shared>,
 }
 
@@ -47,7 +47,7 @@ impl Quotas {
     pub fn new(client: Client) -> Self {
         let (listed, _) = watch::channel(false);
         let shared = Shared { known: Mutex::default(), listed };
-        Self { client, following: Mutex::default(), shared: Arc::new(shared) }
+        Self { client, following: OnceLock::new(), shared: Arc::new(shared) }
     }
 
     /// The quotas of these namespaces, as far as they can be seen.
@@ -61,19 +61,10 @@ impl Quotas {
     }
 
     fn follow(&self) {
-        let mut following = self.following.lock();
-        if following.is_none() {
+        self.following.get_or_init(|| {
             let api = Api::<ResourceQuota>::all(self.client.clone());
-            *following = Some(tokio::spawn(Arc::clone(&self.shared).run(api)));
-        }
-    }
-}
-
-impl Drop for Quotas {
-    fn drop(&mut self) {
-        if let Some(following) = self.following.lock().take() {
-            following.abort();
-        }
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&self.shared).run(api)))
+        });
     }
 }
 
