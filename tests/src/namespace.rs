@@ -8,7 +8,6 @@ use kube::{Api, Client};
 
 use crate::access::Access;
 use crate::kit;
-use crate::wait::eventually;
 
 /// A namespace with a unique name. Dropping it deletes it; when the test is failing, what is in it is shown first.
 ///
@@ -44,12 +43,24 @@ impl<'a> TestNamespace<'a> {
             .await
             .unwrap_or_else(|error| panic!("create namespace {name}: {error}"));
         let created = Self { name, access, client };
-        let accounts: Api<ServiceAccount> = Api::namespaced(created.client(), &created.name);
-        eventually("the namespace has its service account", Duration::from_secs(20), || {
-            accounts.get("default")
-        })
-        .await;
+        created.make_account().await;
         created
+    }
+
+    /// Makes the account that pods run as. The controller-manager makes it too, but not for up to a minute where the
+    /// API server was killed again and again: one that has just started forbids everything for a moment, and the
+    /// controller-manager's watches then pause ever longer.
+    async fn make_account(&self) {
+        let account = ServiceAccount {
+            metadata: ObjectMeta { name: Some("default".to_owned()), ..ObjectMeta::default() },
+            ..ServiceAccount::default()
+        };
+        match self.api::<ServiceAccount>().create(&PostParams::default(), &account).await {
+            Ok(_) => {}
+            // The controller-manager was faster.
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+            Err(error) => panic!("create the service account of namespace {}: {error}", self.name),
+        }
     }
 
     /// The name.

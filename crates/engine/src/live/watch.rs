@@ -40,8 +40,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often we wait for a server that lags behind, before we take its state for the true one: after a restore
 /// from a backup versions start over.
 const PATIENCE: u32 = 5;
-/// Pause after an answer that does not go away by itself (no such kind, no permission).
-const HOPELESS_PAUSE: Duration = Duration::from_secs(30);
+/// First pause after an answer that seldom goes away by itself (no such kind, no permission). It is short, since a
+/// server that has just started forbids everything until it has read its roles.
+const FIRST_HOPELESS_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_HOPELESS_PAUSE: Duration = Duration::from_secs(30);
 
 /// Which objects of a kind, and how much of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +96,29 @@ enum End {
     Failed(Failure),
 }
 
+/// The pauses between connections.
+struct Pauses {
+    usual: Backoff,
+    hopeless: Backoff,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self {
+            usual: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            hopeless: Backoff::new(FIRST_HOPELESS_PAUSE, LONGEST_HOPELESS_PAUSE),
+        }
+    }
+}
+
+impl Pauses {
+    /// Starts over with the first of each.
+    fn reset(&mut self) {
+        self.usual.reset();
+        self.hopeless.reset();
+    }
+}
+
 /// A watch over one kind.
 pub(crate) struct Watch {
     client: Client,
@@ -122,7 +147,7 @@ impl Watch {
 
     /// Watches until the future is dropped.
     pub(crate) async fn run(mut self, mut sink: impl FnMut(Step) + Send) {
-        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut pauses = Pauses::default();
         loop {
             let (began, cursor) = (Instant::now(), self.cursor.clone());
             let end = self.connect(&mut sink).await;
@@ -139,13 +164,13 @@ impl Watch {
     }
 
     /// Notes how a connection ended, and says how long to wait before the next.
-    fn after(&mut self, end: End, pauses: &mut Backoff, sink: &mut impl FnMut(Step)) -> Duration {
+    fn after(&mut self, end: End, pauses: &mut Pauses, sink: &mut impl FnMut(Step)) -> Duration {
         tracing::debug!(kind = %self.kind.gvk(), ?end, "watch interrupted");
         match end {
-            End::Closed => pauses.next(),
+            End::Closed => pauses.usual.next(),
             End::Expired => {
                 self.cursor = None;
-                pauses.next()
+                pauses.usual.next()
             }
             End::NoStreaming => {
                 self.listing = Listing::Plain;
@@ -157,7 +182,7 @@ impl Watch {
                     self.start_over();
                 }
                 sink(Step::Failed(Arc::new(failure)));
-                pauses.next()
+                pauses.usual.next()
             }
             End::Failed(failure) => {
                 if failure.is_not_found() {
@@ -166,8 +191,10 @@ impl Watch {
                 let hopeless = failure.class() != Class::Transient;
                 let asked = failure.refusal().and_then(|refusal| refusal.retry_after);
                 sink(Step::Failed(Arc::new(failure)));
-                let pause = pauses.next().max(asked.unwrap_or_default().min(HOPELESS_PAUSE));
-                if hopeless { HOPELESS_PAUSE } else { pause }
+                if hopeless {
+                    return pauses.hopeless.next();
+                }
+                pauses.usual.next().max(asked.unwrap_or_default().min(LONGEST_HOPELESS_PAUSE))
             }
         }
     }
