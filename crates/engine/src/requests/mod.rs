@@ -44,9 +44,9 @@ use crate::error::{Class, Error, Operation};
 
 /// The largest answer that is read, in bytes: an object in etcd is far smaller.
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
-/// The longest time that a server may ask us to wait before the next try.
 /// How many objects [`Requests::list`] gives at most.
 pub const MAX_LISTED: usize = 500;
+/// The longest time that a server may ask us to wait before the next try.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
