@@ -20,6 +20,10 @@ fn comparable(answer: &Answer) -> Answer {
     for start in ["error converting YAML to JSON: ", "toml: line "] {
         if let Some(at) = output.find(start) {
             output.truncate(at + start.len());
+            // How YAML quotes a text depends on the words.
+            if output.get(..at).is_some_and(|before| before.ends_with(['"', '\''])) {
+                output.remove(at - 1);
+            }
         }
     }
     Answer { ok: answer.ok, output }
