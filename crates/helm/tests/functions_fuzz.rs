@@ -26,6 +26,12 @@ fn comparable(answer: &Answer) -> Answer {
             }
         }
     }
+    for error in ["reflect.Value.SetMapIndex: value of type ", "reflect: call of reflect.Value.IsNil on "] {
+        if let Some(at) = output.find(error) {
+            // Go goes through a map at random, so of several values that do not fit any may be named.
+            output.truncate(at);
+        }
+    }
     Answer { ok: answer.ok, output }
 }
 
