@@ -3,6 +3,8 @@
 //! Nearly all the time that a key takes goes into squaring modulo candidates, and what the library has for that takes as
 //! long as a multiplication: it does not use that half of the products are there twice.
 
+#![expect(clippy::inline_always, reason = "columns are without loops only when all of it is in one function")]
+
 use crypto_bigint::Uint;
 
 /// An odd number that others are taken modulo of.
