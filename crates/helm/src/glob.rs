@@ -94,10 +94,17 @@ fn push_class(regex: &mut String, characters: &mut std::iter::Peekable<std::str:
 ///
 /// A chart has dozens of them in its `.helmignore`, so they are read and matched without a regular expression.
 #[derive(Debug)]
-pub(crate) struct PathPattern(Vec<Token>);
+pub(crate) enum PathPattern {
+    /// The path itself.
+    Exact(String),
+    /// A star and what stands behind it: most of a `.helmignore` is of this kind, such as `*.swp`.
+    Ending(String),
+    /// Everything else.
+    Tokens(Vec<Token>),
+}
 
 #[derive(Debug)]
-enum Token {
+pub(crate) enum Token {
     /// Any characters but `/`.
     Star,
     /// One character but `/`.
@@ -112,6 +119,13 @@ enum Token {
 impl PathPattern {
     /// Reads a pattern; `None` if it is malformed, and so fits nothing.
     pub(crate) fn new(pattern: &str) -> Option<Self> {
+        const SPECIAL: [char; 4] = ['*', '?', '\\', '['];
+        if !pattern.contains(SPECIAL) {
+            return Some(Self::Exact(pattern.to_owned()));
+        }
+        if let Some(ending) = pattern.strip_prefix('*').filter(|ending| !ending.contains(SPECIAL)) {
+            return Some(Self::Ending(ending.to_owned()));
+        }
         let mut tokens = Vec::new();
         let mut characters = pattern.chars().peekable();
         while let Some(character) = characters.next() {
@@ -123,36 +137,47 @@ impl PathPattern {
                 other => Token::Literal(other),
             });
         }
-        Some(Self(tokens))
+        Some(Self::Tokens(tokens))
     }
 
-    /// Whether it fits the whole path. As in Go, an earlier `*` takes as little as it can and is not tried again once
-    /// a later one is reached.
+    /// Whether it fits the whole path.
     pub(crate) fn is_match(&self, path: &str) -> bool {
-        let (mut tokens, mut rest) = (self.0.as_slice(), path);
-        // What follows the last star, and what is left of the path behind what the star has taken so far.
-        let mut last_star: Option<(&[Token], &str)> = None;
-        loop {
-            match tokens.split_first() {
-                Some((Token::Star, after)) => {
-                    last_star = Some((after, rest));
-                    tokens = after;
+        match self {
+            Self::Exact(whole) => path == whole,
+            Self::Ending(ending) => {
+                path.strip_suffix(ending.as_str()).is_some_and(|rest| !rest.contains('/'))
+            }
+            Self::Tokens(tokens) => is_match(tokens, path),
+        }
+    }
+}
+
+/// Whether tokens fit a whole path. As in Go, an earlier `*` takes as little as it can and is not tried again once a
+/// later one is reached.
+fn is_match(tokens: &[Token], path: &str) -> bool {
+    let (mut tokens, mut rest) = (tokens, path);
+    // What follows the last star, and what is left of the path behind what the star has taken so far.
+    let mut last_star: Option<(&[Token], &str)> = None;
+    loop {
+        match tokens.split_first() {
+            Some((Token::Star, after)) => {
+                last_star = Some((after, rest));
+                tokens = after;
+                continue;
+            }
+            Some((token, after)) => {
+                if let Some(behind) = token.take(rest) {
+                    (tokens, rest) = (after, behind);
                     continue;
                 }
-                Some((token, after)) => {
-                    if let Some(behind) = token.take(rest) {
-                        (tokens, rest) = (after, behind);
-                        continue;
-                    }
-                }
-                None if rest.is_empty() => return true,
-                None => {}
             }
-            let Some((after, behind)) = last_star else { return false };
-            let Some(behind) = Token::Any.take(behind) else { return false };
-            last_star = Some((after, behind));
-            (tokens, rest) = (after, behind);
+            None if rest.is_empty() => return true,
+            None => {}
         }
+        let Some((after, behind)) = last_star else { return false };
+        let Some(behind) = Token::Any.take(behind) else { return false };
+        last_star = Some((after, behind));
+        (tokens, rest) = (after, behind);
     }
 }
 
@@ -227,6 +252,16 @@ mod tests {
             ("templates/[^a].yaml", "templates/a.yaml", false),
             ("*", "", true),
             ("*", "a/b", false),
+            ("*", "a", true),
+            ("*.swp", ".a.swp", true),
+            ("*.swp", ".swp", true),
+            ("*.swp", "a.swpx", false),
+            ("*.swp", "a/b.swp", false),
+            ("*/b", "a/b", true),
+            ("*/b", "a/a/b", false),
+            (".git", ".git", true),
+            (".git", ".gitx", false),
+            ("a]", "a]", true),
             ("*a*b", "xaxab", true),
             ("*a*b", "xaxabc", false),
             ("a*/*c", "ab/bc", true),

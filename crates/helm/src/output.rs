@@ -28,8 +28,18 @@ impl OutputOptions {
 }
 
 /// A document below the line that names its source.
-fn document(path: &str, text: &str) -> String {
-    format!("---\n# Source: {path}\n{text}\n")
+fn document(path: &str, text: &str) -> Vec<u8> {
+    let mut document = Vec::new();
+    add_document(path, text.as_bytes(), &mut document);
+    document
+}
+
+fn add_document(path: &str, text: &[u8], output: &mut Vec<u8>) {
+    let parts = [b"---\n# Source: ", path.as_bytes(), b"\n", text, b"\n"];
+    output.reserve(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        output.extend_from_slice(part);
+    }
 }
 
 /// What `helm template` prints.
@@ -37,18 +47,16 @@ pub fn print(rendering: &Rendering, options: &OutputOptions) -> Result<Vec<u8>, 
     let mut manifests = Vec::new();
     if options.include_crds {
         for crd in &rendering.crds {
-            manifests.extend_from_slice(format!("---\n# Source: {}\n", crd.path).as_bytes());
-            manifests.extend_from_slice(&crd.data);
-            manifests.push(b'\n');
+            add_document(&crd.path, &crd.data, &mut manifests);
         }
     }
     for Manifest { path, text, .. } in &rendering.manifests {
-        manifests.extend_from_slice(document(path, text).as_bytes());
+        add_document(path, text.as_bytes(), &mut manifests);
     }
     let mut output = assembly::trim(&manifests).to_vec();
     output.push(b'\n');
     for Hook { manifest: Manifest { path, text, .. }, .. } in options.hooks(rendering) {
-        output.extend_from_slice(document(path, text).as_bytes());
+        add_document(path, text.as_bytes(), &mut output);
     }
     if options.show_only.is_empty() {
         return Ok(output);
@@ -131,11 +139,11 @@ pub fn files(rendering: &Rendering, options: &OutputOptions) -> Vec<Write> {
         }
     }
     for Manifest { path, text, .. } in &rendering.manifests {
-        add(path, document(path, text).into_bytes());
+        add(path, document(path, text));
     }
     writes.extend(options.hooks(rendering).map(|hook| Write {
         path: hook.manifest.path.to_string(),
-        data: document(&hook.manifest.path, &hook.manifest.text).into_bytes(),
+        data: document(&hook.manifest.path, &hook.manifest.text),
         append: Append::IfThere,
     }));
     writes

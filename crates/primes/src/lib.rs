@@ -5,9 +5,13 @@
 //!
 //! This is a crate so that it alone can be optimised in builds for development, where a key would take a minute.
 
+mod montgomery;
+
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Odd, U256, U1024, U2048, Uint};
 use crypto_primes::Flavor;
+
+use crate::montgomery::Modulus;
 
 /// The public exponent of RSA. A factor is not one more than a multiple of it.
 pub const EXPONENT: u32 = 65_537;
@@ -134,19 +138,34 @@ fn first<const LIMBS: usize>(
 /// Which of the numbers from `start` on in steps have no small factor.
 fn sieve<const LIMBS: usize>(start: &Uint<LIMBS>, step: &Uint<LIMBS>) -> Vec<bool> {
     // A test of a number costs more the longer it is, and so does it pay to sieve with larger factors.
-    let largest = if LIMBS > 16 { 1 << 18 } else { 1 << 15 };
+    let bound = if LIMBS > 16 { 2 * FACTORS } else { FACTORS };
     let mut candidates = vec![true; WINDOW];
-    for factor in small_primes(largest) {
-        let (offset, step) = (residue(start, factor), residue(step, factor));
-        let Some(inverse) = inverse(step, factor) else { continue };
-        // start + index * step is a multiple of the factor.
-        let index = u64::from(factor - offset) * u64::from(inverse) % u64::from(factor);
-        let strikes = candidates.iter_mut().skip(usize::try_from(index).unwrap_or(usize::MAX));
-        for candidate in strikes.step_by(usize::try_from(factor).unwrap_or(usize::MAX)) {
-            *candidate = false;
+    let factors: Vec<u32> = small_primes(bound).collect();
+    for group in factors.chunks(GROUP) {
+        let product = group.iter().map(|factor| u64::from(*factor)).product();
+        let (offsets, steps) = (rest(start, product), rest(step, product));
+        for factor in group {
+            strike(&mut candidates, *factor, remainder(offsets, *factor), remainder(steps, *factor));
         }
     }
     candidates
+}
+
+/// Numbers are sieved with the primes below this.
+const FACTORS: u32 = 1 << 17;
+
+/// Factors whose product fits into a word. Taking a long number modulo their product first takes a third of the time.
+const GROUP: usize = 3;
+
+/// Strikes out the multiples of a factor, of which the remainders of the first number and of the step are known.
+fn strike(candidates: &mut [bool], factor: u32, offset: u32, step: u32) {
+    let Some(inverse) = inverse(step, factor) else { return };
+    // start + index * step is a multiple of the factor.
+    let index = u64::from(factor - offset) * u64::from(inverse) % u64::from(factor);
+    let strikes = candidates.iter_mut().skip(usize::try_from(index).unwrap_or(usize::MAX));
+    for candidate in strikes.step_by(usize::try_from(factor).unwrap_or(usize::MAX)) {
+        *candidate = false;
+    }
 }
 
 /// The odd primes below a bound.
@@ -166,12 +185,19 @@ fn small_primes(bound: u32) -> impl Iterator<Item = u32> {
 
 /// What is left of a number when it is divided by a small one.
 fn residue<const LIMBS: usize>(number: &Uint<LIMBS>, divisor: u32) -> u32 {
-    let divisor = u64::from(divisor);
-    let rest = number.as_words().iter().rev().fold(0, |rest, word| {
-        let high = ((rest << 32) | (word >> 32)) % divisor;
-        ((high << 32) | (word & 0xffff_ffff)) % divisor
-    });
-    u32::try_from(rest).unwrap_or_default()
+    remainder(rest(number, u64::from(divisor)), divisor)
+}
+
+/// What is left of a number when it is divided by a word.
+fn rest<const LIMBS: usize>(number: &Uint<LIMBS>, divisor: u64) -> u64 {
+    let divisor = u128::from(divisor);
+    let rest =
+        number.as_words().iter().rev().fold(0, |rest, word| (rest << 64 | u128::from(*word)) % divisor);
+    u64::try_from(rest).unwrap_or_default()
+}
+
+fn remainder(number: u64, divisor: u32) -> u32 {
+    u32::try_from(number % u64::from(divisor)).unwrap_or_default()
 }
 
 /// The inverse of a number modulo a prime, if it has one.
@@ -192,25 +218,23 @@ fn is_prime<const LIMBS: usize>(number: &Uint<LIMBS>) -> bool {
 /// The test of Miller and Rabin with base 2, which nearly every composite number fails. It is quick, for doubling
 /// takes the place of multiplying.
 fn passes_base_two<const LIMBS: usize>(number: &Uint<LIMBS>) -> bool {
-    let Some(odd) = Odd::new(*number).into_option() else { return false };
-    let params = FixedMontyParams::new_vartime(odd);
-    let one = FixedMontyForm::one(&params);
-    let minus_one = -one;
+    let Some(modulus) = Modulus::new(number) else { return false };
+    let (one, minus_one) = (modulus.one(), modulus.minus_one());
     let even = number.wrapping_sub(&Uint::ONE);
     let twos = even.trailing_zeros_vartime();
     let exponent = even.wrapping_shr_vartime(twos);
-    let mut power = one;
+    let mut power = one.clone();
     for bit in (0..exponent.bit_width_vartime()).rev() {
-        power = power.square();
+        power = modulus.square(&power);
         if exponent.bit_vartime(bit) {
-            power = power.double();
+            power = modulus.double(&power);
         }
     }
     if power == one || power == minus_one {
         return true;
     }
     for _ in 1..twos {
-        power = power.square();
+        power = modulus.square(&power);
         if power == minus_one {
             return true;
         }
@@ -252,7 +276,7 @@ mod tests {
         let candidates = sieve(&start, &U256::from_u32(2));
         for (index, is_candidate) in candidates.iter().take(2000).enumerate() {
             let number = start.wrapping_add(&U256::from_u64(2 * index as u64));
-            let has_factor = small_primes(1 << 15).any(|factor| residue(&number, factor) == 0);
+            let has_factor = small_primes(FACTORS).any(|factor| residue(&number, factor) == 0);
             assert_eq!(*is_candidate, !has_factor, "{index}");
         }
     }

@@ -96,7 +96,7 @@ pub(crate) fn slice(item: &Operand, indexes: &[Operand]) -> Result<Operand, Stri
         Value::String(_) if indexes.len() == 3 => return Err("cannot 3-index slice a string".to_owned()),
         Value::String(text) => (text.len(), text.len()),
         Value::Bytes(bytes) => (bytes.len(), bytes.len()),
-        Value::List(list) => (list.len(), list.full().len()),
+        Value::List(list) => (list.len(), list.capacity()),
         Value::TypedNil(typ) if typ.kind() == Kind::Slice => (0, 0),
         Value::TypedNil(typ) if typ.kind() == Kind::Pointer => return Err("slice of nil pointer".to_owned()),
         _ => return Err(format!("can't slice item of type {}", item.value.pointee_type_name())),

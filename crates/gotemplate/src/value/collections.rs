@@ -6,7 +6,7 @@ use std::fmt;
 use std::mem;
 use std::rc::Rc;
 
-use crate::value::{Key, Str, Type, Value, scope};
+use crate::value::{Key, Str, Type, Value, capacity, scope};
 
 /// A Go slice: immutable to templates, shared between clones.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ struct ListData {
     /// The elements, then those that only the capacity covers.
     items: Vec<Value>,
     len: usize,
+    /// At least the number of `items`. What follows them is zero.
+    capacity: usize,
 }
 
 impl List {
@@ -30,7 +32,18 @@ impl List {
     /// A slice of the given slice type. The elements must be of its element type.
     pub fn with_type(typ: &'static Type, items: Vec<Value>) -> Self {
         let len = items.len();
-        Self { typ, data: Rc::new(ListData { items, len }) }
+        Self { typ, data: Rc::new(ListData { items, len, capacity: len }) }
+    }
+
+    /// A `[]string` that Go made with a capacity and appended the elements to, one by one.
+    pub fn of_appended_strings<T: Into<Str>>(
+        items: impl IntoIterator<Item = T>,
+        first_capacity: usize,
+    ) -> Self {
+        let items: Vec<Value> = items.into_iter().map(|item| Value::String(item.into())).collect();
+        let len = items.len();
+        let capacity = capacity::after_appends(first_capacity, len);
+        Self { typ: &Type::STRING_LIST, data: Rc::new(ListData { items, len, capacity }) }
     }
 
     /// A `[]string`.
@@ -59,15 +72,21 @@ impl List {
         self.data.items.get(..self.data.len).unwrap_or_default()
     }
 
-    /// The elements, then those up to the capacity.
-    pub(crate) fn full(&self) -> &[Value] {
-        &self.data.items
+    /// How many elements slicing can reach.
+    pub fn capacity(&self) -> usize {
+        self.data.capacity
     }
 
     /// A slice with the elements `low..high` of this one's capacity, and capacity up to `max`.
-    pub(crate) fn reslice(&self, low: usize, high: usize, max: usize) -> Self {
-        let items = self.data.items.get(low..max).unwrap_or_default().to_vec();
-        Self { typ: self.typ, data: Rc::new(ListData { items, len: high.saturating_sub(low) }) }
+    #[must_use]
+    pub fn reslice(&self, low: usize, high: usize, max: usize) -> Self {
+        let known = self.data.items.get(low..).unwrap_or_default();
+        let (len, capacity) = (high.saturating_sub(low), max.saturating_sub(low));
+        let mut items = known.get(..capacity).unwrap_or(known).to_vec();
+        if items.len() < len {
+            items.resize(len, self.element_type().zero());
+        }
+        Self { typ: self.typ, data: Rc::new(ListData { items, len, capacity }) }
     }
 
     /// The number of elements.

@@ -1,5 +1,6 @@
 //! Values as templates see them: Go's kinds, with Go's type names.
 
+mod capacity;
 mod collections;
 mod convert;
 mod equal;

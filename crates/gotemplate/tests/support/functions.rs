@@ -34,7 +34,11 @@ fn make() -> Functions {
         Ok(Value::int((0..args.len()).fold(0, |total, index| i64::wrapping_add(total, args.int(index)))))
     });
     add("upper", Signature::fixed(&[Type::String], Type::String), |_, args| {
-        Ok(Value::from(args.str(0).to_string_lossy().to_uppercase()))
+        // Go takes each byte that is not UTF-8 for a character of its own.
+        let wrong = |bytes: &[u8]| "\u{fffd}".repeat(bytes.len());
+        let chunks = args.str(0).utf8_chunks();
+        let text: String = chunks.map(|chunk| chunk.valid().to_owned() + &wrong(chunk.invalid())).collect();
+        Ok(Value::from(text.to_uppercase()))
     });
     add("opt", Signature::variadic(&[Type::String, Type::INT], Type::String), |_, args| {
         Ok(Value::from(format!("{}{}", args.str(0), args.len() - 1)))

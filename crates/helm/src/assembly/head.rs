@@ -4,6 +4,7 @@ use serde_json::Value;
 use tiphys_manifest::yaml;
 
 use crate::chart::Fields;
+use crate::value::lossy;
 
 /// What Helm reads of a document.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ impl Head {
     pub(super) fn read(document: &[u8]) -> Result<(Self, String), (u32, String)> {
         let parsed = yaml::read_parts(document, &yaml::Limits::default(), is_read)
             .map_err(|error| (error.line(), format!("error converting YAML to JSON: yaml: {error}")))?;
-        let text = String::from_utf8_lossy(document).into_owned();
+        let text = lossy(document).into_owned();
         match Self::of(&parsed.value) {
             Ok(head) => Ok((head, text)),
             Err(message) => Err((parsed.line, message)),

@@ -10,26 +10,28 @@ use super::{Chart, File};
 use crate::error::{Error, Place};
 use crate::limits::Limits;
 
+const IGNORE_FILE: &str = ".helmignore";
+
 /// Directories inside one another; links can lead in circles.
 const MAX_DEPTH: usize = 64;
 
 impl Chart {
     /// Loads a chart from a directory, without what its `.helmignore` names. Links are followed, also out of it.
     pub fn from_directory(directory: &Path, limits: &Limits) -> Result<Self, Error> {
-        let rules = match fs::read(directory.join(".helmignore")) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(cannot_read(".helmignore", &error)),
+        let ignore_file = match fs::read(directory.join(IGNORE_FILE)) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(cannot_read(IGNORE_FILE, &error)),
         };
-        let rules = IgnoreRules::parse(&rules)?;
+        let rules = IgnoreRules::parse(ignore_file.as_deref().unwrap_or_default())?;
         let about = directory.join("Chart.yaml");
         if !about.exists() {
             let path = about.display();
             let message = format!("unable to detect chart at {path}: open {path}: no such file or directory");
             return Err(Error::Load { place: None, message });
         }
-        let mut walk =
-            Walk { rules, budget: Budget::new(limits, None), files: Vec::new(), buffer: Vec::new() };
+        let budget = Budget::new(limits, None);
+        let mut walk = Walk { rules, ignore_file, budget, files: Vec::new(), buffer: Vec::new() };
         walk.directory(directory, "", 0)?;
         Self::assemble(walk.files, &mut walk.budget, limits)
     }
@@ -61,6 +63,8 @@ impl Chart {
 
 struct Walk {
     rules: IgnoreRules,
+    /// The file that the rules are from. It is not read twice.
+    ignore_file: Option<Vec<u8>>,
     budget: Budget,
     files: Vec<File>,
     /// What files are read into.
@@ -74,22 +78,22 @@ impl Walk {
             return Err(Error::Load { place: None, message });
         }
         let failed = |error: io::Error| cannot_read(path, &error);
-        let mut entries =
-            fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
-        entries.sort_by_cached_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let path = if path.is_empty() { name.into_owned() } else { format!("{path}/{name}") };
+        let entries = fs::read_dir(directory).map_err(failed)?;
+        let named = |entry: io::Result<fs::DirEntry>| entry.map(|entry| (entry.file_name(), entry));
+        let mut entries = entries.map(named).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        entries.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        for (name, entry) in entries {
+            let name = name.into_string().unwrap_or_else(|name| name.to_string_lossy().into_owned());
+            let path = if path.is_empty() { name } else { [path, "/", &name].concat() };
             let mut kind = entry.file_type().map_err(|error| cannot_read(&path, &error))?;
             if kind.is_symlink() {
                 kind = fs::metadata(entry.path()).map_err(|error| cannot_read(&path, &error))?.file_type();
             }
             if kind.is_dir() {
-                if !self.rules.ignore_directory(&path) {
+                if !self.rules.ignore(&path, true) {
                     self.directory(&entry.path(), &path, depth + 1)?;
                 }
-            } else if !self.rules.ignore_file(&path) {
+            } else if !self.rules.ignore(&path, false) {
                 if !kind.is_file() {
                     let message =
                         format!("cannot load irregular file {path} as it has file mode type bits set");
@@ -102,7 +106,14 @@ impl Walk {
     }
 
     fn file(&mut self, file: &Path, path: String) -> Result<(), Error> {
-        let data = self.budget.read_file(file, &path, &mut self.buffer)?;
+        let known = self.ignore_file.take_if(|_| path == IGNORE_FILE);
+        let data = match &known {
+            Some(known) => {
+                self.budget.take(known.len())?;
+                known
+            }
+            None => self.budget.read_file(file, &path, &mut self.buffer)?,
+        };
         self.files.push(File::new(path, super::load::without_mark(data)));
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Place};
 use crate::glob::PathPattern;
+use crate::value::lossy;
 
 /// The rules of a `.helmignore`, with the one that Helm adds.
 ///
@@ -27,7 +28,7 @@ struct Rule {
 impl IgnoreRules {
     /// Reads the rules; the text may be empty.
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
-        let text = String::from_utf8_lossy(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text));
+        let text = lossy(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text));
         let mut rules = Vec::new();
         for line in text.lines().chain(["templates/.?*"]) {
             let line = line.trim();
@@ -49,7 +50,7 @@ impl IgnoreRules {
     }
 
     /// Whether a directory is ignored, with all that is in it.
-    pub(super) fn ignore_directory(&mut self, path: &str) -> bool {
+    fn ignore_directory(&mut self, path: &str) -> bool {
         if let Some(ignored) = self.directories.get(path) {
             return *ignored;
         }
@@ -58,7 +59,8 @@ impl IgnoreRules {
         ignored
     }
 
-    fn ignore(&self, path: &str, is_directory: bool) -> bool {
+    /// Whether a path is ignored, if none of the directories that it is in is.
+    pub(super) fn ignore(&self, path: &str, is_directory: bool) -> bool {
         let base_name = path.rsplit('/').next().unwrap_or_default();
         self.rules.iter().any(|rule| {
             let fits = (is_directory || !rule.only_directories)

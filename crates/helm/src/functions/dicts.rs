@@ -1,6 +1,6 @@
 //! Maps: made, read, changed in place and merged.
 
-use gotemplate::{Args, Context, FunctionError, Functions, Limit, List, Map, Str, Type, Value};
+use gotemplate::{Args, Context, FunctionError, Functions, Kind, Limit, List, Map, Str, Type, Value};
 
 use super::support::{ANY, Outcome, charge_list, fixed, text, variadic};
 
@@ -151,6 +151,9 @@ fn merge_into(
             }
             continue;
         }
+        if value.kind() == Kind::Slice && !given.assignable_to(own) {
+            return Err(not_a_slice(own, present.as_ref(), &value));
+        }
         let is_merged = match (&present, &value) {
             (Some(Value::Map(inner)), Value::Map(value)) => {
                 stacker::maybe_grow(64 << 10, 1 << 20, || {
@@ -164,14 +167,27 @@ fn merge_into(
         let is_free = present.as_ref().is_none_or(|present| !present.truth());
         if !is_merged && (overwrite == Overwrite::All || is_free) {
             if !given.assignable_to(own) {
-                return Err(FunctionError::new(format!(
-                    "reflect.Value.SetMapIndex: value of type {given} is not assignable to type {own}"
-                )));
+                return Err(not_assignable(&given.to_string(), own));
             }
             insert(ctx, target, key, value)?;
         }
     }
     Ok(())
+}
+
+/// mergo handles slices first: it asks whether what is there is nil, then puts the slice itself, not the interface that
+/// holds it, into the map.
+fn not_a_slice(own: &Type, present: Option<&Value>, slice: &Value) -> FunctionError {
+    if present.is_some() {
+        let message = format!("reflect: call of reflect.Value.IsNil on {} Value", own.kind());
+        return FunctionError::new(message);
+    }
+    not_assignable(&slice.type_name(), own)
+}
+
+fn not_assignable(given: &str, own: &Type) -> FunctionError {
+    let message = format!("reflect.Value.SetMapIndex: value of type {given} is not assignable to type {own}");
+    FunctionError::new(message)
 }
 
 fn insert(ctx: &mut Context<'_>, target: &Map, key: Str, value: Value) -> Result<(), FunctionError> {

@@ -178,19 +178,18 @@ fn slice(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let start = args.rest(1).first().map_or(0, to_int);
     let end = args.rest(2).first().map_or(go_len(items.len()), to_int);
+    let capacity = if let Value::List(list) = value { list.capacity() } else { items.len() };
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    let sliced = range.and_then(|(start, end)| items.get(start..end));
-    let Some(sliced) = sliced else {
+    let Some((start, end)) = range.filter(|(start, end)| start <= end && *end <= capacity) else {
         return Err(FunctionError::new("reflect.Value.Slice: slice index out of bounds"));
     };
-    charge_list(ctx, sliced.len())?;
+    charge_list(ctx, end - start)?;
     Ok(match value {
-        Value::List(list) => Value::List(List::with_type(list.type_of(), sliced.to_vec())),
-        Value::Bytes(bytes) => {
-            let start = usize::try_from(start).unwrap_or(0);
-            Value::Bytes(bytes.get(start..start + sliced.len()).unwrap_or_default().into())
-        }
-        _ => Value::from(sliced.to_vec()),
+        // In Go what follows is still within the capacity of the slice. To take it along would make a loop over parts of
+        // a long list copy all of it each time.
+        Value::List(list) => Value::List(list.reslice(start, end, end)),
+        Value::Bytes(bytes) => Value::Bytes(bytes.get(start..end).unwrap_or_default().into()),
+        _ => Value::from(items.get(start..end).unwrap_or_default().to_vec()),
     })
 }
 

@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use gotemplate::{Args, Context, Function, FunctionError, Functions, Signature, Type, Value};
 
 use crate::chance;
+use crate::value::json_text;
 
 const ALPHA: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const ALPHA_NUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -89,7 +90,7 @@ fn shuffle(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Result<Value, Function
     let text = args.str(0);
     ctx.allocate(text.len().saturating_mul(5))?;
     ctx.step(text.len() as u64 / 8)?;
-    let mut characters: Vec<char> = text.to_string_lossy().chars().collect();
+    let mut characters: Vec<char> = json_text(text).chars().collect();
     let mut generator = chance::generator(ctx)?;
     for last in (1..characters.len()).rev() {
         let other = usize::try_from(generator.below(last as u64 + 1)).unwrap_or_default();

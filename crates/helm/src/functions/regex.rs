@@ -130,13 +130,17 @@ fn matches(
     Ok(ranges)
 }
 
+/// Go's `regexp.startSize`: the room that a list of matches has at first, which shows when `slice` goes beyond them.
+const FIRST_CAPACITY: usize = 10;
+
 fn find_all(ctx: &mut Context<'_>, args: &Args<'_>, failure: Failure) -> Outcome {
     let (pattern, text) = compile(ctx, args, failure)?;
     let ranges = matches(ctx, &pattern, &text, args.int(2))?;
     if ranges.is_empty() {
         return Ok(Value::TypedNil(&Type::STRING_LIST));
     }
-    Ok(Value::List(List::of_strings(ranges.into_iter().map(|range| text.bytes(range)))))
+    let found = ranges.into_iter().map(|range| text.bytes(range));
+    Ok(Value::List(List::of_appended_strings(found, FIRST_CAPACITY)))
 }
 
 fn split(ctx: &mut Context<'_>, args: &Args<'_>, failure: Failure) -> Outcome {
