@@ -19,7 +19,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::accounts::Accounts;
-use crate::application::{Holdings, SnapshotNames, State, key_of};
+use crate::application::{Holdings, SnapshotNames, State, UnderWay, key_of};
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
@@ -60,6 +60,8 @@ pub struct Context {
     pub applications: Store<Application>,
     /// Their Syncs.
     pub syncs: Arc<SyncIndex>,
+    /// How many of these are under way.
+    pub under_way: UnderWay,
     /// The Projects.
     pub projects: Store<Project>,
     /// The Repositories.

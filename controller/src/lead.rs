@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::accounts::Accounts;
-use crate::application::{Holdings, SnapshotNames, key_of, reconcile};
+use crate::application::{Holdings, SnapshotNames, UnderWay, key_of, reconcile};
 use crate::context::{Context, Settings};
 use crate::events::Events;
 use crate::health_checks;
@@ -181,6 +181,7 @@ async fn gather(
         client,
         applications,
         syncs,
+        under_way: UnderWay::default(),
         projects,
         repositories: parts.repositories,
         mirrors,

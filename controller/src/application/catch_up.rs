@@ -4,13 +4,12 @@
 //! next try, the way back) a moment later. A process that dies in between leaves it to the next one, which finds the end
 //! in the record.
 
-use std::time::Instant;
-
 use tiphys_api::{Application, Phase, Sync, SyncStatus};
 
+use super::current::current;
 use super::finish::{Ended, Ending, note, rollback_after};
 use super::stages::has_written;
-use super::state::{Current, State};
+use super::state::State;
 use super::{Error, key_of, namespace_of};
 use crate::context::Context;
 use crate::steps::Steps;
@@ -34,7 +33,7 @@ pub async fn catch_up(ctx: &Context, application: &Application, state: &mut Stat
             "a sync ended in a process before this one"
         );
         let ending = ending(&status);
-        let ended = ended(record, status);
+        let ended = ended(ctx, record, status);
         // Under which generation it ran is not in its record, but in the status, when that was written after it began.
         // Where nobody knows, to try once more does no harm.
         let shown = state.status.last_sync.as_ref().filter(|it| it.name == record.name);
@@ -75,18 +74,8 @@ fn ending(status: &SyncStatus) -> Ending {
     }
 }
 
-fn ended(record: &SyncRecord, status: SyncStatus) -> Ended {
+fn ended(ctx: &Context, record: &SyncRecord, status: SyncStatus) -> Ended {
     let mut sync = Sync::new(&record.name, record.spec.clone());
     sync.status = Some(status.clone());
-    Ended {
-        current: Current {
-            sync,
-            written: status.clone(),
-            since: Instant::now(),
-            steps: Steps::default(),
-            leaving: Vec::new(),
-        },
-        status,
-        spec: record.spec.clone(),
-    }
+    Ended { current: current(ctx, sync, status.clone(), Steps::default()), status, spec: record.spec.clone() }
 }

@@ -54,9 +54,15 @@ pub async fn begin(
     ctx.syncs.observe_written(&sync);
     state.degraded_since = None;
     let steps = leading_steps(state, record);
-    let (written, since, leaving) = (SyncStatus::default(), Instant::now(), Vec::new());
-    state.current = Some(Current { sync, written, since, steps, leaving });
+    state.current = Some(current(ctx, sync, SyncStatus::default(), steps));
     Ok(())
+}
+
+/// A Sync that is taken up now, of which this was written last.
+pub fn current(ctx: &Context, sync: Sync, written: SyncStatus, steps: Steps) -> Current {
+    let (now, counted) = (Instant::now(), ctx.under_way.enter());
+    let (since, told_at, leaving) = (now, now, Vec::new());
+    Current { sync, written, since, told_at, missing_since: None, counted, steps, leaving }
 }
 
 /// What was fetched and rendered before the Sync was asked for, and led to it.
@@ -104,7 +110,7 @@ pub async fn resume(ctx: &Context, application: &Application, record: &SyncRecor
     sync.status = Some(status.clone());
     let steps = Steps::default();
     steps.wait_begins(record.applied_at.as_ref().map(|it| it.0.into()));
-    Ok(Current { sync, written: status, since: Instant::now(), steps, leaving: Vec::new() })
+    Ok(current(ctx, sync, status, steps))
 }
 
 /// Everything is applied, or everything of a stage: from now on events of the objects decide.

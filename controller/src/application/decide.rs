@@ -182,6 +182,8 @@ pub enum Decision {
         /// Its name.
         name: String,
     },
+    /// The waiting Sync brings back what somebody deleted meanwhile.
+    Restore,
     /// The waiting Sync ends.
     Finish {
         /// How.
@@ -284,11 +286,20 @@ fn awaited(facts: &Facts<'_>) -> Option<Decision> {
         Verdict::Healthy => End::Healthy,
         Verdict::Degraded => End::Degraded,
         Verdict::Progressing(_) if facts.now >= waiting.deadline => End::TimedOut,
+        Verdict::Progressing(_) if restores(facts) => return Some(Decision::Restore),
         Verdict::Progressing(_) => {
             return Some(Decision::Idle { until: next_look(facts) });
         }
     };
     Some(Decision::Finish { end })
+}
+
+/// Whether what is gone while a Sync waits is brought back, by the rules by which drift is corrected.
+fn restores(facts: &Facts<'_>) -> bool {
+    facts.spec.sync.self_heal
+        && facts.drift == Drift::Now
+        && !is_suspended(facts)
+        && facts.gates.keep_back(Trigger::SelfHeal).is_none()
 }
 
 /// What nobody had to ask for.

@@ -28,6 +28,10 @@ const MAX_FIELDS: usize = 5;
 /// How long asking what a drift means may take.
 const CHECK_TIME: Duration = Duration::from_secs(30);
 
+/// How long something is missing before it counts as deleted while its Sync waits: watches tell of what was created a
+/// moment later.
+const UNSEEN: SignedDuration = SignedDuration::from_secs(2);
+
 /// Time until drift is asked about again when asking was refused.
 const AFTER_REFUSAL: SignedDuration = SignedDuration::from_mins(1);
 
@@ -44,9 +48,43 @@ pub async fn look(
     state: &mut State,
     objects: &[ObjectState],
 ) -> Result<Drift, Error> {
+    let suspects = suspects(state, objects);
+    look_at(ctx, application, state, objects, suspects).await
+}
+
+/// [`look`] while a Sync waits for health. What it applies is not drift, but what somebody deletes has to come back, or it
+/// is waited for in vain. What later stages apply is missing as well, so this is for Syncs of one stage.
+pub async fn look_meanwhile(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    objects: &[ObjectState],
+) -> Result<Drift, Error> {
+    let gone: Vec<_> = objects.iter().filter(|it| it.drift == ObjectDrift::Missing).cloned().collect();
+    let suspects = suspects(state, &gone);
+    let heals = application.spec.sync.self_heal && state.staged.is_none();
+    let Some(current) = &mut state.current else { return Ok(Drift::None) };
+    if suspects.is_empty() || !heals {
+        current.missing_since = None;
+        return Ok(Drift::None);
+    }
+    let since = *current.missing_since.get_or_insert_with(Timestamp::now);
+    let counts_at = since.saturating_add(UNSEEN).unwrap_or(Timestamp::MAX);
+    if Timestamp::now() < counts_at {
+        return Ok(Drift::SlowedUntil(counts_at));
+    }
+    look_at(ctx, application, state, &gone, suspects).await
+}
+
+async fn look_at(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    objects: &[ObjectState],
+    suspects: Suspects,
+) -> Result<Drift, Error> {
     review(ctx, application, state)?;
     state.slowed_until.take_if(|it| *it <= Timestamp::now());
-    let suspects = suspects(state, objects);
     if suspects.is_empty() {
         state.drift = None;
         Log(&mut state.status.drifts).settle(&|_| false);
@@ -164,6 +202,12 @@ fn end(state: &mut State, ended: Vec<Ended>) {
 pub fn note_correction(ctx: &Context, state: &mut State, found: &DriftFound) {
     let seen = seen(ctx, found);
     state.fights.corrected(&seen, Timestamp::now());
+}
+
+/// Tells that something is brought back while a Sync waits.
+pub async fn tell_of_restored(ctx: &Context, application: &Application, found: &DriftFound) {
+    let note = format!("{}: it is brought back", list(&seen(ctx, found)));
+    ctx.events.warn(application, "Restored", "Sync", &note).await;
 }
 
 /// What a correction has applied and somebody has deleted since. There is nothing to wait for then: it is drift again.

@@ -32,6 +32,7 @@ pub use gates::Standing;
 pub use gather::RenderFailure;
 pub use load::SnapshotNames;
 pub use moves::Holdings;
+pub use progress::UnderWay;
 pub use state::State;
 
 use std::sync::Arc;
@@ -46,7 +47,7 @@ use tokio::time::Instant;
 
 use self::current::{begin, note_stop, note_waiting, resume, set_status};
 use self::decide::{
-    Candidate, Decision, Drift, End, Facts, Gates, Waiting, caught_up, decide, is_held, is_suspended, waits,
+    Candidate, Decision, End, Facts, Gates, Waiting, caught_up, decide, is_held, is_suspended, waits,
 };
 use self::finish::{Ending, conditions_while_running, end_unrun, finish};
 use self::gather::ObjectState;
@@ -150,8 +151,7 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
         let objects = gather::objects(ctx, &application, state);
         let waiting = waiting(ctx, &application, state, &objects, now).await?;
         let drift = match waiting {
-            // What is being applied is not drift.
-            Some(_) => Drift::None,
+            Some(_) => heal::look_meanwhile(ctx, &application, state, &objects).await?,
             None => heal::look(ctx, &application, state, &objects).await?,
         };
         let syncs = ctx.syncs.of(&key_of(&application));
@@ -361,6 +361,10 @@ async fn execute(
             stages::pass(state);
             run_named(ctx, application, state, syncs, &name, gates).await?;
         }
+        Decision::Restore => {
+            let ran = run::restore(ctx, application, state).await;
+            follow(ctx, application, state, ran).await?;
+        }
         Decision::Finish { end } => {
             let ending = ending(ctx, state, objects, end);
             conclude(ctx, application, state, ending).await?;
@@ -430,7 +434,13 @@ async fn run_to_wait(
     state: &mut State,
     record: &SyncRecord,
 ) -> Result<(), Error> {
-    match run(ctx, application, state, record).await {
+    let ran = run(ctx, application, state, record).await;
+    follow(ctx, application, state, ran).await
+}
+
+/// What follows from how far a run came.
+async fn follow(ctx: &Context, application: &Application, state: &mut State, ran: Ran) -> Result<(), Error> {
+    match ran {
         Ran::Waiting => {
             note_waiting(ctx, state);
             done_jobs::note(state)?;

@@ -1,4 +1,4 @@
-//! What a running Sync says while it runs: at most once a second, and nothing when it is faster than that.
+//! What a Sync says while it is under way: now and then, and nothing when it is done before that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,36 @@ use tokio_util::sync::CancellationToken;
 
 use crate::records::Records;
 
-/// Time between two writes of a status.
-pub const PERIOD: Duration = Duration::from_secs(1);
+/// Shortest and longest time between two words about one Sync.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(10);
+/// What each Sync that is under way adds to it. A word is two writes that cost the API server several milliseconds each,
+/// and where hundreds of Applications begin at once they would take from the work what nobody can read so fast.
+const SHARE: Duration = Duration::from_millis(50);
+
+/// Counts the Syncs that are under way, all Applications together, and says how often each may be told of.
+#[derive(Clone, Default)]
+pub struct UnderWay(Arc<()>);
+
+/// One that is counted, until this is dropped.
+pub struct Counted(UnderWay);
+
+impl UnderWay {
+    /// Counts one more.
+    pub fn enter(&self) -> Counted {
+        Counted(self.clone())
+    }
+}
+
+impl Counted {
+    /// Time between two words about a Sync.
+    pub fn period(&self) -> Duration {
+        // One reference is that of the counter itself.
+        let count = Arc::strong_count(&self.0.0).saturating_sub(1);
+        let share = SHARE.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        share.clamp(SHORTEST, LONGEST)
+    }
+}
 
 /// Writes the status of a running Sync now and then.
 pub struct Progress {
@@ -21,8 +49,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts to write `status` whenever it changed.
-    pub fn start(records: Records, sync: &Sync, status: Arc<Mutex<SyncStatus>>) -> Self {
+    /// Starts to write `status` whenever it changed, once in a period.
+    pub fn start(records: Records, sync: &Sync, status: Arc<Mutex<SyncStatus>>, period: Duration) -> Self {
         let stop = CancellationToken::new();
         let (namespace, name) = (sync.namespace().unwrap_or_default(), sync.name_any());
         let stopped = stop.clone();
@@ -31,7 +59,7 @@ impl Progress {
             loop {
                 tokio::select! {
                     () = stopped.cancelled() => return,
-                    () = tokio::time::sleep(PERIOD) => {}
+                    () = tokio::time::sleep(period) => {}
                 }
                 let mut now = status.lock().clone();
                 now.objects = super::current::for_record(now.objects);
@@ -53,5 +81,23 @@ impl Progress {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "writing progress failed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_are_under_way_the_less_is_said_of_each() {
+        let under_way = UnderWay::default();
+        let first = under_way.enter();
+        assert_eq!(first.period(), SHORTEST);
+        let many: Vec<_> = (1..100).map(|_| under_way.enter()).collect();
+        assert_eq!(first.period(), SHARE * 100);
+        let more: Vec<_> = (100..1_000).map(|_| under_way.enter()).collect();
+        assert_eq!(first.period(), LONGEST);
+        drop((many, more));
+        assert_eq!(first.period(), SHORTEST);
     }
 }

@@ -1,6 +1,6 @@
 //! The status of an Application, written when it changed and when it is time for it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt as _;
 use tiphys_api::{Application, LastSync, Phase};
@@ -9,11 +9,11 @@ use super::current::write_progress;
 use super::gather::ObjectState;
 use super::report::{Report, SourceReport};
 use super::state::{Current, State};
-use super::{Error, desired, gates, gather, key_of, leaving, name_of, namespace_of, progress};
+use super::{Error, desired, gates, gather, key_of, leaving, name_of, namespace_of};
 use crate::context::Context;
 
-/// A Sync that is done sooner than this is written once, when it ends.
-const QUIET: Duration = progress::PERIOD;
+/// When at the latest something is said of a new Application.
+const FIRST_WORD: Duration = Duration::from_secs(1);
 
 /// What there is to say beside what the source and the objects say.
 #[derive(Clone, Debug, Default)]
@@ -36,11 +36,18 @@ pub async fn report(
     objects: &[ObjectState],
     said: Said,
 ) -> Result<Option<Duration>, Error> {
-    let age = state.current.as_ref().map(|it| it.since.elapsed());
-    if let Some(left) = age.and_then(|it| QUIET.checked_sub(it)) {
-        return Ok(Some(left));
+    // A Sync that is done sooner than this is written once, when it ends.
+    if let Some(current) = &mut state.current {
+        let left = current.counted.period().saturating_sub(current.told_at.elapsed());
+        if !left.is_zero() {
+            return Ok(Some(left));
+        }
+        current.told_at = Instant::now();
     }
     write_progress(ctx, state).await?;
+    if let Some(left) = first_word(state) {
+        return Ok(Some(left));
+    }
     let source = match state.rendered.as_ref().map(|it| it.report.clone()) {
         Some(SourceReport::Rendered { digest, .. }) => SourceReport::Rendered { digest, held: said.held },
         Some(other) => other,
@@ -49,6 +56,18 @@ pub async fn report(
     let resources = gather::resources(ctx, objects, state);
     publish(ctx, application, state, source, resources, said).await?;
     Ok(None)
+}
+
+/// How long there is nothing to say yet of an Application that nothing was ever said of. Its source is fetched in less as
+/// a rule, and then the first word is that it runs, or how it ended.
+fn first_word(state: &mut State) -> Option<Duration> {
+    let rendered = state.rendered.as_ref().map(|it| &it.report);
+    let is_new = state.status.observed_generation.is_none() && state.current.is_none();
+    if !is_new || rendered.is_some_and(|it| *it != SourceReport::Pending) {
+        return None;
+    }
+    let since = state.pending_since.get_or_insert_with(Instant::now);
+    Some(FIRST_WORD.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
 }
 
 /// Writes the status of the Application when it changed.

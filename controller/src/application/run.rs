@@ -480,6 +480,29 @@ async fn heal_now(
     Ok(note_applied(state))
 }
 
+/// Brings back what somebody deleted while the current Sync waits for health.
+pub async fn restore(ctx: &Context, application: &Application, state: &mut State) -> Ran {
+    let Some(found) = state.drift.take() else { return Ran::Waiting };
+    heal::note_correction(ctx, state, &found);
+    let restored = if found.plan.refusals.is_empty() {
+        execute(ctx, application, state, &found.draft, &found.plan).await
+    } else {
+        Err(refused("what was deleted meanwhile was not brought back", &found.plan.refusals, None))
+    };
+    state.current.iter_mut().for_each(|it| it.missing_since = None);
+    match restored {
+        Ok(()) => {
+            heal::tell_of_restored(ctx, application, &found).await;
+            Ran::Waiting
+        }
+        // The Sync itself has written what it applied.
+        Err(Stop::Failed { message, objects, .. }) => {
+            Ran::Stopped(Stop::Failed { message, objects, plan: None, written: true })
+        }
+        Err(stop) => Ran::Stopped(stop),
+    }
+}
+
 /// What is to be done, for the record.
 pub fn pending(plan: &Plan) -> Vec<ObjectResult> {
     let pending = |step: &Step| {
@@ -503,12 +526,14 @@ pub async fn execute(
     still_allowed(ctx, application, draft, plan)?;
     let cluster = acting::cluster(ctx, application).await?;
     let status = current.sync.status.clone().unwrap_or_default();
-    let mut objects = if state.staged.is_some() { status.objects.clone() } else { Vec::new() };
+    let adds = state.staged.is_some() || status.phase == Phase::Waiting;
+    let mut objects = if adds { status.objects.clone() } else { Vec::new() };
     for step in pending(plan) {
         note_result(&mut objects, &step);
     }
     let shared = Arc::new(Mutex::new(SyncStatus { objects, ..status }));
-    let progress = Progress::start(ctx.records.clone(), &current.sync, Arc::clone(&shared));
+    let period = current.counted.period();
+    let progress = Progress::start(ctx.records.clone(), &current.sync, Arc::clone(&shared), period);
     let told = Arc::clone(&shared);
     let note = move |done: &ObjectResult| note_result(&mut told.lock().objects, done);
     let options = ApplyOptions {

@@ -19,6 +19,7 @@ use super::decide::Candidate;
 use super::done_jobs::DoneJobs;
 use super::gates::Rules;
 use super::leaving::LeftOver;
+use super::progress::Counted;
 use super::report::SourceReport;
 use super::seed::KnownSeed;
 use super::stages::Staged;
@@ -39,6 +40,8 @@ pub struct State {
     pub finalizer: bool,
     /// What the Application's status was when it was last written by this process.
     pub published: Option<ApplicationStatus>,
+    /// Since when nothing is known of its source, while nothing was ever said of it.
+    pub pending_since: Option<Instant>,
     /// The interest in its source.
     pub source: Option<Source>,
     /// What the source held when it was last looked at.
@@ -158,6 +161,12 @@ pub struct Current {
     pub written: SyncStatus,
     /// When it started, by our own clock.
     pub since: Instant,
+    /// When it was last told of, or when it started.
+    pub told_at: Instant,
+    /// Since when something that it applied is missing.
+    pub missing_since: Option<Timestamp>,
+    /// That it is under way.
+    pub counted: Counted,
     /// What it did so far.
     pub steps: Steps,
     /// What it waits for to be gone.

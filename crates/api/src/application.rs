@@ -293,6 +293,8 @@ pub struct Suspension {
 /// What we know about an Application.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+// One writer owns all of it, and the server keeps account of one field and not of each: up to a third less work a write.
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct ApplicationStatus {
     /// `Ready`, and `Reconciling` or `Stalled` while true (kstatus).
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

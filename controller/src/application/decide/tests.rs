@@ -308,6 +308,28 @@ fn a_wait_ends_by_health_or_by_time() {
 }
 
 #[test]
+fn what_is_deleted_during_a_wait_is_brought_back_where_drift_is_corrected() {
+    let mut world = world();
+    world.wait_for_health(Verdict::Progressing(None));
+    world.drift = Drift::Now;
+    assert_eq!(world.decide(), Decision::Restore);
+    world.drift = Drift::SlowedUntil(at(NOW + 2));
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 2)) });
+    world.drift = Drift::Now;
+    world.close(30, false);
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 30)) });
+    world.gates = Gates::default();
+    world.spec.sync.self_heal = false;
+    assert_eq!(world.decide(), Decision::Idle { until: Some(at(NOW + 60)) });
+    world.spec.sync.self_heal = true;
+    world.candidate = rendered("b");
+    assert_requests(&world, Trigger::Webhook);
+    world.waiting = Some(("web-1".to_owned(), false, Verdict::Progressing(None), NOW));
+    world.candidate = rendered("a");
+    assert_eq!(world.decide(), Decision::Finish { end: End::TimedOut });
+}
+
+#[test]
 fn a_hold_is_over_when_git_says_what_is_live() {
     let mut world = world();
     let caught_up = |world: &World| world.look(caught_up);
