@@ -53,16 +53,19 @@ pub async fn look(
 }
 
 /// [`look`] while a Sync waits for health. What it applies is not drift, but what somebody deletes has to come back, or it
-/// is waited for in vain. What later stages apply is missing as well, so this is for Syncs of one stage.
+/// is waited for in vain.
 pub async fn look_meanwhile(
     ctx: &Context,
     application: &Application,
     state: &mut State,
     objects: &[ObjectState],
 ) -> Result<Drift, Error> {
-    let gone: Vec<_> = objects.iter().filter(|it| it.drift == ObjectDrift::Missing).cloned().collect();
+    // What later stages will apply is missing as well.
+    let is_there = |id: &ObjectId| state.staged.is_none() || applied_by_current(state).any(|it| it == *id);
+    let is_gone = |it: &&ObjectState| it.drift == ObjectDrift::Missing && is_there(&it.id);
+    let gone: Vec<_> = objects.iter().filter(is_gone).cloned().collect();
     let suspects = suspects(state, &gone);
-    let heals = application.spec.sync.self_heal && state.staged.is_none();
+    let heals = application.spec.sync.self_heal;
     let Some(current) = &mut state.current else { return Ok(Drift::None) };
     if suspects.is_empty() || !heals {
         current.missing_since = None;
@@ -204,21 +207,26 @@ pub fn note_correction(ctx: &Context, state: &mut State, found: &DriftFound) {
     state.fights.corrected(&seen, Timestamp::now());
 }
 
-/// Tells that something is brought back while a Sync waits.
-pub async fn tell_of_restored(ctx: &Context, application: &Application, found: &DriftFound) {
-    let note = format!("{}: it is brought back", list(&seen(ctx, found)));
-    ctx.events.warn(application, "Restored", "Sync", &note).await;
+/// Tells that a Sync brought back what was deleted while it waits.
+pub async fn tell_of_restored(ctx: &Context, application: &Application, sync: &str, found: &DriftFound) {
+    let note = format!("{sync}, which waits until it is healthy, brought back {}", list(&seen(ctx, found)));
+    ctx.events.note(application, "DriftCorrected", "Sync", &note).await;
 }
 
 /// What a correction has applied and somebody has deleted since. There is nothing to wait for then: it is drift again.
 pub fn undone<'a>(state: &State, trigger: Trigger, objects: &'a [ObjectState]) -> Option<&'a ObjectId> {
-    let status = state.current.as_ref().filter(|_| trigger == Trigger::SelfHeal)?.sync.status.as_ref()?;
-    let applied = |id: &ObjectId| {
-        let mut results = status.objects.iter().filter(|it| it.outcome == Outcome::Applied);
-        results.any(|it| object_of(it) == *id)
-    };
-    let gone = |it: &&ObjectState| it.health == Health::Missing && applied(&it.id);
-    objects.iter().find(gone).map(|it| &it.id)
+    if trigger != Trigger::SelfHeal {
+        return None;
+    }
+    let applied: BTreeSet<_> = applied_by_current(state).collect();
+    objects.iter().find(|it| it.health == Health::Missing && applied.contains(&it.id)).map(|it| &it.id)
+}
+
+/// What the current Sync has applied so far.
+fn applied_by_current(state: &State) -> impl Iterator<Item = ObjectId> {
+    let status = state.current.as_ref().and_then(|it| it.sync.status.as_ref());
+    let results = status.into_iter().flat_map(|it| &it.objects);
+    results.filter(|it| it.outcome == Outcome::Applied && it.hook.is_none()).map(object_of)
 }
 
 /// Notes which drift a Sync has corrected.

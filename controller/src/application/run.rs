@@ -492,7 +492,8 @@ pub async fn restore(ctx: &Context, application: &Application, state: &mut State
     state.current.iter_mut().for_each(|it| it.missing_since = None);
     match restored {
         Ok(()) => {
-            heal::tell_of_restored(ctx, application, &found).await;
+            let name = state.current.as_ref().map(|it| it.sync.name_any()).unwrap_or_default();
+            heal::tell_of_restored(ctx, application, &name, &found).await;
             Ran::Waiting
         }
         // The Sync itself has written what it applied.

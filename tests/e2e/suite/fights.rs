@@ -224,18 +224,32 @@ async fn t27_a_correction_that_is_undone_while_it_waits_ends_at_once() {
 /// Without this the Sync would wait in vain, fail when its time is over, and perhaps go back.
 #[tokio::test]
 async fn what_somebody_deletes_while_a_sync_waits_is_brought_back_by_it() {
-    let stage = stage("meanwhile").await;
+    brought_back("meanwhile", &[]).await;
+}
+
+/// What the second stage applies is missing as well, and nobody deleted it.
+#[tokio::test]
+async fn what_somebody_deletes_while_a_stage_waits_is_brought_back_and_no_later_stage_is_begun() {
+    let later = config_map("later", "ours")
+        .replace("  name: later", "  name: later\n  annotations: { tiphys.dev/sync-wave: '1' }");
+    brought_back("meanwhile-stage", &[later]).await;
+}
+
+async fn brought_back(hint: &str, more: &[String]) {
+    let stage = stage(hint).await;
     let slow = Deployment::new("slow").slow("15s").yaml();
-    let commit = stage.push_file("all.yaml", &[slow, config_map("config", "ours")].join("---\n")).await;
+    let all = [&[slow, config_map("config", "ours")], more].concat();
+    let commit = stage.push_file("all.yaml", &all.join("---\n")).await;
     stage.create("web", json!({ "sync": { "timeout": "5m" } })).await;
     eventually("it is applied", LONG, || async { stage.value("config").await.ok_or("not yet") }).await;
     stage.namespace.kubectl(&["delete", "configmap", "config"]);
     eventually("it is back", LONG, || async { stage.value("config").await.ok_or("gone") }).await;
+    assert_eq!(stage.value("later").await, None, "the first stage still waits");
     let application = stage.synced("web", &commit).await;
     let syncs = stage.syncs("web").await;
     let [sync] = syncs.as_slice() else { panic!("one Sync did all: {syncs:?}") };
     let status = sync.status.clone().unwrap_or_default();
-    assert_eq!(status.objects.len(), 2, "{:?}", status.objects);
+    assert_eq!(status.objects.len(), all.len(), "{:?}", status.objects);
     let drifts = application.status.unwrap_or_default().drifts;
     let [drift] = drifts.as_slice() else { panic!("one drift was seen: {drifts:?}") };
     assert_eq!((drift.kind.as_str(), drift.sync.as_deref()), ("ConfigMap", sync.metadata.name.as_deref()));
