@@ -88,11 +88,14 @@ pub struct SyncIndex {
     state: RwLock<State>,
 }
 
+/// The Syncs of one Application by name. A node of a map has room for eleven values, and most Applications have few.
+type Records = BTreeMap<String, Box<SyncRecord>>;
+
 #[derive(Debug, Default)]
 struct State {
-    syncs: HashMap<ApplicationKey, BTreeMap<String, SyncRecord>>,
+    syncs: HashMap<ApplicationKey, Records>,
     /// Of a list that is under way: the names seen so far.
-    listed: Option<HashMap<ApplicationKey, BTreeMap<String, SyncRecord>>>,
+    listed: Option<HashMap<ApplicationKey, Records>>,
 }
 
 impl SyncIndex {
@@ -107,7 +110,7 @@ impl SyncIndex {
             Event::InitApply(sync) => {
                 let record = SyncRecord::new(sync);
                 if let Some(listed) = &mut state.listed {
-                    listed.entry(key(sync)).or_default().insert(record.name.clone(), record);
+                    listed.entry(key(sync)).or_default().insert(record.name.clone(), Box::new(record));
                 }
                 Vec::new()
             }
@@ -138,7 +141,7 @@ impl SyncIndex {
             .into_iter()
             .flat_map(BTreeMap::values)
             .filter(|it| !it.deleting)
-            .cloned()
+            .map(|it| SyncRecord::clone(it))
             .collect();
         syncs.sort_by(|a, b| {
             (a.created_at, a.number.unwrap_or(u64::MAX), &a.name).cmp(&(
@@ -173,7 +176,7 @@ impl State {
         let syncs = self.syncs.entry(key(sync)).or_default();
         let known = syncs.get(&record.name).filter(|it| it.uid == record.uid);
         if known.is_none_or(|it| wins(it.resource_version, record.resource_version)) {
-            syncs.insert(record.name.clone(), record);
+            syncs.insert(record.name.clone(), Box::new(record));
         }
     }
 

@@ -142,7 +142,9 @@ impl ControllerBuilder {
             .args(["run", "--log-format=human", "--namespace", Installation::NAMESPACE])
             .arg(format!("--webhook-address={webhook}"))
             .arg(format!("--metrics-address={metrics}"))
-            .env("KUBECONFIG", kubeconfig);
+            .env("KUBECONFIG", kubeconfig)
+            // As the Deployment has it.
+            .env("MALLOC_ARENA_MAX", "1");
         Self { process, webhook, metrics, scratch: Some(kit::scratch("controller-data")), election: false }
     }
 

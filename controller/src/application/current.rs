@@ -54,7 +54,7 @@ pub async fn begin(
     ctx.syncs.observe_written(&sync);
     state.degraded_since = None;
     let steps = leading_steps(state, record);
-    state.current = Some(current(ctx, sync, SyncStatus::default(), steps));
+    state.current = Some(Box::new(current(ctx, sync, SyncStatus::default(), steps)));
     Ok(())
 }
 

@@ -96,7 +96,7 @@ pub async fn finish(
     let Some(current) = state.current.take() else {
         return Ok(None);
     };
-    let ended = Ended { spec: current.sync.spec.clone(), current, status };
+    let ended = Ended { spec: current.sync.spec.clone(), current: *current, status };
     measure(ctx, application, &ended);
     trace(ctx, application, &ended);
     if ended.spec.dry_run {

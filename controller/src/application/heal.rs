@@ -97,7 +97,7 @@ async fn look_at(
     let kinds = ctx.kinds_version();
     let is_over = |it: &DriftFound| it.again_at.is_some_and(|at| at <= Timestamp::now());
     if state.drift.as_ref().is_none_or(|it| it.seen != suspects || it.kinds != kinds || is_over(it)) {
-        state.drift = understand(ctx, application, state, suspects, objects).await?;
+        state.drift = understand(ctx, application, state, suspects, objects).await?.map(Box::new);
         let open = state.drift.as_ref().map(|it| seen(ctx, it)).unwrap_or_default();
         let open: BTreeSet<_> = open.into_iter().map(|it| it.id).collect();
         Log(&mut state.status.drifts).settle(&|id| open.contains(id));

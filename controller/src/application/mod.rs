@@ -285,7 +285,7 @@ async fn waiting(
         return Ok(None);
     };
     if state.current.is_none() {
-        state.current = Some(resume(ctx, application, &record).await?);
+        state.current = Some(Box::new(resume(ctx, application, &record).await?));
         leaving::resume(ctx, application, state, &record).await?;
     }
     let timeout =

@@ -112,7 +112,7 @@ async fn attempt(
         && let Some(found) = state.drift.take()
     {
         heal::note_correction(ctx, state, &found);
-        return heal_now(ctx, application, state, found).await;
+        return heal_now(ctx, application, state, *found).await;
     }
     if let Some(stage) = stages::taken_up(ctx, application, state, record) {
         return stages::run_from(ctx, application, state, record, stage, None).await;

@@ -108,7 +108,7 @@ pub fn begin(state: &mut State, record: &SyncRecord, schedule: Schedule, hooks: 
     let regular = |it: &ObjectResult| it.hook != Some(HookPhase::SyncFail);
     let objects: Vec<_> = run::pending(plan).into_iter().filter(regular).collect();
     set_status(state, |status| status.objects = objects);
-    state.staged = Some(Staged { sync: record.uid.clone(), schedule, hooks, reason: None });
+    state.staged = Some(Box::new(Staged { sync: record.uid.clone(), schedule, hooks, reason: None }));
 }
 
 /// Where the current Sync goes on, if it has begun its stages.
@@ -131,7 +131,7 @@ fn present(
 ) -> Option<(usize, bool)> {
     let stage = state.current.as_ref()?.sync.status.as_ref()?.stage.clone()?;
     if state.staged.as_ref().is_none_or(|it| it.sync != record.uid) {
-        state.staged = rebuild(ctx, application, state, record);
+        state.staged = rebuild(ctx, application, state, record).map(Box::new);
     }
     let staged = state.staged.as_ref()?;
     let place = usize::try_from(stage.number).ok()?.checked_sub(1)?;

@@ -27,6 +27,8 @@ use crate::steps::Steps;
 use crate::sync_index::ApplicationKey;
 
 /// What is remembered of an Application.
+///
+/// What is there only while something goes on is boxed: there is one of these for each Application, and most of them rest.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct State {
@@ -65,9 +67,9 @@ pub struct State {
     /// Whether what was applied has to be found again.
     pub reload: bool,
     /// The Sync that runs or waits.
-    pub current: Option<Current>,
+    pub current: Option<Box<Current>>,
     /// Its stages, if it has several.
-    pub staged: Option<Staged>,
+    pub staged: Option<Box<Staged>>,
     /// What the last Sync deleted and could not get rid of.
     pub left_over: Option<LeftOver>,
     /// A Sync that follows from one that ended, and is not created yet.
@@ -75,7 +77,7 @@ pub struct State {
     /// The proposal to Git that is being made. It ends when the Application is forgotten here, or another replica works on it.
     pub proposing: Option<AbortOnDropHandle<()>>,
     /// Objects that were seen to drift, with the plan that puts them right.
-    pub drift: Option<DriftFound>,
+    pub drift: Option<Box<DriftFound>>,
     /// Who changes back what we apply, and what is left alone for that.
     pub fights: Fights,
     /// Until when drift is not corrected, because a correction failed.

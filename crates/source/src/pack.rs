@@ -8,6 +8,8 @@
 //! The formats are those of gitformat-pack(5), with indexes of version 2. Mirrors have no loose objects, and what an
 //! object is a difference to is always in the same pack: libgit2 writes them so. Checksums are its business, too.
 
+mod entry;
+
 use std::cmp;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -18,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use flate2::bufread::ZlibDecoder;
+
+use self::entry::{Base, Start, Stored, take_size};
 
 /// The id of an object.
 pub(crate) type ObjectId = [u8; 20];
@@ -237,28 +241,6 @@ struct Pack {
     fan_out: Box<[u32; 256]>,
 }
 
-/// The beginning of an object in a pack.
-#[derive(Debug, Clone, Copy)]
-struct Start {
-    stored: Stored,
-    /// Bytes of what is stored: of the object, or of the difference.
-    size: u64,
-    /// Where its compressed data begin.
-    data_at: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stored {
-    Whole(Kind),
-    Difference(Base),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Base {
-    At(u64),
-    Id(ObjectId),
-}
-
 impl Pack {
     fn open(index_path: PathBuf) -> Result<Self> {
         static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -327,7 +309,7 @@ impl Pack {
         // Size and distance take at most ten bytes each, an id twenty.
         let mut bytes = [0; 32];
         let length = read_up_to(&self.data, &mut bytes, at)?;
-        parse_start(&bytes[..length], at).ok_or(malformed("the beginning of an object"))
+        Start::parse(&bytes[..length], at).ok_or(malformed("the beginning of an object"))
     }
 
     /// Uncompresses what should be exactly `size` bytes.
@@ -380,110 +362,9 @@ fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     Ok(length)
 }
 
-/// Reads the header of an object: its kind and size, and for a difference what it is one to.
-fn parse_start(bytes: &[u8], at: u64) -> Option<Start> {
-    let (first, mut rest) = bytes.split_first()?;
-    // Four bits of the size are in the first byte, the others follow.
-    let mut size = u64::from(first & 15);
-    if first & 0x80 != 0 {
-        let (more, after) = take_size(rest)?;
-        size |= more.checked_mul(16)?;
-        rest = after;
-    }
-    let stored = match (first >> 4) & 7 {
-        1 => Stored::Whole(Kind::Commit),
-        2 => Stored::Whole(Kind::Tree),
-        3 => Stored::Whole(Kind::Blob),
-        4 => Stored::Whole(Kind::Tag),
-        6 => {
-            let (distance, after) = take_distance(rest)?;
-            rest = after;
-            Stored::Difference(Base::At(at.checked_sub(distance).filter(|_| distance > 0)?))
-        }
-        7 => {
-            let (id, after) = rest.split_first_chunk()?;
-            rest = after;
-            Stored::Difference(Base::Id(*id))
-        }
-        _ => return None,
-    };
-    Some(Start { stored, size, data_at: at + (bytes.len() - rest.len()) as u64 })
-}
-
-/// Seven bits a byte, lowest first.
-fn take_size(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut size = 0;
-    for (index, byte) in bytes.iter().enumerate().take(9) {
-        size |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some((size, &bytes[index + 1..]));
-        }
-    }
-    None
-}
-
-/// Seven bits a byte, highest first, with one added at each step.
-fn take_distance(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut distance: u64 = 0;
-    for (index, byte) in bytes.iter().enumerate().take(9) {
-        distance = (distance << 7) | u64::from(byte & 0x7f);
-        if byte & 0x80 == 0 {
-            return Some((distance, &bytes[index + 1..]));
-        }
-        distance += 1;
-    }
-    None
-}
-
-/// Builds an object from its base and the difference to it: a list of "copy these bytes" and "insert these bytes".
+/// Builds an object from its base and the difference to it.
 fn apply(base: &[u8], difference: &[u8]) -> Result<Vec<u8>> {
-    apply_checked(base, difference).ok_or(malformed("a difference that does not fit its base"))
-}
-
-fn apply_checked(base: &[u8], difference: &[u8]) -> Option<Vec<u8>> {
-    let (base_size, rest) = take_size(difference)?;
-    let (size, mut rest) = take_size(rest)?;
-    if base_size != base.len() as u64 {
-        return None;
-    }
-    let size = usize::try_from(size).ok()?;
-    let mut result = Vec::with_capacity(size);
-    while let Some((instruction, after)) = rest.split_first() {
-        rest = after;
-        if *instruction == 0 {
-            return None;
-        }
-        let piece = if instruction & 0x80 == 0 {
-            let (piece, after) = rest.split_at_checked(usize::from(*instruction))?;
-            rest = after;
-            piece
-        } else {
-            let (from, after) = take_sparse(rest, *instruction, 4)?;
-            let (count, after) = take_sparse(after, instruction >> 4, 3)?;
-            rest = after;
-            let count = if count == 0 { 0x1_0000 } else { count };
-            base.get(from..from.checked_add(count)?)?
-        };
-        // Checked at each step: the size was allowed, more was not.
-        if result.len() + piece.len() > size {
-            return None;
-        }
-        result.extend_from_slice(piece);
-    }
-    (result.len() == size).then_some(result)
-}
-
-/// A number of up to `bytes` bytes, lowest first, of which those are left out whose bit is not set.
-fn take_sparse(mut rest: &[u8], bits: u8, bytes: u8) -> Option<(usize, &[u8])> {
-    let mut number = 0;
-    for index in 0..bytes {
-        if bits & (1 << index) != 0 {
-            let (byte, after) = rest.split_first()?;
-            number |= usize::from(*byte) << (8 * index);
-            rest = after;
-        }
-    }
-    Some((number, rest))
+    entry::apply(base, difference).ok_or(malformed("a difference that does not fit its base"))
 }
 
 const fn malformed(what: &'static str) -> ReadError {
@@ -502,55 +383,9 @@ fn broken(error: io::Error) -> ReadError {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use sha1::{Digest as _, Sha1};
 
     use super::*;
-
-    #[test]
-    fn beginnings_of_objects() {
-        let start = |bytes: &[u8]| parse_start(bytes, 1000).map(|it| (it.stored, it.size, it.data_at));
-        assert_eq!(start(&[0x35, 9]), Some((Stored::Whole(Kind::Blob), 5, 1001)));
-        let size = 5 + (2 << 4) + (1 << 11);
-        assert_eq!(start(&[0x95, 0x82, 0x01, 9]), Some((Stored::Whole(Kind::Commit), size, 1003)));
-        assert_eq!(start(&[0x61, 0x80, 0x00]), Some((Stored::Difference(Base::At(872)), 1, 1003)));
-        let id = [7; 20];
-        let named = [&[0x72][..], &id].concat();
-        assert_eq!(start(&named), Some((Stored::Difference(Base::Id(id)), 2, 1021)));
-        for bad in [
-            &[][..],
-            &[0xb5],
-            &[0xb5, 0x82],
-            &[0x05],
-            &[0x55],
-            &[0x61, 0x00],
-            &[0x61, 0xff, 0xff, 0x7f],
-            &[0x71; 20],
-        ] {
-            assert_eq!(start(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn differences() {
-        let base = b"0123456789";
-        for (difference, expected) in [
-            (&[10, 3, 3, b'a', b'b', b'c'][..], Some(&b"abc"[..])),
-            (&[10, 4, 0x91, 2, 4], Some(b"2345")),
-            (&[10, 5, 0x90, 2, 1, b'x', 0x91, 8, 2], Some(b"01x89")),
-            (&[10, 0], Some(b"")),
-            (&[9, 3, 3, b'a', b'b', b'c'], None),
-            (&[10, 3, 2, b'a', b'b'], None),
-            (&[10, 1, 2, b'a', b'b'], None),
-            (&[10, 3, 3, b'a'], None),
-            (&[10, 4, 0x91, 8, 4], None),
-            (&[10, 4, 0x80], None),
-            (&[10, 1, 0], None),
-            (&[10], None),
-        ] {
-            assert_eq!(apply_checked(base, difference).as_deref(), expected, "{difference:?}");
-        }
-    }
 
     /// Reads every object of a repository, and checks it by its id, which is a hash of the content.
     fn read_all(repository: &tiphys_tests::TestRepo) -> usize {
@@ -602,19 +437,5 @@ mod tests {
         repository.git(&["repack", "-d", "-q"]);
         assert_eq!(objects.kind(&id(new)).unwrap(), Kind::Commit);
         assert!(read_all(&repository) > 600);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_panics(base in proptest::collection::vec(0_u8.., 0..40), mut difference in proptest::collection::vec(0_u8.., 0..40)) {
-            parse_start(&difference, 100);
-            if let [first, second, ..] = difference.as_mut_slice() {
-                *first = u8::try_from(base.len()).unwrap();
-                *second &= 0x7f;
-            }
-            if let Some(result) = apply_checked(&base, &difference) {
-                prop_assert!(result.len() < 128);
-            }
-        }
     }
 }

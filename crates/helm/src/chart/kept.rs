@@ -1,7 +1,7 @@
 //! Charts that were loaded before, found again by what is in their files.
 //!
 //! A chart is loaded anew for every change of its values, and the same library chart comes with many others. What was
-//! made of the same bytes before (metadata, default values, compiled templates) is taken again, after every byte was
+//! made of the same bytes before (metadata, default values, compiled templates and schema) is taken again, after every byte was
 //! compared. Only what is in the files of a chart is kept: no value that was given, and nothing that templates printed.
 //!
 //! What the values of a chart take in memory is not counted here. The workers in which untrusted charts are rendered are

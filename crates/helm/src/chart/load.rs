@@ -11,6 +11,7 @@ use super::ignore::IgnoreRules;
 use super::{Chart, Data, Fields, File, archive, kept};
 use crate::error::{Error, Place};
 use crate::limits::Limits;
+use crate::schema::Schema;
 use crate::values;
 
 impl Chart {
@@ -116,7 +117,7 @@ impl Loading {
                     .map_err(|(line, message)| cannot_load("values.yaml", line, message))?;
                 self.data.values_text = Some(file.data);
             }
-            "values.schema.json" => self.data.schema = Some(file.data),
+            "values.schema.json" => self.data.schema = Some(Schema::new(file.data)),
             "requirements.yaml" => {
                 self.read_into_metadata(&file)?;
                 self.keep_if_v1(file);

@@ -20,6 +20,8 @@ use serde_json::{Map, Value};
 pub use ignore::IgnoreRules;
 pub use metadata::{Dependency, Maintainer, Metadata};
 
+use crate::schema::Schema;
+
 /// A file of a chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -49,7 +51,7 @@ struct Data {
     metadata: Metadata,
     values: Map<String, Value>,
     values_text: Option<Arc<[u8]>>,
-    schema: Option<Arc<[u8]>>,
+    schema: Option<Schema>,
     templates: Vec<File>,
     files: Vec<File>,
     dependencies: Vec<Chart>,
@@ -72,8 +74,8 @@ impl Chart {
         self.data.values_text.as_ref()
     }
 
-    /// The text of `values.schema.json`.
-    pub fn schema(&self) -> Option<&Arc<[u8]>> {
+    /// What `values.schema.json` says.
+    pub(crate) fn schema(&self) -> Option<&Schema> {
         self.data.schema.as_ref()
     }
 

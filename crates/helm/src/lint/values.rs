@@ -6,7 +6,7 @@ use super::source::Entry;
 use super::{LintOptions, Report, Source, ensure};
 use crate::assembly::HelmVersion;
 use crate::error::Error;
-use crate::schema;
+use crate::schema::Schema;
 use crate::value::map_from_json;
 use crate::values::coalesce::{Nulls, merge_tables};
 use crate::values::read_one;
@@ -22,7 +22,7 @@ pub(super) fn check(source: &Source, options: &LintOptions, report: &mut Report)
     let schema = source.schema.text().filter(|schema| !schema.is_empty() && !options.skip_schema);
     let result = read(source, &options.limits.values).and_then(|values| {
         merge_tables(&given, &values, Nulls::Delete(HelmVersion::default()));
-        schema.map_or(Ok(()), |schema| schema::check(&given, schema))
+        schema.map_or(Ok(()), |schema| Schema::new(schema.into()).check(&given))
     });
     report.error(FILE, result);
     Ok(())

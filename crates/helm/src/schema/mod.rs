@@ -4,8 +4,11 @@ mod cost;
 mod explain;
 mod number;
 
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
 use gotemplate::{Map, Value};
-use jsonschema::{PatternOptions, Retrieve, Uri};
+use jsonschema::{PatternOptions, Retrieve, Uri, Validator};
 use serde_json::Value as Json;
 
 use crate::error::Error;
@@ -34,7 +37,7 @@ pub(crate) fn validate(root: &Node, values: &Map) -> Result<(), Error> {
 
 fn collect(node: &Node, values: &Map, problems: &mut String) {
     if let Some(schema) = node.chart().schema()
-        && let Err(problem) = check(values, schema)
+        && let Err(problem) = schema.check(values)
     {
         problems.extend([node.name(), ":\n", &problem]);
     }
@@ -55,12 +58,47 @@ fn collect(node: &Node, values: &Map, problems: &mut String) {
     }
 }
 
-/// Checks values by one schema.
-pub(crate) fn check(values: &Map, schema: &[u8]) -> Result<(), String> {
-    if schema.trim_ascii().is_empty() {
+/// The schema of a chart. It is compiled when it is first asked, and kept as long as the chart is.
+pub(crate) struct Schema {
+    text: Arc<[u8]>,
+    compiled: OnceLock<Result<Compiled, String>>,
+}
+
+struct Compiled {
+    schema: Json,
+    validator: Validator,
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema").field("bytes", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+impl Schema {
+    /// A schema that was not looked at yet.
+    pub(crate) fn new(text: Arc<[u8]>) -> Self {
+        Self { text, compiled: OnceLock::new() }
+    }
+
+    /// Checks values.
+    pub(crate) fn check(&self, values: &Map) -> Result<(), String> {
+        let Compiled { schema, validator } =
+            self.compiled.get_or_init(|| compile(&self.text)).as_ref().map_err(Clone::clone)?;
+        let mut values = to_json(&Value::Map(values.clone()), &mut Bytes(MAX_VALUES))
+            .map_err(|error| error.to_string())?;
+        // Draft 4 tells 1.0 from 1, Helm does not.
+        number::make_whole(&mut values);
+        let errors: Vec<_> = validator.iter_errors(&values).collect();
+        if errors.is_empty() { Ok(()) } else { Err(explain::of_values(&errors, schema)) }
+    }
+}
+
+fn compile(text: &[u8]) -> Result<Compiled, String> {
+    if text.trim_ascii().is_empty() {
         return Err("EOF".to_owned());
     }
-    let schema: Json = serde_json::from_slice(schema)
+    let schema: Json = serde_json::from_slice(text)
         .map_err(|error| if error.is_eof() { "unexpected EOF".to_owned() } else { error.to_string() })?;
     cost::check(&schema)?;
     let validator = jsonschema::options()
@@ -68,12 +106,7 @@ pub(crate) fn check(values: &Map, schema: &[u8]) -> Result<(), String> {
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
         .build(&schema)
         .map_err(|error| explain::of_schema(&error))?;
-    let mut values =
-        to_json(&Value::Map(values.clone()), &mut Bytes(MAX_VALUES)).map_err(|error| error.to_string())?;
-    // Draft 4 tells 1.0 from 1, Helm does not.
-    number::make_whole(&mut values);
-    let errors: Vec<_> = validator.iter_errors(&values).collect();
-    if errors.is_empty() { Ok(()) } else { Err(explain::of_values(&errors, &schema)) }
+    Ok(Compiled { schema, validator })
 }
 
 /// Schemas are what is in the chart: nothing is fetched, and no file is read.
