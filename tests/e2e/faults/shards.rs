@@ -584,6 +584,19 @@ async fn objects_move_and_are_fought_over_across_replicas_as_in_one() {
     }
     let new = new.finish();
     stage.tell(&new).await;
+    // What the loser says counts only afterwards: it has said the same of another object.
+    eventually("both have tried", LONG, || async {
+        for name in &names {
+            let syncs = stage.syncs(name).await;
+            let mut ended =
+                syncs.iter().filter_map(|it| it.status.as_ref()).filter(|it| it.phase.is_finished());
+            if !ended.any(|it| it.revision.as_ref().is_some_and(|it| it.contains(&new))) {
+                return Err(format!("{name} has not"));
+            }
+        }
+        Ok(())
+    })
+    .await;
     eventually("one of both has it, and the other says so", LONG, || async {
         let object =
             stage.namespace.api::<ConfigMap>().get("new").await.map_err(|error| error.to_string())?;
