@@ -93,9 +93,9 @@ pub async fn lead(arguments: &RunArguments, parts: Parts, stop: CancellationToke
 
     let watched = watcher::watcher(Api::<Application>::all(ctx.client.clone()), watcher::Config::default());
     let shared = Arc::clone(&ctx);
-    // A store wakes only one of those who wait until it is filled, and that is the queue.
-    // Who wrote which field nobody asks for, and it would be half of what an Application takes in memory.
+    // Who wrote which field nobody asks for here, and it takes memory.
     let watched = watched.default_backoff().modify(|it| it.managed_fields_mut().clear());
+    // A store wakes only one of those who wait until it is filled, and that is the queue.
     let watched = watched.reflect(writer).inspect_ok(move |event| {
         if matches!(event, Event::InitDone) {
             list.send_replace(true);
