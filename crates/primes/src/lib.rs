@@ -6,18 +6,23 @@
 //! This is a crate so that it alone can be optimised in builds for development, where a key would take a minute.
 
 mod montgomery;
+mod sieve;
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Odd, U256, U1024, U2048, Uint};
 use crypto_primes::Flavor;
 
 use crate::montgomery::Modulus;
+use crate::sieve::sieve;
 
 /// The public exponent of RSA. A factor is not one more than a multiple of it.
 pub const EXPONENT: u32 = 65_537;
 
 /// How many numbers after the first are looked at before another one is drawn.
 const WINDOW: usize = 1 << 15;
+
+/// How many of them are sieved at once. There is nearly always a prime among the first.
+const PART: usize = 1 << 12;
 
 /// Where random bytes come from: fills a buffer with them.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]);
@@ -121,12 +126,17 @@ fn first<const LIMBS: usize>(
     step: Uint<LIMBS>,
     fits: impl Fn(&Uint<LIMBS>) -> bool,
 ) -> Option<Uint<LIMBS>> {
-    let candidates = sieve(&start, &step);
+    let mut candidates = vec![true; PART];
     let mut number = start;
-    for is_candidate in candidates {
+    for place in 0..WINDOW {
+        let in_part = place % PART;
+        if in_part == 0 {
+            sieve(&mut candidates, &number, &step);
+        }
         if number.bit_width_vartime() < Uint::<LIMBS>::BITS {
             return None;
         }
+        let is_candidate = candidates.get(in_part).copied().unwrap_or_default();
         if is_candidate && is_prime(&number) && fits(&number) {
             return Some(number);
         }
@@ -135,79 +145,13 @@ fn first<const LIMBS: usize>(
     None
 }
 
-/// Which of the numbers from `start` on in steps have no small factor.
-fn sieve<const LIMBS: usize>(start: &Uint<LIMBS>, step: &Uint<LIMBS>) -> Vec<bool> {
-    // A test of a number costs more the longer it is, and so does it pay to sieve with larger factors.
-    let bound = if LIMBS > 16 { 2 * FACTORS } else { FACTORS };
-    let mut candidates = vec![true; WINDOW];
-    let factors: Vec<u32> = small_primes(bound).collect();
-    for group in factors.chunks(GROUP) {
-        let product = group.iter().map(|factor| u64::from(*factor)).product();
-        let (offsets, steps) = (rest(start, product), rest(step, product));
-        for factor in group {
-            strike(&mut candidates, *factor, remainder(offsets, *factor), remainder(steps, *factor));
-        }
-    }
-    candidates
-}
-
-/// Numbers are sieved with the primes below this.
-const FACTORS: u32 = 1 << 17;
-
-/// Factors whose product fits into a word. Taking a long number modulo their product first takes a third of the time.
-const GROUP: usize = 3;
-
-/// Strikes out the multiples of a factor, of which the remainders of the first number and of the step are known.
-fn strike(candidates: &mut [bool], factor: u32, offset: u32, step: u32) {
-    let Some(inverse) = inverse(step, factor) else { return };
-    // start + index * step is a multiple of the factor.
-    let index = u64::from(factor - offset) * u64::from(inverse) % u64::from(factor);
-    let strikes = candidates.iter_mut().skip(usize::try_from(index).unwrap_or(usize::MAX));
-    for candidate in strikes.step_by(usize::try_from(factor).unwrap_or(usize::MAX)) {
-        *candidate = false;
-    }
-}
-
-/// The odd primes below a bound.
-fn small_primes(bound: u32) -> impl Iterator<Item = u32> {
-    let mut composite = vec![false; bound as usize / 2];
-    let root = bound.isqrt() as usize;
-    for number in (3..=root).step_by(2) {
-        if !composite.get(number / 2).copied().unwrap_or(true) {
-            composite.iter_mut().skip(number * number / 2).step_by(number).for_each(|place| *place = true);
-        }
-    }
-    (1_u32..)
-        .zip(composite.into_iter().skip(1))
-        .filter(|(_, composite)| !composite)
-        .map(|(half, _)| half * 2 + 1)
-}
-
 /// What is left of a number when it is divided by a small one.
 fn residue<const LIMBS: usize>(number: &Uint<LIMBS>, divisor: u32) -> u32 {
-    remainder(rest(number, u64::from(divisor)), divisor)
-}
-
-/// What is left of a number when it is divided by a word.
-fn rest<const LIMBS: usize>(number: &Uint<LIMBS>, divisor: u64) -> u64 {
-    let divisor = u128::from(divisor);
-    let rest =
-        number.as_words().iter().rev().fold(0, |rest, word| (rest << 64 | u128::from(*word)) % divisor);
-    u64::try_from(rest).unwrap_or_default()
-}
-
-fn remainder(number: u64, divisor: u32) -> u32 {
-    u32::try_from(number % u64::from(divisor)).unwrap_or_default()
-}
-
-/// The inverse of a number modulo a prime, if it has one.
-fn inverse(number: u32, modulus: u32) -> Option<u32> {
-    let (mut old, mut new) = ((i64::from(modulus), 0_i64), (i64::from(number), 1_i64));
-    while new.0 != 0 {
-        let quotient = old.0 / new.0;
-        (old, new) = (new, (old.0 - quotient * new.0, old.1 - quotient * new.1));
-    }
-    (old.0 == 1).then(|| u32::try_from(old.1.rem_euclid(i64::from(modulus))).ok()).flatten()
+    let divisor = u64::from(divisor);
+    let words = number.as_words().iter().rev();
+    let halves = words.flat_map(|word| [word >> 32, word & u64::from(u32::MAX)]);
+    let rest = halves.fold(0, |rest, half| (rest << 32 | half) % divisor);
+    u32::try_from(rest).unwrap_or_default()
 }
 
 /// Whether an odd number is prime. No composite number is known that passes (Baillie-PSW).
@@ -265,28 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn small_primes_are_found() {
-        let primes: Vec<u32> = small_primes(50).collect();
-        assert_eq!(primes, [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47]);
-    }
-
-    #[test]
-    fn the_sieve_strikes_out_multiples_and_nothing_else() {
-        let start = U256::from_u64(1_000_000_000_000_000_003);
-        let candidates = sieve(&start, &U256::from_u32(2));
-        for (index, is_candidate) in candidates.iter().take(2000).enumerate() {
-            let number = start.wrapping_add(&U256::from_u64(2 * index as u64));
-            let has_factor = small_primes(FACTORS).any(|factor| residue(&number, factor) == 0);
-            assert_eq!(*is_candidate, !has_factor, "{index}");
+    fn residues_are_those_of_the_library() {
+        let number = U1024::MAX.wrapping_sub(&U1024::from_u64(0x1234_5678_9abc_def0));
+        for divisor in [1, 2, 3, 65_537, 524_287, u32::MAX] {
+            let expected = number.rem_vartime(&U1024::from_u32(divisor).to_nz().unwrap());
+            assert_eq!(U1024::from_u32(residue(&number, divisor)), expected);
         }
-    }
-
-    #[test]
-    fn inverses_are_inverses() {
-        for number in 1..101 {
-            assert_eq!(number * inverse(number, 101).unwrap() % 101, 1);
-        }
-        assert_eq!(inverse(0, 101), None);
     }
 
     #[test]

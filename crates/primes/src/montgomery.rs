@@ -7,6 +7,8 @@
 
 use crypto_bigint::Uint;
 
+use crate::sieve::negative_inverse;
+
 /// An odd number that others are taken modulo of.
 pub(crate) struct Modulus<const LIMBS: usize> {
     number: [u64; LIMBS],
@@ -23,10 +25,7 @@ impl<const LIMBS: usize> Modulus<LIMBS> {
     pub(crate) fn new(number: &Uint<LIMBS>) -> Option<Self> {
         let number = *number.as_words();
         let lowest = number.first().filter(|lowest| *lowest % 2 == 1)?;
-        // Each step doubles the number of bits that are right, from 1 on.
-        let inverse = (0..6)
-            .fold(1_u64, |inverse, _| inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse))));
-        Some(Self { number, negative_inverse: inverse.wrapping_neg() })
+        Some(Self { number, negative_inverse: negative_inverse(*lowest) })
     }
 
     pub(crate) fn one(&self) -> Form<LIMBS> {
