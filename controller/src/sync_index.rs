@@ -153,6 +153,15 @@ impl SyncIndex {
         syncs
     }
 
+    /// Whether an Application has a Sync that may have to go: more than `limit`, or one that was only a question.
+    pub fn may_expire(&self, application: &ApplicationKey, limit: u32) -> bool {
+        let state = self.state.read();
+        state
+            .syncs
+            .get(application)
+            .is_some_and(|syncs| syncs.len() > limit as usize || syncs.values().any(|it| it.spec.dry_run))
+    }
+
     /// Whether everything is known here that a list has named, and nothing any more that it has not.
     pub fn has_seen(&self, listed: &Listed) -> bool {
         let state = self.state.read();

@@ -57,6 +57,10 @@ async fn tidy(
     };
     kinds.extend(state.applied.iter().flat_map(|it| it.inventory.kinds()));
     kinds.extend(state.staged.iter().flat_map(|it| it.schedule.hooks()).map(|it| it.gvk.clone()));
+    // Most rounds find nothing, and what that takes is all that many idle Applications take.
+    if !ctx.syncs.may_expire(&key, application.spec.history.limit) {
+        return Ok(());
+    }
     let syncs = ctx.syncs.of(&key);
     let in_use = state.applied.iter().map(|it| it.sync.as_str());
     let in_use = in_use.chain(state.status.hold.iter().map(|it| it.rolled_back_to.as_str()));
