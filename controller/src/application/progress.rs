@@ -1,4 +1,4 @@
-//! What a Sync says while it is under way: now and then, and nothing when it is done before that.
+//! What is said of an Application while it is under way: now and then, and nothing when its Sync is done before that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::records::Records;
 
-/// Shortest and longest time between two words about one Sync.
+/// Shortest and longest time between two words about one Sync, and until the first about a new Application.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(10);
-/// What each Sync that is under way adds to it. A word is two writes that cost the API server several milliseconds each,
+/// What each that is under way adds to it. A word is two writes that cost the API server several milliseconds each,
 /// and where hundreds of Applications begin at once they would take from the work what nobody can read so fast.
 const SHARE: Duration = Duration::from_millis(50);
 
-/// Counts the Syncs that are under way, all Applications together, and says how often each may be told of.
+/// Counts the Applications that are new or whose Sync is under way, and says how often each may be told of.
 #[derive(Clone, Default)]
 pub struct UnderWay(Arc<()>);
 
@@ -33,7 +33,7 @@ impl UnderWay {
 }
 
 impl Counted {
-    /// Time between two words about a Sync.
+    /// Time between two words about it.
     pub fn period(&self) -> Duration {
         // One reference is that of the counter itself.
         let count = Arc::strong_count(&self.0.0).saturating_sub(1);

@@ -8,12 +8,9 @@ use tiphys_api::{Application, LastSync, Phase};
 use super::current::write_progress;
 use super::gather::ObjectState;
 use super::report::{Report, SourceReport};
-use super::state::{Current, State};
-use super::{Error, desired, gates, gather, key_of, leaving, name_of, namespace_of};
+use super::state::{Current, State, Unsaid};
+use super::{Error, desired, gates, gather, key_of, leaving, name_of};
 use crate::context::Context;
-
-/// When at the latest something is said of a new Application.
-const FIRST_WORD: Duration = Duration::from_secs(1);
 
 /// What there is to say beside what the source and the objects say.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +35,7 @@ pub async fn report(
 ) -> Result<Option<Duration>, Error> {
     // A Sync that is done sooner than this is written once, when it ends.
     if let Some(current) = &mut state.current {
+        state.unsaid = None;
         let left = current.counted.period().saturating_sub(current.told_at.elapsed());
         if !left.is_zero() {
             return Ok(Some(left));
@@ -45,7 +43,7 @@ pub async fn report(
         current.told_at = Instant::now();
     }
     write_progress(ctx, state).await?;
-    if let Some(left) = first_word(state) {
+    if let Some(left) = first_word(ctx, state) {
         return Ok(Some(left));
     }
     let source = match state.rendered.as_ref().map(|it| it.report.clone()) {
@@ -59,15 +57,17 @@ pub async fn report(
 }
 
 /// How long there is nothing to say yet of an Application that nothing was ever said of. Its source is fetched in less as
-/// a rule, and then the first word is that it runs, or how it ended.
-fn first_word(state: &mut State) -> Option<Duration> {
+/// a rule, and then the first word is that it runs, or how it ended; where many are new at once, that takes longer.
+fn first_word(ctx: &Context, state: &mut State) -> Option<Duration> {
     let rendered = state.rendered.as_ref().map(|it| &it.report);
     let is_new = state.status.observed_generation.is_none() && state.current.is_none();
     if !is_new || rendered.is_some_and(|it| *it != SourceReport::Pending) {
+        state.unsaid = None;
         return None;
     }
-    let since = state.pending_since.get_or_insert_with(Instant::now);
-    Some(FIRST_WORD.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
+    let unsaid =
+        state.unsaid.get_or_insert_with(|| Unsaid { since: Instant::now(), counted: ctx.under_way.enter() });
+    Some(unsaid.counted.period().saturating_sub(unsaid.since.elapsed())).filter(|left| !left.is_zero())
 }
 
 /// Writes the status of the Application when it changed.
@@ -105,17 +105,19 @@ pub async fn publish(
         installation: Some(ctx.settings.installation.0.clone()),
         ..after
     };
+    let (key, project) = (key_of(application), &application.spec.project);
     if state.published.as_ref() == Some(&after) {
+        // After a start this is the first that is heard of it.
+        ctx.metrics.application(&key, project, &state.status, &after);
         return Ok(());
     }
-    let written =
-        ctx.records.application_status(&namespace_of(application), &name_of(application), &after).await;
+    let written = ctx.records.application_status(&key.0, &key.1, &after).await;
     match written {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
         Err(error) => return Err(Error::write("report", &name_of(application))(error)),
     }
-    ctx.metrics.application(&key_of(application), &application.spec.project, &state.status, &after);
+    ctx.metrics.application(&key, project, &state.status, &after);
     let last_sync = state.status.last_sync.take();
     state.status = after.clone();
     if state.current.is_some() {

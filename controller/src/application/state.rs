@@ -40,10 +40,10 @@ pub struct State {
     pub loaded: bool,
     /// Whether our finalizer is known to be there.
     pub finalizer: bool,
-    /// What the Application's status was when it was last written by this process.
+    /// The Application's status as it was last written by this process, or read at the start.
     pub published: Option<ApplicationStatus>,
-    /// Since when nothing is known of its source, while nothing was ever said of it.
-    pub pending_since: Option<Instant>,
+    /// That it is new: nothing was ever said of it, and nothing is known yet of its source.
+    pub unsaid: Option<Unsaid>,
     /// The interest in its source.
     pub source: Option<Source>,
     /// What the source held when it was last looked at.
@@ -92,6 +92,14 @@ pub struct State {
     pub degraded_since: Option<Timestamp>,
     /// Reconciliations that failed in a row.
     pub failures: u32,
+}
+
+/// An Application that nothing was ever said of.
+pub struct Unsaid {
+    /// Since when there is nothing to say.
+    pub since: Instant,
+    /// That it is under way.
+    pub counted: Counted,
 }
 
 /// The interest in a source: which repository, which revision.
