@@ -1,7 +1,7 @@
 //! Our own custom resources, written.
 //!
-//! Everything goes through server-side apply by one field manager, so a field that is no longer said is removed, and a
-//! late request of a replica that lost its Lease changes nothing that the new one does not correct.
+//! A status is replaced as a whole, so a field that is no longer said is removed, and a late request of a replica that
+//! lost its Lease changes nothing that the new one does not correct.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tiphys_api::{
     Application, ApplicationStatus, FINALIZER, Notification, NotificationStatus, Repository,
     RepositoryStatus, STATUS_FIELD_MANAGER, Sync, SyncSpec, SyncStatus,
@@ -187,15 +187,13 @@ impl Records {
             + serde::de::DeserializeOwned,
         S: Serialize,
     {
-        let body: Value = json!({
-            "apiVersion": K::api_version(&()),
-            "kind": K::kind(&()),
-            "metadata": { "name": name, "namespace": namespace },
-            "status": status,
-        });
-        let params = PatchParams::apply(STATUS_FIELD_MANAGER).force();
-        in_time(self.api::<K>(Some(namespace.to_owned())).patch_status(name, &params, &Patch::Apply(&body)))
-            .await
+        // A JSON patch, because a server-side apply of the same, which is read as YAML, costs the server a fifth more.
+        let operations = json!([{ "op": "add", "path": "/status", "value": status }]);
+        let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
+        let params =
+            PatchParams { field_manager: Some(STATUS_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.api::<K>(Some(namespace.to_owned()));
+        in_time(api.patch_status(name, &params, &Patch::Json::<()>(operations))).await
     }
 
     fn api<K>(&self, namespace: Option<String>) -> Api<K>

@@ -9,11 +9,11 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tiphys_api::{Sync, SyncSpec};
+use tiphys_api::{Application, FINALIZER, Sync, SyncSpec};
 
 use crate::access::{Access, Identity};
 use crate::git::webhook::Webhook;
@@ -98,10 +98,20 @@ impl Installation {
     }
 }
 
-/// Asks, without changing anything, for a Sync in somebody else's name and for one in nobody's.
+/// Asks, without changing anything, for an Application, a Sync in nobody's name, and one in somebody else's.
 async fn policies_hold(access: &Access) -> Result<(), String> {
     let syncs: Api<Sync> = Api::namespaced(access.admin(), Installation::NAMESPACE);
     let question = PostParams { dry_run: true, ..PostParams::default() };
+    let applications: Api<Application> = Api::namespaced(access.admin(), Installation::NAMESPACE);
+    let application = json!({
+        "apiVersion": "tiphys.dev/v1alpha1", "kind": "Application", "metadata": { "name": "question" },
+        "spec": { "source": { "repo": "question" } },
+    });
+    let application = serde_json::from_value(application).map_err(|error| error.to_string())?;
+    let filled = applications.create(&question, &application).await.map_err(|error| error.to_string())?;
+    if filled.finalizers() != [FINALIZER] {
+        return Err(format!("an Application has the finalizers {:?}", filled.finalizers()));
+    }
     let mut sync =
         Sync::new("question", SyncSpec { application: "question".to_owned(), ..SyncSpec::default() });
     let filled = syncs.create(&question, &sync).await.map_err(|error| error.to_string())?;

@@ -209,7 +209,7 @@ async fn what_follows_from_a_sync_is_not_lost_with_the_process() {
     // From here on the status of the Application cannot be written.
     let unavailable = || {
         let fault = Fault::Status(StatusCode::SERVICE_UNAVAILABLE);
-        Rule::new(fault).verbs(&[Verb::Apply]).path("/applications/web/status")
+        Rule::new(fault).verbs(&[Verb::Patch]).path("/applications/web/status")
     };
     let rule = proxy.add(unavailable());
     stage.request("web", "back", json!({ "rollbackTo": "web-1" })).await;

@@ -32,6 +32,18 @@ impl Requests {
         mode: Mode,
         deadline: Instant,
     ) -> Result<TriedCreate, Error> {
+        self.create_as(FIELD_MANAGER, kind, object, mode, deadline).await
+    }
+
+    /// Like [`Requests::create`] for another field manager of ours.
+    pub async fn create_as(
+        &self,
+        manager: &str,
+        kind: &ServedKind,
+        object: &Map<String, Value>,
+        mode: Mode,
+        deadline: Instant,
+    ) -> Result<TriedCreate, Error> {
         let id = identify(kind, object);
         let attempt = async {
             let path = path::collection(kind, id.namespace.as_deref())?;
@@ -39,7 +51,7 @@ impl Requests {
             let dry_run = mode.parameter();
             let call = Call {
                 method: Method::POST,
-                uri: format!("{path}?{dry_run}fieldManager={FIELD_MANAGER}&fieldValidation=Strict"),
+                uri: format!("{path}?{dry_run}fieldManager={manager}&fieldValidation=Strict"),
                 content_type: "application/json",
                 body: encode(&desired(object))?,
                 secret: secret_of(kind, object),

@@ -122,8 +122,8 @@ impl Counted {
         progress("requests of a first sync");
         let others = stage.fleet("counted", plan.applications).await;
         others.bring_up().await;
-        // For each Application 2 for each of its 4 objects and 6 more, and its finalizer.
-        let most = 15 * u32::try_from(plan.applications).expect("there are fewer");
+        // For each Application 2 for each of its 4 objects and 6 more.
+        let most = 14 * u32::try_from(plan.applications).expect("there are fewer");
         let what = format!("API requests of a first sync of {} Applications of 4 objects", plan.applications);
         self.settle_into(table, &what, Goal::AtMost(most.into())).await;
         others.remove_applications().await;
