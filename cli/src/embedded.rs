@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tiphys_manifest::{Manifest, order, stream, yaml};
 
 use crate::cluster::Cluster;
@@ -74,14 +74,42 @@ fn relocate_value(key: &str, value: &mut Value, namespace: &str) {
 /// A manifest whose containers run another image; one without containers stays as it is.
 pub fn with_image(manifest: Manifest, image: &str) -> Result<Manifest, Error> {
     let edited = manifest.edit(|object| {
-        let containers = object
-            .get_mut("spec")
-            .and_then(|it| it.get_mut("template"))
-            .and_then(|it| it.get_mut("spec"))
-            .and_then(|it| it.get_mut("containers"))
-            .and_then(Value::as_array_mut);
-        for container in containers.into_iter().flatten() {
+        for container in containers(object) {
             container["image"] = image.into();
+        }
+    });
+    edited.map_err(|error| Error::Embedded(Box::new(error)))
+}
+
+fn containers(object: &mut Map<String, Value>) -> impl Iterator<Item = &mut Value> {
+    let pod = object
+        .get_mut("spec")
+        .and_then(|it| it.get_mut("template"))
+        .and_then(|it| it.get_mut("spec"))
+        .and_then(|it| it.get_mut("containers"));
+    pod.and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// The variable of the controller's Deployment that says how many slots there are.
+const SHARDS: &str = "TIPHYS_SHARDS";
+/// One that works and one that stands by.
+const LEAST_REPLICAS: u16 = 2;
+/// Two to four times as many slots as replicas spread well.
+const SLOTS_OF_A_REPLICA: u16 = 3;
+
+/// A Deployment of the controller whose replicas share so many slots; anything else stays as it is.
+pub fn with_shards(manifest: Manifest, shards: u16) -> Result<Manifest, Error> {
+    if manifest.gvk().kind != "Deployment" {
+        return Ok(manifest);
+    }
+    let edited = manifest.edit(|object| {
+        let replicas = shards.div_ceil(SLOTS_OF_A_REPLICA).max(LEAST_REPLICAS);
+        if let Some(spec) = object.get_mut("spec") {
+            spec["replicas"] = replicas.into();
+        }
+        let variables = containers(object).filter_map(|it| it.get_mut("env")?.as_array_mut()).flatten();
+        for variable in variables.filter(|it| it["name"] == SHARDS) {
+            variable["value"] = shards.to_string().into();
         }
     });
     edited.map_err(|error| Error::Embedded(Box::new(error)))
@@ -166,5 +194,20 @@ mod tests {
         let images =
             changed.filter(|it| Value::Object(it.object().clone()).to_string().contains("registry/tiphys:2"));
         assert_eq!(images.count(), 1);
+    }
+
+    #[test]
+    fn slots_and_replicas_are_for_the_controller_alone() {
+        for (shards, replicas) in [(2, 2), (6, 2), (7, 3), (8, 3), (64, 22)] {
+            let changed = all().into_iter().map(|it| with_shards(it, shards).unwrap());
+            let changed: Vec<_> = changed.zip(all()).filter(|(now, before)| now != before).collect();
+            let [(deployment, _)] = changed.as_slice() else { panic!("{} changed", changed.len()) };
+            let object = Value::Object(deployment.object().clone());
+            assert_eq!(object["spec"]["replicas"], replicas, "{shards}");
+            let variables =
+                object.pointer("/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
+            let numbers = variables.iter().filter(|it| it["name"] == SHARDS).map(|it| &it["value"]);
+            assert_eq!(numbers.collect::<Vec<_>>(), [&Value::from(shards.to_string())]);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The ResourceQuotas of the cluster, for plans.
 //!
 //! One watch for the whole process, from the first plan on that adds something to a namespace: a plan costs no request for
-//! them, whether there are any or not.
+//! them, whether there are any or not. Only where Pods seem not to fit there is more to ask (`application::room`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
 use parking_lot::Mutex;
-use tiphys_engine::quota::Quota;
+use tiphys_engine::quota::{Quota, Scope};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -113,12 +113,21 @@ fn key(quota: &ResourceQuota) -> Key {
     (quota.namespace().unwrap_or_default(), quota.name_any())
 }
 
-/// What of a quota plans are held against. One with scopes counts only some objects, by what becomes of them.
+/// What of a quota plans are held against.
 fn read(quota: &ResourceQuota) -> Option<Quota> {
     let spec = quota.spec.as_ref()?;
-    if spec.scope_selector.is_some() || spec.scopes.as_ref().is_some_and(|it| !it.is_empty()) {
-        return None;
-    }
+    // The short form means that the scope applies.
+    let short = spec.scopes.iter().flatten().map(|name| Scope {
+        scope_name: name.clone(),
+        operator: "Exists".to_owned(),
+        values: Vec::new(),
+    });
+    let long = spec.scope_selector.iter().flat_map(|it| it.match_expressions.iter().flatten());
+    let long = long.map(|it| Scope {
+        scope_name: it.scope_name.clone(),
+        operator: it.operator.clone(),
+        values: it.values.clone().unwrap_or_default(),
+    });
     let status = quota.status.clone().unwrap_or_default();
     let texts = |it: Option<BTreeMap<String, _>>| {
         it.unwrap_or_default()
@@ -127,5 +136,6 @@ fn read(quota: &ResourceQuota) -> Option<Quota> {
             .collect()
     };
     let (namespace, name) = key(quota);
-    Some(Quota { namespace, name, hard: texts(spec.hard.clone()), used: texts(status.used) })
+    let (hard, used) = (texts(spec.hard.clone()), texts(status.used));
+    Some(Quota { namespace, name, hard, used, scopes: short.chain(long).collect() })
 }

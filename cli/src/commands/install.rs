@@ -30,6 +30,7 @@ use crate::terminal;
 Examples:
   tiphys install                       # into the cluster of the current context
   tiphys install --print > tiphys.yaml # to keep it in Git, or to change it first
+  tiphys install --shards 8            # several replicas share the Applications
   tiphys install --crds-only")]
 pub struct InstallArguments {
     /// Print the manifests and touch nothing
@@ -44,6 +45,15 @@ pub struct InstallArguments {
     /// Image of the controller; default: the one of this version
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
+    /// Spread Applications among this many slots, 1 to 64, and run one replica for each three of them, two at least;
+    /// default: one slot
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        conflicts_with = "crds_only",
+        value_parser = clap::value_parser!(u16).range(1..=64)
+    )]
+    shards: Option<u16>,
     #[command(flatten)]
     wait: WaitArgument,
     /// How long to wait until the controller runs
@@ -85,8 +95,12 @@ fn controller(arguments: &InstallArguments) -> Result<Vec<Manifest>, Error> {
     manifests
         .map(|manifest| {
             let manifest = embedded::relocate(manifest, &arguments.installation)?;
-            match &arguments.image {
-                Some(image) => embedded::with_image(manifest, image),
+            let manifest = match &arguments.image {
+                Some(image) => embedded::with_image(manifest, image)?,
+                None => manifest,
+            };
+            match arguments.shards {
+                Some(shards) => embedded::with_shards(manifest, shards),
                 None => Ok(manifest),
             }
         })

@@ -72,6 +72,17 @@ fn an_installation_from_nothing_to_all_in_place() {
     assert!(!again.stdout.contains("created"), "{again}");
     assert_eq!(tiphys.run(&["check", "-o", "json"]).code, Some(0));
 
+    let replicas = || {
+        let path = "jsonpath={.spec.replicas} {.spec.template.spec.containers[0].env[?(@.name=='TIPHYS_SHARDS')].value}";
+        cluster.kubectl(["get", "--namespace=tiphys", "deployment/tiphys-controller", "-o", path])
+    };
+    let shared = tiphys.run(&["install", "--shards", "8", "--no-wait"]);
+    assert_eq!(shared.code, Some(0), "{shared}");
+    assert_eq!(replicas().trim(), "3 8");
+    let alone = tiphys.run(&["install"]);
+    assert_eq!(alone.code, Some(0), "{alone}");
+    assert_eq!(replicas().trim(), "2 1");
+
     let version = tiphys.run(&["version", "--server"]);
     assert!(
         version.stdout.contains("tiphys-controller:") && version.stdout.contains("kubernetes"),

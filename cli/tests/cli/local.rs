@@ -63,6 +63,23 @@ fn manifests_are_printed_without_a_cluster() {
     assert!(!elsewhere.stdout.contains("namespace: tiphys\n"));
     let crds = nowhere().run(&["install", "--print", "--crds-only"]);
     assert!(!crds.stdout.contains("kind: Deployment"));
+    let shards = nowhere().run(&["install", "--print", "--shards", "8"]);
+    assert!(shards.stdout.contains("replicas: 3\n"), "{shards}");
+    assert!(shards.stdout.contains("- name: TIPHYS_SHARDS\n          value: \"8\"\n"), "{shards}");
+}
+
+#[test]
+fn a_number_of_shards_that_the_controller_would_not_take_is_refused() {
+    for number in ["0", "65", "many"] {
+        let output = nowhere().run(&["install", "--print", "--shards", number]);
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output}");
+        let expected = format!("error: invalid value '{number}' for '--shards <NUMBER>'");
+        assert!(output.stderr.contains(&expected), "{output}");
+    }
+    let beyond = nowhere().run(&["install", "--print", "--shards", "65"]);
+    assert!(beyond.stderr.contains("65 is not in 1..=64"), "{beyond}");
+    let both = nowhere().run(&["install", "--print", "--shards", "8", "--crds-only"]);
+    assert_eq!(both.code, Some(2), "{both}");
 }
 
 #[test]

@@ -38,6 +38,15 @@ const AFTER_REFUSAL: SignedDuration = SignedDuration::from_mins(1);
 /// Objects at the versions in which they were seen.
 type Suspects = Vec<(ObjectId, Option<String>)>;
 
+/// What is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All objects: what is no suspect is as it should be.
+    All,
+    /// The suspects: nothing is known of others.
+    Suspects,
+}
+
 /// Finds out whether objects drifted, and what puts them right.
 ///
 /// The hash of what we own says which objects are worth a dry run; when the dry run says that nothing would change, the
@@ -49,7 +58,7 @@ pub async fn look(
     objects: &[ObjectState],
 ) -> Result<Drift, Error> {
     let suspects = suspects(state, objects);
-    look_at(ctx, application, state, objects, suspects).await
+    look_at(ctx, application, state, objects, (suspects, Extent::All)).await
 }
 
 /// [`look`] while a Sync waits for health. What it applies is not drift, but what somebody deletes has to come back, or it
@@ -76,7 +85,7 @@ pub async fn look_meanwhile(
     if Timestamp::now() < counts_at {
         return Ok(Drift::SlowedUntil(counts_at));
     }
-    look_at(ctx, application, state, &gone, suspects).await
+    look_at(ctx, application, state, &gone, (suspects, Extent::Suspects)).await
 }
 
 async fn look_at(
@@ -84,23 +93,24 @@ async fn look_at(
     application: &Application,
     state: &mut State,
     objects: &[ObjectState],
-    suspects: Suspects,
+    (suspects, extent): (Suspects, Extent),
 ) -> Result<Drift, Error> {
     review(ctx, application, state)?;
     state.slowed_until.take_if(|it| *it <= Timestamp::now());
     if suspects.is_empty() {
         state.drift = None;
-        Log(&mut state.status.drifts).settle(&|_| false);
+        Log(&mut state.status.drifts).settle(None, &BTreeSet::new());
         return Ok(none(state));
     }
     // A plan that failed for want of a kind is made again when there are other kinds.
     let kinds = ctx.kinds_version();
     let is_over = |it: &DriftFound| it.again_at.is_some_and(|at| at <= Timestamp::now());
     if state.drift.as_ref().is_none_or(|it| it.seen != suspects || it.kinds != kinds || is_over(it)) {
+        let looked_at = looked_at(&suspects, extent);
         state.drift = understand(ctx, application, state, suspects, objects).await?.map(Box::new);
         let open = state.drift.as_ref().map(|it| seen(ctx, it)).unwrap_or_default();
         let open: BTreeSet<_> = open.into_iter().map(|it| it.id).collect();
-        Log(&mut state.status.drifts).settle(&|id| open.contains(id));
+        Log(&mut state.status.drifts).settle(looked_at.as_ref(), &open);
     }
     Ok(match (&state.drift, state.slowed_until) {
         (None, _) => none(state),
@@ -110,6 +120,14 @@ async fn look_at(
         (Some(_), Some(until)) => Drift::SlowedUntil(until),
         (Some(_), None) => Drift::Now,
     })
+}
+
+/// The objects of which something is known now. None: all.
+fn looked_at(suspects: &Suspects, extent: Extent) -> Option<BTreeSet<ObjectId>> {
+    match extent {
+        Extent::All => None,
+        Extent::Suspects => Some(suspects.iter().map(|(id, _)| id.clone()).collect()),
+    }
 }
 
 /// Nothing is to be corrected now. What is left alone is tried again some time.
@@ -395,5 +413,18 @@ fn reference(id: &ObjectId) -> ObjectReference {
         kind: id.kind.clone(),
         namespace: id.namespace.clone(),
         name: id.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn during_a_wait_nothing_is_known_of_what_is_no_suspect() {
+        let suspect: ObjectId = "ConfigMap web/a".parse().unwrap();
+        let suspects = vec![(suspect.clone(), None)];
+        assert_eq!(looked_at(&suspects, Extent::Suspects), Some(BTreeSet::from([suspect])));
+        assert_eq!(looked_at(&suspects, Extent::All), None);
     }
 }

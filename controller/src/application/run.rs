@@ -349,7 +349,7 @@ async fn make_plan(
     let checks = check(&cluster, &draft, &options).await;
     let mut plan = draft.finish(&checks);
     plan.refusals.extend(forbidden_prunes(ctx, application, &plan));
-    plan.refusals.extend(room::refusals(ctx, &draft, &plan, &checks).await);
+    plan.refusals.extend(room::refusals(ctx, &draft, &plan, &checks, room::extent(record, stage)).await);
     let passing = |it: &&Refusal| {
         it.class == Class::Transient
             || (it.class == Class::Forbidden && is_young(state) && !record.spec.dry_run)

@@ -15,6 +15,8 @@ use crate::Error;
 const FINEST_EXPONENT: i32 = -9;
 /// The largest quantity with a binary suffix; what is larger is capped.
 const LARGEST_BINARY: &str = "9223372036854775807";
+/// More digits than any number has that we count with.
+const MOST_DIGITS: usize = 40;
 
 const DECIMAL_SUFFIXES: &[(&str, i32)] = &[
     ("n", -9),
@@ -79,6 +81,29 @@ impl Quantity {
                 Amount::new(false, increment(whole), 0).as_integer()
             }
         }
+    }
+}
+
+impl Quantity {
+    /// The amount in billionths, than which nothing is finer. None when it is too large to count.
+    pub fn nanos(&self) -> Option<i128> {
+        let zeros = usize::try_from(self.amount.exponent.checked_sub(FINEST_EXPONENT)?).ok()?;
+        let zeros = std::iter::repeat_n(&0, zeros.min(MOST_DIGITS));
+        let add = |sum: i128, digit: &u8| sum.checked_mul(10)?.checked_add(i128::from(*digit));
+        let nanos = self.amount.digits.iter().chain(zeros).try_fold(0, add)?;
+        Some(if self.amount.negative { -nanos } else { nanos })
+    }
+
+    /// An amount of so many billionths.
+    pub fn from_nanos(nanos: i128) -> Self {
+        let digits = nanos.unsigned_abs().to_string().bytes().map(|digit| digit - b'0').collect();
+        Self { amount: Amount::new(nanos < 0, digits, FINEST_EXPONENT), notation: Notation::Decimal }
+    }
+
+    /// The same amount, written with a binary suffix where that is as exact.
+    #[must_use]
+    pub fn in_binary(self) -> Self {
+        Self { notation: Notation::Binary, ..self }
     }
 }
 

@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "two test programs share it, and each uses a part")]
 mod support;
 
+mod across_replicas;
 mod control_plane;
 mod cost;
 mod election;
@@ -18,5 +19,6 @@ mod policies;
 mod promises;
 mod proposals;
 mod proxy;
+mod replicas;
 mod rights;
 mod shards;

@@ -10,6 +10,7 @@ mod support;
 
 mod admission;
 mod bad_input;
+mod bad_sources;
 mod bystander;
 mod charts;
 mod deletion;

@@ -1,11 +1,12 @@
 //! Plans that are complete, and plans that are run later.
 
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use tiphys_api::Phase;
 use tiphys_tests::eventually;
 
-use crate::support::manifests::config_map;
+use crate::support::manifests::{Deployment, config_map};
 use crate::support::shared::stage;
 use crate::support::stage::Stage;
 use crate::support::{LONG, message, phase};
@@ -136,4 +137,60 @@ async fn t25_objects_that_pass_a_quota_only_together_are_refused_before_anything
     stage.request("web", "again", json!({ "dryRun": true })).await;
     let plan = stage.succeeded("again").await.status.unwrap().plan.unwrap();
     assert_eq!((plan.create, plan.change), (2, 1));
+}
+
+/// A Deployment whose Pods each ask for so much, or do not say.
+fn asking(name: &str, replicas: u32, cpu: Option<&str>) -> String {
+    let resources = cpu.map(|cpu| format!("          resources: {{requests: {{cpu: {cpu}}}}}\n"));
+    Deployment::new(name).replicas(replicas).yaml() + &resources.unwrap_or_default()
+}
+
+async fn pods(stage: &Stage<'_>) -> usize {
+    stage.namespace.api::<Pod>().list(&ListParams::default()).await.unwrap().items.len()
+}
+
+#[tokio::test]
+async fn t25_pods_that_do_not_fit_into_a_quota_are_refused_before_anything_is_written() {
+    let stage = stage("podquota").await;
+    quota(&stage, json!({ "requests.cpu": "1" })).await;
+    let one = asking("one", 2, Some("400m"));
+    let first = stage.push(&[("a.yaml", Some(&config_map("a", "1"))), ("one.yaml", Some(&one))]).await;
+    stage.create("web", json!({})).await;
+    stage.synced("web", &first).await;
+    assert_eq!(pods(&stage).await, 2);
+    let two = asking("two", 1, Some("300m"));
+    stage.push(&[("a.yaml", Some(&config_map("a", "2"))), ("two.yaml", Some(&two))]).await;
+    let message = stage.stalls("web", "the quota small of namespace").await;
+    let expected = "requests.cpu: 800m used, 300m more with this plan (Pods of Deployment two), 1 allowed; raise the quota";
+    assert!(message.contains(expected), "{message}");
+    assert_eq!(stage.value("a").await.as_deref(), Some("1"), "nothing was written");
+    // What the plan makes smaller makes room.
+    let smaller = asking("one", 1, Some("400m"));
+    let fits = stage.push_file("one.yaml", &smaller).await;
+    stage.synced("web", &fits).await;
+    eventually("what went is no longer counted", LONG, || async {
+        let found = stage.namespace.api::<ResourceQuota>().get("small").await.unwrap();
+        let used = found.status.and_then(|it| it.used).unwrap_or_default();
+        if used["requests.cpu"].0 == "700m" { Ok(()) } else { Err(format!("{used:?}")) }
+    })
+    .await;
+    // Containers that do not say what the quota demands.
+    stage
+        .push(&[("a.yaml", Some(&config_map("a", "3"))), ("three.yaml", Some(&asking("three", 1, None)))])
+        .await;
+    let message = stage.stalls("web", "lets none of its Pods be created").await;
+    assert!(message.contains("requests.cpu for app; set it in the template"), "{message}");
+    assert_eq!(stage.value("a").await.as_deref(), Some("2"), "nothing was written");
+    let limits = json!({ "apiVersion": "v1", "kind": "LimitRange", "metadata": { "name": "usual" },
+        "spec": { "limits": [{ "type": "Container", "defaultRequest": { "cpu": "400m" } }] } });
+    stage.namespace.apply(&limits.to_string());
+    stage.request("web", "too-much", json!({})).await;
+    stage
+        .failed("too-much", "700m used, 400m more with this plan (Pods of Deployment three), 1 allowed")
+        .await;
+    // With a larger quota all goes through.
+    quota(&stage, json!({ "requests.cpu": "2" })).await;
+    stage.request("web", "again", json!({})).await;
+    stage.succeeded("again").await;
+    assert_eq!((pods(&stage).await, stage.value("a").await.as_deref()), (3, Some("3")));
 }

@@ -74,10 +74,12 @@ impl Log<'_> {
         }
     }
 
-    /// Notes that of all that is open only what `remains` says still is.
-    pub fn settle(&mut self, remains: &dyn Fn(&ObjectId) -> bool) {
+    /// Notes that of all that is open and was looked at only what `remains` still is. Without `looked_at` that was
+    /// everything.
+    pub fn settle(&mut self, looked_at: Option<&BTreeSet<ObjectId>>, remains: &BTreeSet<ObjectId>) {
         for record in self.0.iter_mut().filter(|it| it.outcome == DriftOutcome::Open) {
-            if !remains(&id_of(record)) {
+            let id = id_of(record);
+            if looked_at.is_none_or(|it| it.contains(&id)) && !remains.contains(&id) {
                 record.outcome = DriftOutcome::Gone;
             }
         }

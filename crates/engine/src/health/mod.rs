@@ -89,7 +89,7 @@ pub fn assess_with(object: &Value, checks: &Checks) -> HealthStatus {
     if object.is_deleting() {
         return cluster::terminating(object);
     }
-    if is_ignored(object) {
+    if is_ignored(value) {
         return HealthStatus::new(Health::Healthy, "Ignored", "its health does not count");
     }
     if let Some(said) = checks.judge((object.group(), object.kind()), value) {
@@ -110,7 +110,9 @@ pub fn rollup(healths: impl IntoIterator<Item = Health>) -> Health {
     healths.into_iter().max().unwrap_or(Health::Healthy)
 }
 
-fn is_ignored(object: Object<'_>) -> bool {
+/// Whether nobody waits for its health.
+pub fn is_ignored(object: &Value) -> bool {
+    let object = Object::new(object);
     object.annotation(IGNORE_ANNOTATION) == Some("Ignored")
         || object.annotation("argocd.argoproj.io/ignore-healthcheck") == Some("true")
 }

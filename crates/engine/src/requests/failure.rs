@@ -183,9 +183,9 @@ impl Refusal {
         self.code == 400 && self.message.contains("does not support dry run")
     }
 
-    /// Whether a ResourceQuota is exhausted.
+    /// Whether a ResourceQuota does not let the object be: it is exhausted, or demands what the object does not say.
     pub fn is_quota(&self) -> bool {
-        self.code == 403 && self.message.contains("exceeded quota")
+        self.code == 403 && ["exceeded quota", "failed quota"].iter().any(|it| self.message.contains(it))
     }
 
     /// Whether the kind itself is not served: the answer does not come from a storage of objects.

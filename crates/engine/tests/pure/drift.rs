@@ -176,12 +176,27 @@ fn what_became_of_drift_is_known() {
         outcomes.into_iter().map(|it| it.1).collect::<Vec<_>>()
     };
     assert_eq!(outcomes(&log), ["LeftAlone", "Open"]);
-    log.settle(&|_| true);
+    log.settle(None, &BTreeSet::from([id()]));
     assert_eq!(outcomes(&log), ["LeftAlone", "Open"]);
-    log.settle(&|_| false);
+    log.settle(None, &BTreeSet::new());
     assert_eq!(outcomes(&log), ["LeftAlone", "Gone"]);
     log.end(&BTreeSet::from([id()]));
     assert_eq!(outcomes(&log), ["Gone", "Gone"]);
+}
+
+#[test]
+fn what_was_not_looked_at_stays_open() {
+    let other: ObjectId = "ConfigMap web/b".parse().unwrap();
+    let mut records = Vec::new();
+    let mut log = Log(&mut records);
+    let second = Sighting { id: other.clone(), ..sighting(&["k"], manager("a", None)) };
+    log.see(&[sighting(&["k"], manager("a", None)), second], at(0));
+    log.settle(Some(&BTreeSet::from([other.clone()])), &BTreeSet::from([other.clone()]));
+    assert!(log.0.iter().all(|it| it.outcome == DriftOutcome::Open), "one was seen, the other not looked at");
+    log.settle(Some(&BTreeSet::from([other])), &BTreeSet::new());
+    let mut outcomes: Vec<_> = log.0.iter().map(|it| (it.name.as_str(), it.outcome)).collect();
+    outcomes.sort_by_key(|it| it.0);
+    assert_eq!(outcomes, [("a", DriftOutcome::Open), ("b", DriftOutcome::Gone)]);
 }
 
 #[test]

@@ -1,8 +1,14 @@
 //! What a plan adds to the quotas of its namespaces, all of it together: a pure function.
 //!
 //! The API server judges object by object, and by dry-run each of them alone may have room. What several objects of one
-//! plan use together is added up here: counts of objects, ports of Services, storage of claims. What Pods ask for (CPU,
-//! memory) depends on what controllers make of workloads, and quotas with scopes on the state of Pods: neither is judged.
+//! plan use together is added up here: counts of objects, ports of Services, storage of claims ([`exceeded`]), and what
+//! the Pods ask for that controllers make of workloads ([`pods`]), of which the server hears only after the Sync.
+
+pub mod pods;
+
+mod pod;
+mod scope;
+mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +17,8 @@ use serde_json::Value;
 use tiphys_manifest::ObjectId;
 use tiphys_manifest::quantity::Quantity;
 
+pub use self::scope::Scope;
+pub use self::workload::makes_pods;
 use crate::error::Class;
 use crate::plan::Refusal;
 
@@ -26,6 +34,8 @@ pub struct Quota {
     pub hard: BTreeMap<String, String>,
     /// What is used.
     pub used: BTreeMap<String, String>,
+    /// What it counts at all; all of these must hold. None: everything.
+    pub scopes: Vec<Scope>,
 }
 
 /// An object as a plan leaves it.
@@ -37,15 +47,16 @@ pub struct Planned<'a> {
     pub resource: &'a str,
     /// As it is. None: it does not exist.
     pub before: Option<&'a Value>,
-    /// As it becomes.
-    pub after: &'a Value,
+    /// As it becomes. None: it is deleted.
+    pub after: Option<&'a Value>,
+    /// Whether it is deleted and created again.
+    pub recreated: bool,
 }
 
 /// Core resources that have a name of their own in quotas beside `count/…`.
 const COUNTED: &[&str] = &[
     "configmaps",
     "persistentvolumeclaims",
-    "pods",
     "replicationcontrollers",
     "resourcequotas",
     "secrets",
@@ -81,8 +92,8 @@ fn judge(
     let mut added = 0_u64;
     let mut count = 0_usize;
     let mut first = None;
-    for it in planned.iter().filter(|it| it.id.namespace.as_deref() == Some(quota.namespace.as_str())) {
-        let more = adds(it, resource);
+    for it in planned.iter().filter(|it| it.is_in(&quota.namespace)) {
+        let more = adds(quota, it, resource);
         if more == 0 {
             continue;
         }
@@ -93,7 +104,7 @@ fn judge(
         }
     }
     let id = first?.clone();
-    let text = |amount| words(resource, amount);
+    let text = |amount| words(resource, i128::from(amount).saturating_mul(pod::ONE));
     let message = format!(
         "the quota {} of namespace {} would be exceeded: {resource}: {} used, {} more with this plan ({count} objects), \
          {} allowed; raise the quota or plan less (what is pruned makes room only afterwards)",
@@ -106,10 +117,21 @@ fn judge(
     Some(Refusal { id, origin: None, class: Class::Forbidden, message })
 }
 
+impl Planned<'_> {
+    fn is_in(&self, namespace: &str) -> bool {
+        self.id.namespace.as_deref() == Some(namespace)
+    }
+}
+
 /// How much more of a resource an object uses than before.
-fn adds(planned: &Planned<'_>, resource: &str) -> u64 {
-    let of = |object: &Value| uses(planned.id, planned.resource, object, resource);
-    of(planned.after).saturating_sub(planned.before.map_or(0, of))
+fn adds(quota: &Quota, planned: &Planned<'_>, resource: &str) -> u64 {
+    let is_claim = planned.id.group.is_empty() && planned.resource == "persistentvolumeclaims";
+    let is_counted = |object: &Value| quota.scopes.iter().all(|it| is_claim && it.counts_claim(object));
+    let of = |object: Option<&Value>| {
+        let object = object.filter(|object| is_counted(object));
+        object.map_or(0, |object| uses(planned.id, planned.resource, object, resource))
+    };
+    of(planned.after).saturating_sub(of(planned.before))
 }
 
 /// How much of a resource of quotas an object uses.
@@ -171,13 +193,12 @@ fn units(text: &str) -> Option<u64> {
     text.parse::<Quantity>().ok()?.units()
 }
 
-/// An amount as people write it.
-fn words(resource: &str, amount: u64) -> String {
-    let plain = amount.to_string();
-    if !resource.ends_with("storage") || !amount.is_multiple_of(1024) {
-        return plain;
-    }
-    format!("{}Ki", amount / 1024).parse::<Quantity>().map_or(plain, |it| it.to_string())
+/// An amount of billionths as people write it.
+fn words(resource: &str, nanos: i128) -> String {
+    let is_bytes =
+        ["storage", "memory"].iter().any(|it| resource.ends_with(it)) || resource.contains("hugepages-");
+    let quantity = Quantity::from_nanos(nanos);
+    if is_bytes { quantity.in_binary().to_string() } else { quantity.to_string() }
 }
 
 /// The namespaces in which a plan may use more than before.
