@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::digest::Digest;
 use crate::discovery::{Scope, ServedKind};
-use crate::error::Error;
+use crate::error::{Class, Error};
 use crate::requests::{Mode, Requests, TriedCreate};
 use crate::snapshot::Page;
 
@@ -130,12 +130,13 @@ impl SnapshotStore {
         let (manager, kind) = (STATUS_FIELD_MANAGER, &self.secrets);
         // Almost always it is new, and to create costs the server a third less than to apply. What has the name already is
         // ours of an attempt before, or somebody's guess, which the apply refuses or puts right.
-        match requests.create_as(manager, kind, secret, Mode::Write, deadline).await? {
-            TriedCreate::Created(_) => Ok(()),
-            TriedCreate::Exists => {
-                requests.apply_as(manager, kind, secret, Mode::Write, deadline).await.map(drop)
-            }
+        match requests.create_as(manager, kind, secret, Mode::Write, deadline).await {
+            Ok(TriedCreate::Created(_)) => return Ok(()),
+            Ok(TriedCreate::Exists) => {}
+            Err(error) if error.class() == Class::Conflict => {}
+            Err(error) => return Err(error),
         }
+        requests.apply_as(manager, kind, secret, Mode::Write, deadline).await.map(drop)
     }
 
     async fn get(&self, namespace: &str, name: &str, deadline: Instant) -> Result<Option<Value>, Error> {

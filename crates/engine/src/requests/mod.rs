@@ -55,7 +55,7 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(15);
 /// The header that names who is acted for.
 const IMPERSONATE_USER: &str = "Impersonate-User";
 /// How often a forced apply that met a concurrent writer is tried again.
-const CONFLICT_TRIES: u32 = 8;
+const CONFLICT_TRIES: u32 = 12;
 
 /// Bounds of the requests to one cluster.
 #[derive(Clone, Copy, Debug)]

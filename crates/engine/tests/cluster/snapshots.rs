@@ -65,10 +65,10 @@ async fn a_write_that_is_cut_short_leaves_nothing_that_looks_whole() {
     let store = SnapshotStore::new(connect(&proxy).await.requests);
     let kept_for = kept_for(&ns);
     let full = pages(3, 1000);
-    let lost = proxy.add(Rule::new(Fault::DropAnswer).verbs(&[Verb::Apply]).times(2));
+    let lost = proxy.add(Rule::new(Fault::DropAnswer).verbs(&[Verb::Create]).times(2));
     let stuck = proxy.add(
         Rule::new(Fault::Status(http::StatusCode::UNPROCESSABLE_ENTITY))
-            .verbs(&[Verb::Apply])
+            .verbs(&[Verb::Create])
             .skip(2)
             .times(1),
     );
