@@ -1,5 +1,6 @@
 //! The render cache: what was rendered before from the same inputs is not rendered again.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -74,6 +75,8 @@ pub(crate) struct Cache {
 #[derive(Default)]
 struct State {
     entries: HashMap<Key, Vec<Entry>>,
+    /// How many entries there are, of all keys together.
+    count: usize,
     bytes: usize,
     uses: u64,
 }
@@ -104,11 +107,11 @@ impl Cache {
         tree: &dyn Tree,
         capabilities: &Capabilities,
     ) -> Result<Option<Outcome>, Error> {
-        let now = Asked::capabilities(capabilities);
+        let now = LazyCell::new(|| Asked::capabilities(capabilities));
         let candidates: Vec<(Inputs, Known)> = {
             let state = self.state();
             let entries = state.entries.get(&key).into_iter().flatten();
-            let entries = entries.filter(|entry| entry.asked == Asked::Nothing || entry.asked == now);
+            let entries = entries.filter(|entry| entry.asked == Asked::Nothing || entry.asked == *now);
             entries.map(|entry| (entry.inputs.clone(), entry.known.clone())).collect()
         };
         // The tree may have to read objects from disk, so the cache is not locked meanwhile.
@@ -154,6 +157,7 @@ impl Cache {
         let last_use = state.uses;
         state.remove_if(key, |entry| entry.inputs == inputs && entry.asked == asked);
         state.bytes += bytes;
+        state.count += 1;
         state.entries.entry(key).or_default().push(Entry { inputs, asked, known, bytes, last_use });
         while state.entries.get(&key).is_some_and(|entries| entries.len() > REVISIONS) {
             state.remove_oldest_of(key);
@@ -169,7 +173,7 @@ impl Cache {
     /// How many entries there are, and what they cost in bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         let state = self.state();
-        (state.entries.values().map(Vec::len).sum(), state.bytes)
+        (state.count, state.bytes)
     }
 
     /// Marks an entry as used, and lets later finders share the rendering.
@@ -208,6 +212,7 @@ impl State {
             let remove = condition(entry);
             if remove {
                 self.bytes -= entry.bytes;
+                self.count -= 1;
             }
             !remove
         });

@@ -85,6 +85,11 @@ impl GitTree {
         self.submodules.insert(path, tree);
     }
 
+    /// Whether everything that belongs to it is there.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.submodules.values().all(|it| it.as_ref().is_ok_and(|tree| tree.is_whole()))
+    }
+
     /// The submodule that `path` leads into, with the path inside it.
     fn submodule(&self, path: &TreePath) -> Result<Option<(&Self, TreePath)>> {
         for (place, tree) in &self.submodules {

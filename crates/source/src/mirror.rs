@@ -11,10 +11,11 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use crate::error::{Result, describe};
+use crate::git_tree::GitTree;
 use crate::usage::Usage;
 use crate::wire::{Report, Request, Revert, Upkeep};
 use crate::{
-    Error, Proposed, Remote, RemoteKey, RepositoryChanged, Revision, RevisionSpec, Status, schedule,
+    CommitId, Error, Proposed, Remote, RemoteKey, RepositoryChanged, Revision, RevisionSpec, Status, schedule,
 };
 
 /// What all mirrors share.
@@ -42,6 +43,8 @@ pub(crate) struct Mirror {
     pub(crate) status: watch::Sender<Status>,
     asks: mpsc::UnboundedSender<Ask>,
     wants: Mutex<BTreeMap<RevisionSpec, Want>>,
+    /// The files of commits, as long as somebody reads them.
+    trees: Mutex<BTreeMap<CommitId, Weak<GitTree>>>,
 }
 
 /// A wish to look at the server now.
@@ -75,6 +78,7 @@ impl Mirror {
             status: watch::Sender::new(Status::default()),
             asks,
             wants: Mutex::default(),
+            trees: Mutex::default(),
         });
         tokio::spawn(keep_up(Arc::downgrade(&mirror), asked, context));
         mirror
@@ -103,6 +107,25 @@ impl Mirror {
                 wants.remove(spec);
             }
         }
+    }
+
+    /// The files of a commit, if somebody reads them just now: a directory that many Applications lie in is read once.
+    pub(crate) fn tree_in_use(&self, commit: CommitId) -> Option<Arc<GitTree>> {
+        self.trees().get(&commit)?.upgrade()
+    }
+
+    /// Lets others who ask for the same commit have the same files, unless a part of them could not be had.
+    pub(crate) fn share(&self, commit: CommitId, tree: &Arc<GitTree>) {
+        let mut trees = self.trees();
+        trees.retain(|_, it| it.strong_count() > 0);
+        if tree.is_whole() {
+            trees.insert(commit, Arc::downgrade(tree));
+        }
+    }
+
+    fn trees(&self) -> MutexGuard<'_, BTreeMap<CommitId, Weak<GitTree>>> {
+        // What is kept here is whole at every moment.
+        self.trees.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the task look at the server now.

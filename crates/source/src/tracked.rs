@@ -91,7 +91,13 @@ impl Tracked {
 
     /// The files of a revision of this repository, which is fetched if it is not there.
     pub async fn tree(&self, revision: &Revision) -> Result<Arc<GitTree>> {
-        self.tree_at(revision.clone(), TreePath::root(), 0).await
+        let commit = revision.commit();
+        if let Some(tree) = self.mirror.tree_in_use(commit) {
+            return Ok(tree);
+        }
+        let tree = self.tree_at(revision.clone(), TreePath::root(), 0).await?;
+        self.mirror.share(commit, &tree);
+        Ok(tree)
     }
 
     /// The files of a revision that will be shown as lying at `place`, which is inside `depth` other repositories.

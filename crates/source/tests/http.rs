@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use support::{Fixture, path, read, refreshed, remote};
@@ -285,6 +286,25 @@ async fn what_a_tree_holds_stays_while_mirrors_are_tidied() {
     // And the server still sends only what is new.
     repo.commit_file("main", "file", "after");
     assert_eq!(refreshed(&main, "file").await, "after");
+}
+
+#[tokio::test]
+async fn those_who_read_a_commit_at_the_same_time_share_it() {
+    let server = GitServer::start();
+    let repo = server.create_repo("r", Auth::Anonymous);
+    repo.commit_file("main", "file", "1");
+    let fixture = Fixture::new();
+    let (one, other) = (fixture.track(&repo, "main"), fixture.track(&repo, ""));
+    let revision = one.resolve().await.unwrap();
+    let tree = one.tree(&revision).await.unwrap();
+    assert!(Arc::ptr_eq(&tree, &other.tree(&revision).await.unwrap()));
+    // Nobody holds on to it for those who may come.
+    let seen = Arc::downgrade(&tree);
+    drop(tree);
+    assert!(seen.upgrade().is_none());
+    repo.commit_file("main", "file", "2");
+    assert_eq!(refreshed(&one, "file").await, "2");
+    assert_eq!(read(&other, &revision, "file").await, "1");
 }
 
 #[tokio::test]
