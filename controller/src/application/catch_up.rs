@@ -4,10 +4,10 @@
 //! next try, the way back) a moment later. A process that dies in between leaves it to the next one, which finds the end
 //! in the record.
 
-use tiphys_api::{Application, Phase, Sync, SyncStatus};
+use tiphys_api::{Application, Phase, READY, Sync, SyncStatus};
 
 use super::current::current;
-use super::finish::{Ended, Ending, note, rollback_after};
+use super::finish::{Ended, Ending, NOT_GONE, UNDONE, note, rollback_after};
 use super::stages::has_written;
 use super::state::State;
 use super::{Error, key_of, namespace_of};
@@ -67,9 +67,12 @@ fn is_newer(sync: &SyncRecord, than: &SyncRecord) -> bool {
 
 fn ending(status: &SyncStatus) -> Ending {
     let message = status.message.clone().unwrap_or_default();
-    match status.phase {
-        Phase::Succeeded => Ending::Succeeded,
-        Phase::Superseded => Ending::Superseded { by: message },
+    let ready = status.conditions.iter().find(|it| it.type_ == READY);
+    match (status.phase, ready.map(|it| it.reason.as_str())) {
+        (Phase::Succeeded, _) => Ending::Succeeded,
+        (Phase::Superseded, _) => Ending::Superseded { by: message },
+        (_, Some(NOT_GONE)) => Ending::LeftOver { message },
+        (_, Some(UNDONE)) => Ending::Undone { message },
         _ => Ending::Failed { message, written: status.applied_at.is_some() || has_written(&status.objects) },
     }
 }

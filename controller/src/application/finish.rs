@@ -23,6 +23,12 @@ use crate::traces::SyncTrace;
 /// Time between a correction of drift that failed and the next one.
 const AFTER_FAILED_HEAL: SignedDuration = SignedDuration::from_mins(1);
 
+/// Why a Sync is not Ready that left something which it has deleted: see [`Ending::LeftOver`].
+pub const NOT_GONE: &str = "NotGone";
+
+/// Why a correction is not Ready that somebody took back: see [`Ending::Undone`].
+pub const UNDONE: &str = "Undone";
+
 /// How a Sync ended.
 #[derive(Debug)]
 pub enum Ending {
@@ -138,8 +144,8 @@ fn conclude(status: &mut SyncStatus, ending: &Ending) {
         Ending::Succeeded => (Phase::Succeeded, "Succeeded", success(status)),
         Ending::Planned => (Phase::Succeeded, "Planned", planned(status)),
         Ending::Failed { message, .. } => (Phase::Failed, "Failed", shorten(message, MAX_MESSAGE)),
-        Ending::LeftOver { message } => (Phase::Failed, "NotGone", shorten(message, MAX_MESSAGE)),
-        Ending::Undone { message } => (Phase::Failed, "Undone", shorten(message, MAX_MESSAGE)),
+        Ending::LeftOver { message } => (Phase::Failed, NOT_GONE, shorten(message, MAX_MESSAGE)),
+        Ending::Undone { message } => (Phase::Failed, UNDONE, shorten(message, MAX_MESSAGE)),
         Ending::Superseded { by } => (Phase::Superseded, "Superseded", format!("{by} took its place")),
     };
     status.phase = phase;

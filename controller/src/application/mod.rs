@@ -15,6 +15,7 @@ mod leaving;
 mod load;
 mod lookup;
 mod moves;
+mod pause;
 mod progress;
 mod proposals;
 mod publish;
@@ -109,13 +110,13 @@ async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Resu
     match done {
         Ok(action) => {
             state.failures = 0;
+            state.again_at = None;
             proposals::go_on(&ctx, &application, &mut state);
             Ok(action)
         }
         Err(error) => {
-            state.failures = state.failures.saturating_add(1);
             ctx.metrics.reconcile_failed(if error.is_transient() { "transient" } else { "permanent" });
-            let pause = pause(state.failures);
+            let pause = pause::next_try(&mut state, Clock::now());
             tracing::warn!(
                 application = key.1,
                 namespace = key.0,
@@ -126,12 +127,6 @@ async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Resu
             Ok(Action::requeue(pause))
         }
     }
-}
-
-/// 0.25 s, then twice as long each time, up to a minute.
-fn pause(failures: u32) -> Duration {
-    let factor = 2_u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-    Duration::from_millis(250).saturating_mul(factor).min(Duration::from_mins(1))
 }
 
 async fn advance(ctx: &Context, application: &Application, state: &mut State) -> Result<Action, Error> {

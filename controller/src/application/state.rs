@@ -90,8 +90,10 @@ pub struct State {
     pub refused_under: Option<String>,
     /// Since when something is degraded while a Sync waits.
     pub degraded_since: Option<Timestamp>,
-    /// Reconciliations that failed in a row.
+    /// Tries to reconcile that failed in a row, those left out that an event brought before their time.
     pub failures: u32,
+    /// When the next of them is due.
+    pub again_at: Option<Instant>,
 }
 
 /// An Application that nothing was ever said of.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use k8s_openapi::jiff::SignedDuration;
 use serde_json::json;
 use tiphys_api::Phase;
+use tiphys_tests::{Fault, FaultProxy, Rule, Verb};
 
 use crate::ground::Ground;
 use crate::support::controller::Endpoints;
@@ -104,6 +106,35 @@ async fn t07_what_does_not_go_is_known_after_a_kill() {
     let controller = ground.installation.controller(&ground).start().await;
     stage.endpoints = Endpoints::of(&controller);
     stage.looked_at("web").await;
+    stage.says("web", "example.com/wait").await;
+    stage.request("web", "again", json!({})).await;
+    stage.failed("again", "example.com/wait").await;
+    let release = r#"{"metadata":{"finalizers":null}}"#;
+    stage.namespace.kubectl(&["patch", "configmap", "goes", "--type=merge", "-p", release]);
+    stage.synced("web", &second).await;
+    drop(controller);
+}
+
+/// The record of a Sync is written before the status of its Application, and a process may end in between.
+#[tokio::test]
+async fn t07_what_does_not_go_is_known_from_the_record_alone() {
+    let ground = Ground::prepare().await;
+    let proxy = FaultProxy::start(&ground, 1);
+    let controller = ground.installation.controller(&proxy).start().await;
+    let mut stage = ground.stage(Endpoints::of(&controller), "t07-record").await;
+    let (stays, goes) = (config_map("stays", "1"), config_map("goes", "1"));
+    let first = stage.push(&[("stays.yaml", Some(&stays)), ("goes.yaml", Some(&goes))]).await;
+    stage.create("web", json!({ "sync": { "timeout": "5s" } })).await;
+    stage.synced("web", &first).await;
+    let hold = r#"{"metadata":{"finalizers":["example.com/wait"]}}"#;
+    stage.namespace.kubectl(&["patch", "configmap", "goes", "-p", hold]);
+    let refused = Fault::Status(StatusCode::SERVICE_UNAVAILABLE);
+    proxy.add(Rule::new(refused).verbs(&[Verb::Patch]).path("/applications/web/status"));
+    let second = stage.push(&[("goes.yaml", None)]).await;
+    stage.failed("web-2", "it waits for the finalizers example.com/wait").await;
+    controller.kill();
+    let controller = ground.installation.controller(&ground).start().await;
+    stage.endpoints = Endpoints::of(&controller);
     stage.says("web", "example.com/wait").await;
     stage.request("web", "again", json!({})).await;
     stage.failed("again", "example.com/wait").await;
