@@ -23,7 +23,7 @@ use crate::traces::SyncTrace;
 /// Time between a correction of drift that failed and the next one.
 const AFTER_FAILED_HEAL: SignedDuration = SignedDuration::from_mins(1);
 
-/// Why a Sync is not Ready that left something which it has deleted: see [`Ending::LeftOver`].
+/// Why a Sync, and then its Application, is not Ready that left something which it has deleted: see [`Ending::LeftOver`].
 pub const NOT_GONE: &str = "NotGone";
 
 /// Why a correction is not Ready that somebody took back: see [`Ending::Undone`].

@@ -5,6 +5,8 @@ use tiphys_api::{
     READY, RECONCILING, ResourceStatus, STALLED, Summary, SyncState, Wait, WaitReason, set_conditions,
 };
 
+use super::finish::NOT_GONE;
+
 /// Most objects that a status lists.
 pub const MAX_RESOURCES: usize = 200;
 
@@ -214,7 +216,7 @@ fn settled(status: &ApplicationStatus, report: &Report<'_>) -> Verdict {
     }
     let revision = status.revision.as_deref().unwrap_or("nothing");
     if let Some(left) = &report.left_over {
-        return Verdict::not_ready(Some(STALLED), "NotGone", format!("{revision} is live, but {left}"));
+        return Verdict::not_ready(Some(STALLED), NOT_GONE, format!("{revision} is live, but {left}"));
     }
     if let Some(hold) = status.hold.as_ref().filter(|it| it.policy != HoldPolicy::None) {
         let until = match hold.policy {

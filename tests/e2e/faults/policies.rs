@@ -11,6 +11,7 @@ use tiphys_tests::{Fault, FaultProxy, Rule, Verb};
 use crate::ground::Ground;
 use crate::support::controller::Endpoints;
 use crate::support::manifests::{Deployment, config_map};
+use crate::support::stage::Stage;
 use crate::support::{LONG, phase};
 
 #[tokio::test]
@@ -82,6 +83,25 @@ async fn what_waits_for_a_window_or_for_another_application_goes_on_after_a_kill
     drop(controller);
 }
 
+/// Two objects are live, and a finalizer of somebody else holds the second.
+async fn goes_not(stage: &Stage<'_>, timeout: &str) {
+    let (stays, goes) = (config_map("stays", "1"), config_map("goes", "1"));
+    let first = stage.push(&[("stays.yaml", Some(&stays)), ("goes.yaml", Some(&goes))]).await;
+    stage.create("web", json!({ "sync": { "timeout": timeout } })).await;
+    stage.synced("web", &first).await;
+    let hold = r#"{"metadata":{"finalizers":["example.com/wait"]}}"#;
+    stage.namespace.kubectl(&["patch", "configmap", "goes", "-p", hold]);
+}
+
+/// Another try waits for it again, and when it goes the Application is live.
+async fn is_waited_for_until_it_goes(stage: &Stage<'_>, commit: &str) {
+    stage.request("web", "again", json!({})).await;
+    stage.failed("again", "example.com/wait").await;
+    let release = r#"{"metadata":{"finalizers":null}}"#;
+    stage.namespace.kubectl(&["patch", "configmap", "goes", "--type=merge", "-p", release]);
+    stage.synced("web", commit).await;
+}
+
 /// What a Sync deletes and what does not go is known to the process after the one that deleted it, and what a Sync left is
 /// known to the next.
 #[tokio::test]
@@ -89,12 +109,7 @@ async fn t07_what_does_not_go_is_known_after_a_kill() {
     let ground = Ground::prepare().await;
     let controller = ground.installation.controller(&ground).start().await;
     let mut stage = ground.stage(Endpoints::of(&controller), "t07-kill").await;
-    let (stays, goes) = (config_map("stays", "1"), config_map("goes", "1"));
-    let first = stage.push(&[("stays.yaml", Some(&stays)), ("goes.yaml", Some(&goes))]).await;
-    stage.create("web", json!({ "sync": { "timeout": "20s" } })).await;
-    stage.synced("web", &first).await;
-    let hold = r#"{"metadata":{"finalizers":["example.com/wait"]}}"#;
-    stage.namespace.kubectl(&["patch", "configmap", "goes", "-p", hold]);
+    goes_not(&stage, "20s").await;
     let second = stage.push(&[("goes.yaml", None)]).await;
     stage.wait_sync("web-2", "it waits", LONG, |it| (phase(it) == Phase::Waiting).then_some(())).await;
     controller.kill();
@@ -107,11 +122,7 @@ async fn t07_what_does_not_go_is_known_after_a_kill() {
     stage.endpoints = Endpoints::of(&controller);
     stage.looked_at("web").await;
     stage.says("web", "example.com/wait").await;
-    stage.request("web", "again", json!({})).await;
-    stage.failed("again", "example.com/wait").await;
-    let release = r#"{"metadata":{"finalizers":null}}"#;
-    stage.namespace.kubectl(&["patch", "configmap", "goes", "--type=merge", "-p", release]);
-    stage.synced("web", &second).await;
+    is_waited_for_until_it_goes(&stage, &second).await;
     drop(controller);
 }
 
@@ -122,12 +133,7 @@ async fn t07_what_does_not_go_is_known_from_the_record_alone() {
     let proxy = FaultProxy::start(&ground, 1);
     let controller = ground.installation.controller(&proxy).start().await;
     let mut stage = ground.stage(Endpoints::of(&controller), "t07-record").await;
-    let (stays, goes) = (config_map("stays", "1"), config_map("goes", "1"));
-    let first = stage.push(&[("stays.yaml", Some(&stays)), ("goes.yaml", Some(&goes))]).await;
-    stage.create("web", json!({ "sync": { "timeout": "5s" } })).await;
-    stage.synced("web", &first).await;
-    let hold = r#"{"metadata":{"finalizers":["example.com/wait"]}}"#;
-    stage.namespace.kubectl(&["patch", "configmap", "goes", "-p", hold]);
+    goes_not(&stage, "5s").await;
     let refused = Fault::Status(StatusCode::SERVICE_UNAVAILABLE);
     proxy.add(Rule::new(refused).verbs(&[Verb::Patch]).path("/applications/web/status"));
     let second = stage.push(&[("goes.yaml", None)]).await;
@@ -136,10 +142,6 @@ async fn t07_what_does_not_go_is_known_from_the_record_alone() {
     let controller = ground.installation.controller(&ground).start().await;
     stage.endpoints = Endpoints::of(&controller);
     stage.says("web", "example.com/wait").await;
-    stage.request("web", "again", json!({})).await;
-    stage.failed("again", "example.com/wait").await;
-    let release = r#"{"metadata":{"finalizers":null}}"#;
-    stage.namespace.kubectl(&["patch", "configmap", "goes", "--type=merge", "-p", release]);
-    stage.synced("web", &second).await;
+    is_waited_for_until_it_goes(&stage, &second).await;
     drop(controller);
 }
