@@ -197,7 +197,6 @@ async fn prepare(ctx: &Context, application: &mut Application, state: &mut State
     let key = key_of(application);
     if !state.loaded {
         state.status = application.status.clone().unwrap_or_default();
-        state.published.clone_from(&application.status);
         ctx.labels.write().insert(ctx.owner(&key).label_value(), key);
         load::load(ctx, application, state).await?;
         catch_up::catch_up(ctx, application, state).await?;

@@ -106,9 +106,13 @@ pub async fn publish(
         ..after
     };
     let (key, project) = (key_of(application), &application.spec.project);
-    if state.published.as_ref() == Some(&after) {
-        // After a start this is the first that is heard of it.
-        ctx.metrics.application(&key, project, &state.status, &after);
+    // What a process before this one has written, and is still so, is only measured.
+    let known = state.published.as_ref().or(application.status.as_ref());
+    if known == Some(&after) {
+        if state.published.is_none() {
+            ctx.metrics.application(&key, project, &state.status, &after);
+            state.published = Some(after);
+        }
         return Ok(());
     }
     let written = ctx.records.application_status(&key.0, &key.1, &after).await;

@@ -40,7 +40,7 @@ pub struct State {
     pub loaded: bool,
     /// Whether our finalizer is known to be there.
     pub finalizer: bool,
-    /// The Application's status as it was last written by this process, or read at the start.
+    /// What the Application's status was when this process last wrote it, or found it to be right.
     pub published: Option<ApplicationStatus>,
     /// That it is new: nothing was ever said of it, and nothing is known yet of its source.
     pub unsaid: Option<Unsaid>,
