@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::watcher::Event;
 use kube::{Resource as _, ResourceExt as _};
 use parking_lot::RwLock;
-use tiphys_api::{Phase, PlanSummary, ProposalPhase, StageStatus, Sync, SyncSpec};
+use tiphys_api::{Application, Phase, PlanSummary, ProposalPhase, StageStatus, Sync, SyncSpec};
 
 use crate::takeover::Listed;
 
@@ -30,8 +30,10 @@ pub struct SyncRecord {
     pub resource_version: u64,
     /// What was asked for.
     pub spec: SyncSpec,
-    /// Whether the Application owns it already.
+    /// Whether something owns it already.
     pub owned: bool,
+    /// Uid of the Application that owns it, if one does.
+    pub application_uid: Option<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// How far it got.
@@ -67,6 +69,7 @@ impl SyncRecord {
             resource_version: sync.resource_version().and_then(|it| it.parse().ok()).unwrap_or_default(),
             spec: sync.spec.clone(),
             owned: !sync.owner_references().is_empty(),
+            application_uid: application_of(sync).map(str::to_owned),
             deleting: sync.meta().deletion_timestamp.is_some(),
             phase: status.phase,
             number: status.number,
@@ -153,6 +156,13 @@ impl SyncIndex {
         syncs
     }
 
+    /// Whether there is still a Sync of an Application of the same name that is gone. It goes, too, in a moment.
+    pub fn has_of_another(&self, application: &ApplicationKey, uid: &str) -> bool {
+        let state = self.state.read();
+        let mut syncs = state.syncs.get(application).into_iter().flat_map(BTreeMap::values);
+        syncs.any(|it| it.application_uid.as_deref().is_some_and(|it| it != uid))
+    }
+
     /// Whether an Application has a Sync that may have to go: more than `limit`, or one that was only a question.
     pub fn may_expire(&self, application: &ApplicationKey, limit: u32) -> bool {
         let state = self.state.read();
@@ -219,6 +229,55 @@ impl State {
     }
 }
 
+/// Uid of the Application that owns a Sync.
+fn application_of(sync: &Sync) -> Option<&str> {
+    let is_application = |it: &&OwnerReference| {
+        it.kind == Application::kind(&()) && it.api_version == Application::api_version(&())
+    };
+    sync.owner_references().iter().find(is_application).map(|it| it.uid.as_str())
+}
+
 fn key(sync: &Sync) -> ApplicationKey {
     (sync.namespace().unwrap_or_default(), sync.spec.application.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sync(name: &str, owners: &[(&str, &str, &str)]) -> Sync {
+        let mut sync = Sync::new(name, SyncSpec { application: "web".to_owned(), ..SyncSpec::default() });
+        let reference = |(api_version, kind, uid): &(&str, &str, &str)| OwnerReference {
+            api_version: (*api_version).to_owned(),
+            kind: (*kind).to_owned(),
+            uid: (*uid).to_owned(),
+            ..OwnerReference::default()
+        };
+        sync.metadata.namespace = Some("shop".to_owned());
+        sync.metadata.owner_references = Some(owners.iter().map(reference).collect());
+        sync
+    }
+
+    #[test]
+    fn the_history_of_another_application_is_told_from_its_own() {
+        const OURS: &str = "tiphys.dev/v1alpha1";
+        let key = ("shop".to_owned(), "web".to_owned());
+        let index = SyncIndex::default();
+        for own in [
+            sync("of-nobody", &[]),
+            sync("of-a-pipeline", &[("ci.example.com/v1", "Application", "other")]),
+            sync("its-own", &[("ci.example.com/v1", "Run", "other"), (OURS, "Application", "new")]),
+        ] {
+            index.observe(&Event::Apply(own));
+        }
+        assert!(!index.has_of_another(&key, "new"));
+        let old = sync("web-1", &[(OURS, "Application", "old")]);
+        index.observe(&Event::Apply(old.clone()));
+        assert!(
+            index.has_of_another(&key, "new")
+                && !index.has_of_another(&("shop".to_owned(), "api".to_owned()), "new")
+        );
+        index.observe(&Event::Delete(old));
+        assert!(!index.has_of_another(&key, "new"));
+    }
 }

@@ -66,6 +66,8 @@ const WATCH_TIME: Duration = Duration::from_secs(30);
 const CHECK_TIME: Duration = Duration::from_mins(1);
 /// Decisions in one reconciliation; more would be a loop.
 const MAX_STEPS: usize = 32;
+/// How long an Application waits for the end of the history of another one that had its name.
+const SUCCESSION: Duration = Duration::from_secs(10);
 /// An unchanged Application is looked at this often even when nothing happens, from memory alone.
 const REST: Duration = Duration::from_hours(1);
 
@@ -130,6 +132,9 @@ async fn reconcile_one(application: Arc<Application>, ctx: Arc<Context>) -> Resu
 }
 
 async fn advance(ctx: &Context, application: &Application, state: &mut State) -> Result<Action, Error> {
+    if awaits_end_of_another(ctx, application) {
+        return Ok(Action::requeue(SUCCESSION));
+    }
     let mut application = application.clone();
     prepare(ctx, &mut application, state).await?;
     follow_up(ctx, &application, state).await?;
@@ -186,6 +191,17 @@ async fn advance(ctx: &Context, application: &Application, state: &mut State) ->
         }
     }
     Err(Error::TooManySteps)
+}
+
+/// Whether a new Application has to wait until the Syncs of one of the same name are gone, which was deleted a moment ago:
+/// names and numbers of its own begin anew. Each that goes is an event. What somebody's finalizer holds is not waited for.
+fn awaits_end_of_another(ctx: &Context, application: &Application) -> bool {
+    let is_new = application.status.as_ref().is_none_or(|it| it.observed_generation.is_none());
+    let age = application.creation_timestamp().map(|it| Timestamp::now().duration_since(it.0));
+    is_new
+        && application.metadata.deletion_timestamp.is_none()
+        && age.is_some_and(|age| age.unsigned_abs() < SUCCESSION)
+        && ctx.syncs.has_of_another(&key_of(application), &application.uid().unwrap_or_default())
 }
 
 /// Reads what is needed once: the status, what was applied, the finalizer.

@@ -89,6 +89,7 @@ fn sync(name: &str, trigger: Trigger, phase: Phase) -> SyncRecord {
         resource_version: 1,
         spec,
         owned: true,
+        application_uid: None,
         deleting: false,
         phase,
         number: None,
