@@ -54,6 +54,27 @@ fn what_is_wrong_is_said_with_its_place() {
     snapshot("render_template_error", &nowhere().run(&["render", root]), &words);
 }
 
+/// The allocator of this program takes room for a GiB at its start, which is not to be what a template may use.
+#[test]
+fn the_memory_of_a_template_is_limited() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("templates")).unwrap();
+    std::fs::write(folder.path().join("Chart.yaml"), "apiVersion: v2\nname: web\nversion: 1.0.0\n").unwrap();
+    let of_length = |doublings: u32| {
+        format!(
+            "{{% set s = 'xxxxxxxx' %}}{{% for i in range(end={doublings}) %}}{{% set_global s = s ~ s %}}\
+             {{% endfor %}}apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: has-{{{{ s | length }}}}\n"
+        )
+    };
+    let render = |doublings: u32| {
+        std::fs::write(folder.path().join("templates/web.yaml.tera"), of_length(doublings)).unwrap();
+        nowhere().run(&["render", folder.path().to_str().unwrap()])
+    };
+    let (few, many) = (render(20), render(26));
+    assert!(few.code == Some(0) && few.stdout.contains("has-8388608"), "{few}");
+    assert!(many.code != Some(0) && many.stderr.contains("limit of memory"), "{many}");
+}
+
 #[tokio::test]
 async fn a_working_copy_is_rendered_as_its_application_says() {
     let place = Place::new("render").await;

@@ -1,6 +1,10 @@
 //! Patterns for paths: those of `.Files.Glob`, and those of `--show-only`.
 
+use std::rc::Rc;
+
 use regex::Regex;
+
+use crate::recent::Recent;
 
 /// A pattern with the rules of gobwas/glob and `/` as its separator.
 ///
@@ -12,8 +16,28 @@ pub(crate) struct Glob(Option<Regex>);
 /// More than any pattern of a chart needs, less than makes its automaton large.
 const MAX_LENGTH: usize = 1000;
 
+/// The length up to which patterns are kept for the next call.
+const KEPT_LENGTH: usize = 100;
+
+thread_local! {
+    static RECENT: Recent<Glob> = Recent::default();
+}
+
 impl Glob {
-    pub(crate) fn new(pattern: &str) -> Self {
+    /// The pattern, compiled. That takes longer than it takes to look through a whole chart with it.
+    pub(crate) fn of(pattern: &str) -> Rc<Self> {
+        RECENT.with(|recent| {
+            recent.find(pattern.as_bytes()).unwrap_or_else(|| {
+                let glob = Rc::new(Self::new(pattern));
+                if pattern.len() <= KEPT_LENGTH {
+                    recent.keep(pattern.as_bytes(), &glob);
+                }
+                glob
+            })
+        })
+    }
+
+    fn new(pattern: &str) -> Self {
         if pattern.len() > MAX_LENGTH {
             return Self(None);
         }

@@ -19,6 +19,7 @@ pub mod lint;
 mod lookup;
 mod objects;
 pub mod output;
+mod recent;
 pub mod release_name;
 mod render;
 mod schema;

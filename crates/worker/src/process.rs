@@ -39,6 +39,10 @@ pub(crate) struct Process {
     last_words: JoinHandle<Vec<u8>>,
 }
 
+/// Where the allocator is mimalloc it makes a GiB writable at its start, before the limit of memory is there, and what
+/// is writable already is not limited. So it is to make it writable as it uses it.
+const LAZY_ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+
 impl Process {
     /// Starts a worker and waits until it has restricted itself.
     pub(crate) async fn start(config: &PoolConfig) -> Result<Self, Error> {
@@ -51,6 +55,7 @@ impl Process {
         let mut child = Command::new(&config.program)
             .args([WORKER_ARGUMENT, config.role])
             .env_clear()
+            .env(LAZY_ALLOCATOR.0, LAZY_ALLOCATOR.1)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

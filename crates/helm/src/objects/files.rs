@@ -45,7 +45,7 @@ impl Files {
     }
 
     fn glob(&self, pattern: &Str) -> Self {
-        let pattern = Glob::new(&pattern.to_string_lossy());
+        let pattern = Glob::of(&pattern.to_string_lossy());
         let fitting = self.files.iter().filter(|(path, _)| pattern.is_match(path));
         Self::from_map(fitting.map(|(path, data)| (Arc::clone(path), Arc::clone(data))).collect())
     }

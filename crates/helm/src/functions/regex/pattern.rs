@@ -1,26 +1,24 @@
 //! Compiled expressions, and the texts that they are looked for in.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-use foldhash::HashMap;
 use gotemplate::{Context, FunctionError};
 use regex::{Regex, RegexBuilder};
 
 use super::translate::translate;
+use crate::recent::Recent;
 use crate::value::json_text;
 
 /// Bytes that a compiled expression may take.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Expressions that are kept for the next call, and the size up to which they are.
-const KEPT: usize = 32;
+/// The size up to which expressions are kept for the next call.
 const KEPT_SIZE: u64 = 2000;
 
 thread_local! {
-    static CACHE: RefCell<HashMap<Vec<u8>, Rc<Pattern>>> = RefCell::new(HashMap::default());
+    static RECENT: Recent<Pattern> = Recent::default();
 }
 
 /// A compiled expression.
@@ -36,7 +34,7 @@ pub(super) fn compile(
     ctx: &mut Context<'_>,
     expression: &[u8],
 ) -> Result<Result<Rc<Pattern>, String>, FunctionError> {
-    if let Some(pattern) = CACHE.with_borrow(|cache| cache.get(expression).cloned()) {
+    if let Some(pattern) = RECENT.with(|recent| recent.find(expression)) {
         return Ok(Ok(pattern));
     }
     ctx.step(expression.len() as u64)?;
@@ -54,12 +52,7 @@ pub(super) fn compile(
     };
     let pattern = Rc::new(Pattern { regex, names: translated.names });
     if translated.size <= KEPT_SIZE {
-        CACHE.with_borrow_mut(|cache| {
-            if cache.len() >= KEPT {
-                cache.clear();
-            }
-            cache.insert(expression.to_vec(), Rc::clone(&pattern));
-        });
+        RECENT.with(|recent| recent.keep(expression, &pattern));
     }
     Ok(Ok(pattern))
 }
