@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_found_and_bounded() {
         let recent = Recent::default();
-        for number in 0..MOST * 2 + 1 {
+        for number in 0..=MOST * 2 {
             recent.keep(number.to_string().as_bytes(), &Rc::new(number));
             assert_eq!(recent.find(number.to_string().as_bytes()).as_deref(), Some(&number));
         }
