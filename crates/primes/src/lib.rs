@@ -5,24 +5,23 @@
 //!
 //! This is a crate so that it alone can be optimised in builds for development, where a key would take a minute.
 
+mod base_two;
 mod montgomery;
 mod sieve;
+#[cfg(target_arch = "x86_64")]
+mod vector;
+
+use std::thread;
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Odd, U256, U1024, U2048, Uint};
 use crypto_primes::Flavor;
 
-use crate::montgomery::Modulus;
-use crate::sieve::sieve;
+use crate::base_two::BaseTwo;
+use crate::sieve::Candidates;
 
 /// The public exponent of RSA. A factor is not one more than a multiple of it.
 pub const EXPONENT: u32 = 65_537;
-
-/// How many numbers after the first are looked at before another one is drawn.
-const WINDOW: usize = 1 << 15;
-
-/// How many of them are sieved at once. There is nearly always a prime among the first.
-const PART: usize = 1 << 12;
 
 /// Where random bytes come from: fills a buffer with them.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]);
@@ -35,6 +34,17 @@ pub fn rsa_2048_factor(fill: Fill<'_>) -> Vec<u8> {
 /// A factor for a key of RSA with 4096 bits, as [`rsa_2048_factor`].
 pub fn rsa_4096_factor(fill: Fill<'_>) -> Vec<u8> {
     bytes(&rsa_factor::<{ U2048::LIMBS }>(fill))
+}
+
+/// Both factors for a key of RSA with 2048 bits, in half the time where there are two processors and threads may be
+/// started. They are what [`rsa_2048_factor`] gives first, and next that is not the same.
+pub fn rsa_2048_factors(fill: Fill<'_>) -> [Vec<u8>; 2] {
+    rsa_factors::<{ U1024::LIMBS }>(fill, both).map(|factor| bytes(&factor))
+}
+
+/// Both factors for a key of RSA with 4096 bits, as [`rsa_2048_factors`].
+pub fn rsa_4096_factors(fill: Fill<'_>) -> [Vec<u8>; 2] {
+    rsa_factors::<{ U2048::LIMBS }>(fill, both).map(|factor| bytes(&factor))
 }
 
 /// A key of DSA, each number with its highest byte first.
@@ -75,11 +85,53 @@ pub fn dsa_key(fill: Fill<'_>) -> Option<DsaKey> {
 /// A prime with the two highest bits set. A product of two such numbers has twice as many bits.
 fn rsa_factor<const LIMBS: usize>(fill: Fill<'_>) -> Uint<LIMBS> {
     loop {
-        let start = drawn::<LIMBS>(fill) | top(1) | top(2) | Uint::ONE;
-        if let Some(prime) = first(start, Uint::from_u32(2), |prime| residue(prime, EXPONENT) != 1) {
+        if let Some(prime) = rsa_search(rsa_start(fill)) {
             return prime;
         }
     }
+}
+
+/// Two factors. Where no prime is found for one, or the same as for the other, just so many numbers are drawn again as
+/// are missing: the result is the same as when the second search begins after the first.
+fn rsa_factors<const LIMBS: usize>(
+    fill: Fill<'_>,
+    both: impl Fn([Uint<LIMBS>; 2]) -> [Option<Uint<LIMBS>>; 2],
+) -> [Uint<LIMBS>; 2] {
+    let [mut first, mut second] = both([rsa_start(fill), rsa_start(fill)]);
+    loop {
+        match (first, second) {
+            (Some(first), Some(second)) if first != second => return [first, second],
+            (Some(_), _) => second = rsa_search(rsa_start(fill)),
+            (None, Some(_)) => (first, second) = (second, None),
+            (None, None) => [first, second] = both([rsa_start(fill), rsa_start(fill)]),
+        }
+    }
+}
+
+/// Where the search for a factor begins.
+fn rsa_start<const LIMBS: usize>(fill: Fill<'_>) -> Uint<LIMBS> {
+    drawn::<LIMBS>(fill) | top(1) | top(2) | Uint::ONE
+}
+
+fn rsa_search<const LIMBS: usize>(start: Uint<LIMBS>) -> Option<Uint<LIMBS>> {
+    first(start, Uint::from_u32(2), |prime| residue(prime, EXPONENT) != 1)
+}
+
+/// Searches from two numbers on, at the same time if there is a processor for each. Where no thread may be started, as
+/// in a process that is shut off from the system, the second search comes after the first.
+fn both<const LIMBS: usize>([start, other]: [Uint<LIMBS>; 2]) -> [Option<Uint<LIMBS>>; 2] {
+    if thread::available_parallelism().is_ok_and(|processors| processors.get() == 1) {
+        return [rsa_search(start), rsa_search(other)];
+    }
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, move || rsa_search(other));
+        let found = rsa_search(start);
+        let other = match thread.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(found)) => found,
+            _ => rsa_search(other),
+        };
+        [found, other]
+    })
 }
 
 /// A prime with the highest bit set.
@@ -120,29 +172,28 @@ fn top<const LIMBS: usize>(place: u32) -> Uint<LIMBS> {
     Uint::ONE.shl_vartime(Uint::<LIMBS>::BITS - place)
 }
 
-/// The first prime among `start` and what comes after it in steps, if it still has the highest bit set.
+/// The first prime among `start` and what comes after it in steps, if it still has the highest bit set. No composite
+/// number is known that is taken for one (Baillie-PSW).
 fn first<const LIMBS: usize>(
     start: Uint<LIMBS>,
     step: Uint<LIMBS>,
     fits: impl Fn(&Uint<LIMBS>) -> bool,
 ) -> Option<Uint<LIMBS>> {
-    let mut candidates = vec![true; PART];
-    let mut number = start;
-    for place in 0..WINDOW {
-        let in_part = place % PART;
-        if in_part == 0 {
-            sieve(&mut candidates, &number, &step);
-        }
-        if number.bit_width_vartime() < Uint::<LIMBS>::BITS {
+    let mut candidates = Candidates::new(start, step);
+    let base_two = BaseTwo::new();
+    loop {
+        let batch: Vec<_> = candidates.by_ref().take(base_two.batch()).collect();
+        if batch.is_empty() {
             return None;
         }
-        let is_candidate = candidates.get(in_part).copied().unwrap_or_default();
-        if is_candidate && is_prime(&number) && fits(&number) {
-            return Some(number);
+        let passed = base_two.pass(&batch);
+        let mut passed =
+            batch.into_iter().zip(passed).filter_map(|(number, passed)| passed.then_some(number));
+        let prime = passed.find(|number| crypto_primes::is_prime(Flavor::Any, number) && fits(number));
+        if prime.is_some() {
+            return prime;
         }
-        number = number.wrapping_add(&step);
     }
-    None
 }
 
 /// What is left of a number when it is divided by a small one.
@@ -152,38 +203,6 @@ fn residue<const LIMBS: usize>(number: &Uint<LIMBS>, divisor: u32) -> u32 {
     let halves = words.flat_map(|word| [word >> 32, word & u64::from(u32::MAX)]);
     let rest = halves.fold(0, |rest, half| (rest << 32 | half) % divisor);
     u32::try_from(rest).unwrap_or_default()
-}
-
-/// Whether an odd number is prime. No composite number is known that passes (Baillie-PSW).
-fn is_prime<const LIMBS: usize>(number: &Uint<LIMBS>) -> bool {
-    passes_base_two(number) && crypto_primes::is_prime(Flavor::Any, number)
-}
-
-/// The test of Miller and Rabin with base 2, which nearly every composite number fails. It is quick, for doubling
-/// takes the place of multiplying.
-fn passes_base_two<const LIMBS: usize>(number: &Uint<LIMBS>) -> bool {
-    let Some(modulus) = Modulus::new(number) else { return false };
-    let (one, minus_one) = (modulus.one(), modulus.minus_one());
-    let even = number.wrapping_sub(&Uint::ONE);
-    let twos = even.trailing_zeros_vartime();
-    let exponent = even.wrapping_shr_vartime(twos);
-    let mut power = one.clone();
-    for bit in (0..exponent.bit_width_vartime()).rev() {
-        power = modulus.square(&power);
-        if exponent.bit_vartime(bit) {
-            power = modulus.double(&power);
-        }
-    }
-    if power == one || power == minus_one {
-        return true;
-    }
-    for _ in 1..twos {
-        power = modulus.square(&power);
-        if power == minus_one {
-            return true;
-        }
-    }
-    false
 }
 
 /// The bytes of a number, the highest first.
@@ -208,23 +227,100 @@ mod tests {
         }
     }
 
+    /// Checksums (FNV-1a) of what the first version of this crate made from the seeds from 1 on.
+    const RSA_2048: [u64; 24] = [
+        0x1db8_e2be_d34a_4ed9,
+        0x3ec6_031a_a977_8b59,
+        0xa9ea_893b_8bb6_75f3,
+        0x224f_5948_cf5e_df0c,
+        0xceac_d123_0c6e_f259,
+        0x82d2_ff61_6151_8431,
+        0x9cac_ea43_2b4b_6e26,
+        0x19fa_a2ea_04a4_a510,
+        0x3025_bb4e_edd4_8cdf,
+        0x8ee2_09c0_9e86_9555,
+        0x2006_20bf_2675_874f,
+        0x831d_23f6_47ce_8fab,
+        0x3a41_15af_fbfd_2a4a,
+        0xae37_61d6_d8e8_371a,
+        0x61d8_0462_488b_2d78,
+        0x7b80_371f_f445_6b7c,
+        0x906b_c6b0_61a4_c971,
+        0x35f3_563e_88b6_063e,
+        0x0c97_68ff_c3b4_2e38,
+        0xdc18_c492_66a2_12ca,
+        0xdd99_35d6_b39f_b512,
+        0xbe2e_09c3_8a0e_ccfe,
+        0x7f8c_a4b7_1a29_5ba3,
+        0x0f00_0d74_5a4e_12bb,
+    ];
+    const RSA_4096: [u64; 4] =
+        [0xd5a7_0e61_8d2a_26d5, 0x600a_fee8_852e_ab5f, 0x0797_7ad5_75dc_fde2, 0xd4fb_3e9c_5e11_255b];
+    const DSA: [u64; 4] =
+        [0x6c76_93c1_0c69_8e74, 0xb79b_b7b5_f5b3_b0a4, 0x5a99_e9b5_74cf_7770, 0x6234_9a87_8664_d28b];
+
+    fn checksum<'a>(bytes: impl IntoIterator<Item = &'a Vec<u8>>) -> u64 {
+        let bytes = bytes.into_iter().flatten();
+        bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    #[test]
+    fn the_same_bytes_give_the_same_keys_for_ever() {
+        for (seed, expected) in (1..).zip(RSA_2048) {
+            assert_eq!(checksum([&rsa_2048_factor(&mut fill(seed))]), expected, "seed {seed}");
+        }
+        for (seed, expected) in (1..).zip(RSA_4096) {
+            assert_eq!(checksum([&rsa_4096_factor(&mut fill(seed))]), expected, "seed {seed}");
+        }
+        for (seed, expected) in (1..).zip(DSA) {
+            let DsaKey { p, q, g, y, x } = dsa_key(&mut fill(seed)).unwrap();
+            assert_eq!(checksum([&p, &q, &g, &y, &x]), expected, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn both_factors_are_those_that_come_one_after_the_other() {
+        let (mut one, mut other) = (fill(7), fill(7));
+        let expected = [rsa_2048_factor(&mut one), rsa_2048_factor(&mut one)];
+        assert_eq!(rsa_2048_factors(&mut other), expected);
+        assert_eq!(rsa_2048_factor(&mut one), rsa_2048_factor(&mut other), "as much was drawn");
+        let mut one = fill(8);
+        let expected = [rsa_4096_factor(&mut one), rsa_4096_factor(&mut one)];
+        assert_eq!(rsa_4096_factors(&mut fill(8)), expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_drawn_again() {
+        // Searches that find nothing, or the same, at first, and then what the numbers say that were drawn.
+        let small = |starts: [U256; 2], lost: [bool; 2]| {
+            let [first, second] = starts.map(rsa_search);
+            [first.filter(|_| !lost[0]), second.filter(|_| !lost[1])]
+        };
+        let mut source = fill(9);
+        let found: Vec<U256> = (0..4).map(|_| rsa_factor(&mut source)).collect();
+        for (lost, expected) in [
+            ([false, false], [found[0], found[1]]),
+            ([true, false], [found[1], found[2]]),
+            ([false, true], [found[0], found[2]]),
+            ([true, true], [found[2], found[3]]),
+        ] {
+            let calls = std::cell::Cell::new(0);
+            let both = |starts| {
+                calls.set(calls.get() + 1);
+                small(starts, if calls.get() == 1 { lost } else { [false, false] })
+            };
+            assert_eq!(rsa_factors(&mut fill(9), both), expected, "{lost:?}");
+        }
+        let same = |starts: [U256; 2]| [rsa_search(starts[0]), rsa_search(starts[0])];
+        assert_eq!(rsa_factors(&mut fill(9), same), [found[0], found[2]]);
+    }
+
     #[test]
     fn residues_are_those_of_the_library() {
         let number = U1024::MAX.wrapping_sub(&U1024::from_u64(0x1234_5678_9abc_def0));
         for divisor in [1, 2, 3, 65_537, 524_287, u32::MAX] {
             let expected = number.rem_vartime(&U1024::from_u32(divisor).to_nz().unwrap());
             assert_eq!(U1024::from_u32(residue(&number, divisor)), expected);
-        }
-    }
-
-    #[test]
-    fn the_quick_test_agrees() {
-        for number in (1001..3001_u32).step_by(2) {
-            let number = U256::from_u32(number);
-            let expected = crypto_primes::is_prime(Flavor::Any, &number);
-            // 2047 = 23 * 89 is the one number here that fools base 2.
-            assert_eq!(passes_base_two(&number), expected || number == U256::from_u32(2047), "{number}");
-            assert_eq!(is_prime(&number), expected, "{number}");
         }
     }
 

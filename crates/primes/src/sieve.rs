@@ -1,17 +1,23 @@
-//! Which of many numbers have a small factor.
+//! Numbers that may be prime: those that have no small factor.
 
 use std::sync::LazyLock;
 
 use crypto_bigint::Uint;
 
 /// Numbers are sieved with the primes below this. A larger one strikes out too few for what it costs.
-const BOUND: u32 = 1 << 18;
+const BOUND: u32 = 1 << 17;
 
 /// Factors whose product fits into a word: a long number is first taken modulo their product.
 const GROUP: usize = 3;
 
 /// Long numbers are read in blocks of so many words.
 const BLOCK: usize = 16;
+
+/// How many numbers are looked at, the first among them.
+const WINDOW: usize = 1 << 15;
+
+/// How many of them are sieved at once. There is nearly always a prime among the first.
+const PART: usize = 1 << 12;
 
 /// Some factors, and what helps to take long numbers modulo their product.
 struct Group {
@@ -70,8 +76,42 @@ impl Group {
     }
 }
 
+/// The numbers from one on in steps that have no small factor, as long as the highest bit is set and not for ever.
+pub(crate) struct Candidates<const LIMBS: usize> {
+    number: Uint<LIMBS>,
+    step: Uint<LIMBS>,
+    place: usize,
+    sieved: Vec<bool>,
+}
+
+impl<const LIMBS: usize> Candidates<LIMBS> {
+    pub(crate) fn new(start: Uint<LIMBS>, step: Uint<LIMBS>) -> Self {
+        Self { number: start, step, place: 0, sieved: vec![true; PART] }
+    }
+}
+
+impl<const LIMBS: usize> Iterator for Candidates<LIMBS> {
+    type Item = Uint<LIMBS>;
+
+    fn next(&mut self) -> Option<Uint<LIMBS>> {
+        while self.place < WINDOW && self.number.bit_width_vartime() == Uint::<LIMBS>::BITS {
+            let in_part = self.place % PART;
+            if in_part == 0 {
+                sieve(&mut self.sieved, &self.number, &self.step);
+            }
+            let number = self.number;
+            self.number = number.wrapping_add(&self.step);
+            self.place += 1;
+            if self.sieved.get(in_part).copied().unwrap_or_default() {
+                return Some(number);
+            }
+        }
+        None
+    }
+}
+
 /// Which of the first numbers from `start` on in steps have no small factor.
-pub(crate) fn sieve<const LIMBS: usize>(candidates: &mut [bool], start: &Uint<LIMBS>, step: &Uint<LIMBS>) {
+fn sieve<const LIMBS: usize>(candidates: &mut [bool], start: &Uint<LIMBS>, step: &Uint<LIMBS>) {
     candidates.fill(true);
     let by_two = *step == Uint::from_u32(2);
     for group in &*GROUPS {

@@ -43,7 +43,7 @@ pub(super) fn add(functions: &mut Functions) {
 /// Sprig's `genPrivateKey`: no name means RSA, and an unknown one is the result.
 fn generate(ctx: &mut Context<'_>, kind: &str) -> Outcome {
     let text = match kind {
-        "" | "rsa" => rsa_key(ctx, RSA_4096_STEPS, tiphys_primes::rsa_4096_factor)?.to_pem()?,
+        "" | "rsa" => rsa_key(ctx, RSA_4096_STEPS, tiphys_primes::rsa_4096_factors)?.to_pem()?,
         "dsa" => {
             ctx.step(DSA_STEPS)?;
             dsa(&mut chance::generator(ctx)?).ok_or_else(|| broken("no generator"))?
@@ -64,22 +64,18 @@ fn generate(ctx: &mut Context<'_>, kind: &str) -> Outcome {
 
 /// A key of RSA with 2048 bits.
 pub(super) fn rsa_2048(ctx: &mut Context<'_>) -> Result<PrivateKey, FunctionError> {
-    rsa_key(ctx, RSA_2048_STEPS, tiphys_primes::rsa_2048_factor)
+    rsa_key(ctx, RSA_2048_STEPS, tiphys_primes::rsa_2048_factors)
 }
 
 /// A key of RSA of two factors.
 fn rsa_key(
     ctx: &mut Context<'_>,
     steps: u64,
-    factor: fn(tiphys_primes::Fill<'_>) -> Vec<u8>,
+    factors: fn(tiphys_primes::Fill<'_>) -> [Vec<u8>; 2],
 ) -> Result<PrivateKey, FunctionError> {
     ctx.step(steps)?;
     let mut generator = chance::generator(ctx)?;
-    let p = factor(&mut |buffer| generator.fill(buffer));
-    let mut q = p.clone();
-    while p == q {
-        q = factor(&mut |buffer| generator.fill(buffer));
-    }
+    let [p, q] = factors(&mut |buffer| generator.fill(buffer));
     let exponent = BoxedUint::from(tiphys_primes::EXPONENT);
     let key = rsa::PrivateKey::from_p_q(
         BoxedUint::from_be_slice_vartime(&p),
