@@ -1,5 +1,7 @@
 //! Values of every kind under a verb.
 
+use std::borrow::Borrow;
+
 use crate::exec::with_stack;
 use crate::fmt::number::Integer;
 use crate::fmt::quote::append_char;
@@ -107,8 +109,7 @@ impl Printer {
                 self.bytes(bytes, verb, "[]uint8")
             }
             Value::Bytes(bytes) => {
-                let items = bytes.iter().map(|byte| Value::from(*byte)).collect();
-                self.list(&List::with_type(&Type::BYTES, items), &Type::BYTES, verb, depth);
+                self.elements(bytes.iter().map(|byte| Value::from(*byte)), &Type::BYTES, verb, depth);
                 true
             }
             Value::List(list) => {
@@ -185,6 +186,16 @@ impl Printer {
             self.bytes(&bytes, verb, "[]uint8");
             return;
         }
+        self.elements(list.iter(), typ, verb, depth);
+    }
+
+    fn elements<V: Borrow<Value>>(
+        &mut self,
+        items: impl Iterator<Item = V>,
+        typ: &Type,
+        verb: char,
+        depth: u32,
+    ) {
         let (open, close): (&[u8], &[u8]) = if self.flags.sharp_v {
             self.write(typ.to_string().as_bytes());
             (b"{", b"}")
@@ -192,12 +203,12 @@ impl Printer {
             (b"[", b"]")
         };
         self.enclosed(open, close, depth, |printer| {
-            for (index, item) in list.iter().enumerate() {
+            for (index, item) in items.enumerate() {
                 if printer.is_full() {
                     break;
                 }
                 printer.separator(index);
-                printer.element(item, verb, depth + 1);
+                printer.element(item.borrow(), verb, depth + 1);
             }
         });
     }
