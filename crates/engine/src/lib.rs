@@ -9,6 +9,7 @@ mod backoff;
 pub mod cel;
 pub mod check;
 mod cluster;
+mod compressed;
 mod definition;
 pub mod delete;
 pub mod dependencies;

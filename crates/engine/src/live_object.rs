@@ -4,13 +4,11 @@ use serde_json::Value;
 use tiphys_api::{APPLICATION_LABEL, FIELD_MANAGER};
 use tiphys_manifest::{GroupVersionKind, ObjectId};
 
+use crate::compressed::{compress, decompress};
 use crate::error::Error;
 use crate::fields::ProjectionHash;
 use crate::health::checks::Checks;
 use crate::health::{self, HealthStatus};
-
-/// Fast, and still a third of the size: objects are compressed at each of their watch events.
-const LEVEL: i32 = 1;
 
 /// What we know about an object of the cluster.
 #[derive(Clone)]
@@ -50,7 +48,7 @@ impl LiveObject {
     pub fn with_checks(object: &Value, checks: &Checks) -> Result<Self, Error> {
         let (id, gvk) = identify(object)?;
         let json = serde_json::to_vec(object).map_err(|error| unreadable(&id, error))?;
-        let raw = zstd::bulk::compress(&json, LEVEL).map_err(|error| unreadable(&id, error))?;
+        let raw = compress(&json).map_err(|error| unreadable(&id, error))?;
         Ok(Self {
             id,
             gvk,
@@ -76,8 +74,7 @@ impl LiveObject {
 
     /// The whole object.
     pub fn object(&self) -> Result<Value, Error> {
-        let json = zstd::bulk::decompress(&self.raw, self.raw_length)
-            .map_err(|error| unreadable(&self.id, error))?;
+        let json = decompress(&self.raw, self.raw_length).map_err(|error| unreadable(&self.id, error))?;
         serde_json::from_slice(&json).map_err(|error| unreadable(&self.id, error))
     }
 }
