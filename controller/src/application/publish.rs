@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt as _;
-use tiphys_api::{Application, LastSync, Phase};
+use tiphys_api::{Application, ApplicationStatus, LastSync, Phase};
 
 use super::current::write_progress;
 use super::gather::ObjectState;
@@ -100,7 +100,7 @@ pub async fn publish(
             left_over,
         },
     );
-    let after = tiphys_api::ApplicationStatus {
+    let after = ApplicationStatus {
         inventory: state.applied.as_ref().map(|it| it.sync.clone()),
         installation: Some(ctx.settings.installation.0.clone()),
         ..after
@@ -115,13 +115,27 @@ pub async fn publish(
         }
         return Ok(());
     }
+    write(ctx, application, state, after).await
+}
+
+async fn write(
+    ctx: &Context,
+    application: &Application,
+    state: &mut State,
+    after: ApplicationStatus,
+) -> Result<(), Error> {
+    let (key, project) = (key_of(application), &application.spec.project);
+    // Whoever sees what is written finds the metrics as it says.
+    ctx.metrics.application(&key, project, &state.status, &after);
     let written = ctx.records.application_status(&key.0, &key.1, &after).await;
+    if written.is_err() {
+        ctx.metrics.application(&key, project, &after, &state.status);
+    }
     match written {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
         Err(error) => return Err(Error::write("report", &name_of(application))(error)),
     }
-    ctx.metrics.application(&key, project, &state.status, &after);
     let last_sync = state.status.last_sync.take();
     state.status = after.clone();
     if state.current.is_some() {
