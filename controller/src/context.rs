@@ -143,6 +143,7 @@ impl Context {
     /// Forgets an Application that is gone.
     pub fn forget(&self, key: &ApplicationKey) {
         self.states.lock().remove(key);
+        self.metrics.forget(key);
         let owner = self.owner(key);
         self.labels.write().remove(&owner.label_value());
         self.claims.lock().release(&owner);

@@ -1,5 +1,6 @@
 //! What Prometheus sees. Names follow its conventions; a label never holds what a stranger can choose freely.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Metrics {
     registry: Registry,
     applications: Family<ApplicationLabels, Gauge>,
     application_info: Family<InfoLabels, Gauge>,
+    /// What `application_info` says of each Application, to be taken back when it says something else.
+    informed: Mutex<HashMap<(String, String), InfoLabels>>,
     syncs: Family<SyncLabels, Counter>,
     sync_duration: Family<PhaseLabels, Histogram>,
     reconcile_duration: Histogram,
@@ -121,6 +124,7 @@ impl Metrics {
         let metrics = Self {
             applications: Family::default(),
             application_info: Family::default(),
+            informed: Mutex::default(),
             syncs: Family::default(),
             sync_duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             reconcile_duration: Histogram::new(BUCKETS),
@@ -202,31 +206,28 @@ impl Metrics {
         text
     }
 
-    /// An Application's state was reported.
-    pub fn application(
-        &self,
-        key: &(String, String),
-        project: &str,
-        before: &ApplicationStatus,
-        after: &ApplicationStatus,
-    ) {
-        let ready = after
+    /// An Application's state is reported.
+    pub fn application(&self, key: &(String, String), project: &str, status: &ApplicationStatus) {
+        let ready = status
             .conditions
             .iter()
             .any(|it| it.type_ == tiphys_api::READY && it.status == tiphys_api::ConditionStatus::True);
         self.applications.get_or_create(&labels(key)).set(i64::from(ready));
-        let (old, new) = (info(key, project, before), info(key, project, after));
-        if old != new {
-            self.application_info.remove(&old);
+        let info = info(key, project, status);
+        let before = self.informed.lock().insert(key.clone(), info.clone());
+        if let Some(before) = before.filter(|it| *it != info) {
+            self.application_info.remove(&before);
         }
-        self.application_info.get_or_create(&new).set(1);
+        self.application_info.get_or_create(&info).set(1);
     }
 
-    /// An Application is gone.
-    pub fn forget(&self, key: &(String, String), project: &str, status: &ApplicationStatus) {
+    /// An Application is gone, or another process works on it.
+    pub fn forget(&self, key: &(String, String)) {
         self.applications.remove(&labels(key));
-        self.application_info.remove(&info(key, project, status));
         self.drift.remove(&labels(key));
+        if let Some(info) = self.informed.lock().remove(key) {
+            self.application_info.remove(&info);
+        }
     }
 
     /// A Sync ended.
@@ -337,5 +338,32 @@ fn info(key: &(String, String), project: &str, status: &ApplicationStatus) -> In
         project: project.to_owned(),
         sync: status.sync.map_or_else(|| "Unknown".to_owned(), |it| format!("{it:?}")),
         health: status.health.map_or_else(|| "Unknown".to_owned(), |it| format!("{it:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tiphys_api::SyncState;
+
+    use super::*;
+
+    #[test]
+    fn an_application_is_told_of_once_and_not_after_its_end() {
+        let metrics = Metrics::new();
+        let key = ("shop".to_owned(), "web".to_owned());
+        let told = || -> Vec<String> {
+            let text = metrics.text();
+            let lines = text.lines().filter(|it| it.contains("application=\"web\""));
+            lines.map(|it| it.replace("namespace=\"shop\",application=\"web\"", "web")).collect()
+        };
+        metrics.application(&key, "default", &ApplicationStatus::default());
+        let status = ApplicationStatus { sync: Some(SyncState::Synced), ..ApplicationStatus::default() };
+        metrics.application(&key, "default", &status);
+        metrics.application(&key, "tenants", &status);
+        metrics.application(&key, "tenants", &status);
+        let info = "tiphys_application_info{web,project=\"tenants\",sync=\"Synced\",health=\"Unknown\"} 1";
+        assert_eq!(told(), ["tiphys_application_ready{web} 0", info]);
+        metrics.forget(&key);
+        assert_eq!(told(), [""; 0]);
     }
 }

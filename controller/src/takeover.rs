@@ -176,13 +176,7 @@ fn has_seen(ctx: &Context, listed: &Listed) -> bool {
 async fn let_go(ctx: &Context, slot: Slot) {
     let known: Vec<_> = ctx.states.lock().keys().filter(|it| ctx.slots.of(it) == slot).cloned().collect();
     futures::future::join_all(known.iter().map(|key| note(ctx, key))).await;
-    let there: HashMap<_, _> = applications(ctx, slot).into_iter().map(|it| (key_of(&it), it)).collect();
     for key in &known {
-        if let Some(application) = there.get(key) {
-            let state = ctx.state(key);
-            let state = state.lock().await;
-            ctx.metrics.forget(key, &application.spec.project, &state.status);
-        }
         ctx.forget(key);
     }
     tracing::info!(slot, applications = known.len(), "let go of a slot");

@@ -399,7 +399,7 @@ fn next_look(until: Option<Timestamp>, again: Option<Duration>) -> Duration {
 async fn end(ctx: &Context, application: &Application, state: &mut State) -> Result<Action, Error> {
     match delete::delete(ctx, application, state).await? {
         delete::Gone::Yes => {
-            ctx.metrics.forget(&key_of(application), &application.spec.project, &state.status);
+            ctx.metrics.forget(&key_of(application));
             Ok(Action::await_change())
         }
         delete::Gone::NotYet(message) => {

@@ -105,14 +105,15 @@ pub async fn publish(
         installation: Some(ctx.settings.installation.0.clone()),
         ..after
     };
-    let (key, project) = (key_of(application), &application.spec.project);
-    // What a process before this one has written, and is still so, is only measured.
-    let known = state.published.as_ref().or(application.status.as_ref());
-    if known == Some(&after) {
-        if state.published.is_none() {
-            ctx.metrics.application(&key, project, &state.status, &after);
-            state.published = Some(after);
-        }
+    let is_written = state.published.as_ref().or(application.status.as_ref()) == Some(&after);
+    if is_written && state.published.is_some() {
+        return Ok(());
+    }
+    // Before it is written: whoever sees that finds the metrics as it says, and where it cannot be written they say it.
+    ctx.metrics.application(&key_of(application), &application.spec.project, &after);
+    if is_written {
+        // A process before this one did.
+        state.published = Some(after);
         return Ok(());
     }
     write(ctx, application, state, after).await
@@ -124,14 +125,8 @@ async fn write(
     state: &mut State,
     after: ApplicationStatus,
 ) -> Result<(), Error> {
-    let (key, project) = (key_of(application), &application.spec.project);
-    // Whoever sees what is written finds the metrics as it says.
-    ctx.metrics.application(&key, project, &state.status, &after);
-    let written = ctx.records.application_status(&key.0, &key.1, &after).await;
-    if written.is_err() {
-        ctx.metrics.application(&key, project, &after, &state.status);
-    }
-    match written {
+    let key = key_of(application);
+    match ctx.records.application_status(&key.0, &key.1, &after).await {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
         Err(error) => return Err(Error::write("report", &name_of(application))(error)),
