@@ -26,18 +26,8 @@ pub const EXPONENT: u32 = 65_537;
 /// Where random bytes come from: fills a buffer with them.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut [u8]);
 
-/// A factor for a key of RSA with 2048 bits: a prime of 1024 bits with the two highest set, the highest byte first.
-pub fn rsa_2048_factor(fill: Fill<'_>) -> Vec<u8> {
-    bytes(&rsa_factor::<{ U1024::LIMBS }>(fill))
-}
-
-/// A factor for a key of RSA with 4096 bits, as [`rsa_2048_factor`].
-pub fn rsa_4096_factor(fill: Fill<'_>) -> Vec<u8> {
-    bytes(&rsa_factor::<{ U2048::LIMBS }>(fill))
-}
-
-/// Both factors for a key of RSA with 2048 bits, in half the time where there are two processors and threads may be
-/// started. They are what [`rsa_2048_factor`] gives first, and next that is not the same.
+/// Both factors for a key of RSA with 2048 bits: different primes of 1024 bits with the two highest set, the highest byte
+/// first. It takes half the time where there are two processors and threads may be started.
 pub fn rsa_2048_factors(fill: Fill<'_>) -> [Vec<u8>; 2] {
     rsa_factors::<{ U1024::LIMBS }>(fill, both).map(|factor| bytes(&factor))
 }
@@ -82,15 +72,6 @@ pub fn dsa_key(fill: Fill<'_>) -> Option<DsaKey> {
     Some(DsaKey { p: bytes(&p), q: bytes(&q), g: bytes(&base.retrieve()), y: bytes(&y), x: bytes(&x) })
 }
 
-/// A prime with the two highest bits set. A product of two such numbers has twice as many bits.
-fn rsa_factor<const LIMBS: usize>(fill: Fill<'_>) -> Uint<LIMBS> {
-    loop {
-        if let Some(prime) = rsa_search(rsa_start(fill)) {
-            return prime;
-        }
-    }
-}
-
 /// Two factors. Where no prime is found for one, or the same as for the other, just so many numbers are drawn again as
 /// are missing: the result is the same as when the second search begins after the first.
 fn rsa_factors<const LIMBS: usize>(
@@ -108,7 +89,8 @@ fn rsa_factors<const LIMBS: usize>(
     }
 }
 
-/// Where the search for a factor begins.
+/// Where the search for a factor begins: with the two highest bits set, for a product of two such numbers has twice as
+/// many bits.
 fn rsa_start<const LIMBS: usize>(fill: Fill<'_>) -> Uint<LIMBS> {
     drawn::<LIMBS>(fill) | top(1) | top(2) | Uint::ONE
 }
@@ -227,6 +209,11 @@ mod tests {
         }
     }
 
+    /// The factor that is drawn next.
+    fn factor<const LIMBS: usize>(source: Fill<'_>) -> Uint<LIMBS> {
+        rsa_search(rsa_start(source)).unwrap()
+    }
+
     /// Checksums (FNV-1a) of what the first version of this crate made from the seeds from 1 on.
     const RSA_2048: [u64; 24] = [
         0x1db8_e2be_d34a_4ed9,
@@ -267,10 +254,10 @@ mod tests {
     #[test]
     fn the_same_bytes_give_the_same_keys_for_ever() {
         for (seed, expected) in (1..).zip(RSA_2048) {
-            assert_eq!(checksum([&rsa_2048_factor(&mut fill(seed))]), expected, "seed {seed}");
+            assert_eq!(checksum(&rsa_2048_factors(&mut fill(seed))[..1]), expected, "seed {seed}");
         }
         for (seed, expected) in (1..).zip(RSA_4096) {
-            assert_eq!(checksum([&rsa_4096_factor(&mut fill(seed))]), expected, "seed {seed}");
+            assert_eq!(checksum(&rsa_4096_factors(&mut fill(seed))[..1]), expected, "seed {seed}");
         }
         for (seed, expected) in (1..).zip(DSA) {
             let DsaKey { p, q, g, y, x } = dsa_key(&mut fill(seed)).unwrap();
@@ -281,11 +268,11 @@ mod tests {
     #[test]
     fn both_factors_are_those_that_come_one_after_the_other() {
         let (mut one, mut other) = (fill(7), fill(7));
-        let expected = [rsa_2048_factor(&mut one), rsa_2048_factor(&mut one)];
+        let expected = [factor::<{ U1024::LIMBS }>(&mut one), factor(&mut one)].map(|it| bytes(&it));
         assert_eq!(rsa_2048_factors(&mut other), expected);
-        assert_eq!(rsa_2048_factor(&mut one), rsa_2048_factor(&mut other), "as much was drawn");
+        assert_eq!(factor::<{ U256::LIMBS }>(&mut one), factor(&mut other), "as much was drawn");
         let mut one = fill(8);
-        let expected = [rsa_4096_factor(&mut one), rsa_4096_factor(&mut one)];
+        let expected = [factor::<{ U2048::LIMBS }>(&mut one), factor(&mut one)].map(|it| bytes(&it));
         assert_eq!(rsa_4096_factors(&mut fill(8)), expected);
     }
 
@@ -297,7 +284,7 @@ mod tests {
             [first.filter(|_| !lost[0]), second.filter(|_| !lost[1])]
         };
         let mut source = fill(9);
-        let found: Vec<U256> = (0..4).map(|_| rsa_factor(&mut source)).collect();
+        let found: Vec<U256> = (0..4).map(|_| factor(&mut source)).collect();
         for (lost, expected) in [
             ([false, false], [found[0], found[1]]),
             ([true, false], [found[1], found[2]]),
@@ -326,13 +313,16 @@ mod tests {
 
     #[test]
     fn factors_are_primes_of_full_length_and_always_the_same() {
-        let factor = rsa_2048_factor(&mut fill(1));
-        assert_eq!(factor.len(), 128);
-        assert!(factor[0] >= 0xc0);
-        assert!(crypto_primes::is_prime(Flavor::Any, &U1024::from_be_slice(&factor)));
-        assert_eq!(factor, rsa_2048_factor(&mut fill(1)));
-        assert_ne!(factor, rsa_2048_factor(&mut fill(2)));
-        let large = rsa_4096_factor(&mut fill(1));
+        let factors = rsa_2048_factors(&mut fill(1));
+        for factor in &factors {
+            assert_eq!(factor.len(), 128);
+            assert!(factor[0] >= 0xc0);
+            assert!(crypto_primes::is_prime(Flavor::Any, &U1024::from_be_slice(factor)));
+        }
+        assert_ne!(factors[0], factors[1]);
+        assert_eq!(factors, rsa_2048_factors(&mut fill(1)));
+        assert_ne!(factors, rsa_2048_factors(&mut fill(2)));
+        let [large, _] = rsa_4096_factors(&mut fill(1));
         assert!(crypto_primes::is_prime(Flavor::Any, &U2048::from_be_slice(&large)) && large[0] >= 0xc0);
     }
 

@@ -151,60 +151,33 @@ impl Modulus<'_> {
         let mut columns = vec![none; power.len() * 2];
         for word in exponent {
             for bit in (0..64).rev() {
-                let factors = self.square(&mut columns, &power)?;
-                self.divide(&mut columns, factors)?;
+                square(&mut columns, &power)?;
+                self.divide(&mut columns)?;
                 let doubled = _mm512_and_si512(_mm512_srlv_epi64(*word, _mm512_set1_epi64(bit)), one_bit);
                 carry(&mut power, &mut columns, doubled);
             }
         }
         // Dividing once more takes it out of the form.
         columns.iter_mut().zip(power.iter()).for_each(|(column, digit)| *column = *digit);
-        let factors = self.factors(power.first_chunk()?);
-        self.divide(&mut columns, factors)?;
+        self.divide(&mut columns)?;
         carry(&mut power, &mut columns, none);
         Some(power)
-    }
-
-    /// The square of a number, in twice as many columns as it has digits. They have to be zero before. Gives the factors
-    /// for the lowest columns too: their place is here, where the processor has other things to do meanwhile.
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn square(&self, mut columns: &mut [__m512i], mut digits: &[__m512i]) -> Option<Factors> {
-        let mut factors = None;
-        while let Some((rows, rest)) = digits.split_first_chunk() {
-            let above = columns.get_mut(ROWS..rest.len() + 2 * ROWS)?;
-            Window::new(above, &[_mm512_setzero_si512(); ROWS])?.add_products(above, rows, rest);
-            let (complete, above) = columns.split_first_chunk_mut()?;
-            complete_square(complete, rows);
-            if factors.is_none() {
-                factors = complete.first_chunk().map(|lowest| self.factors(lowest));
-            }
-            (columns, digits) = (above, rest);
-        }
-        factors
     }
 
     /// Divides the numbers in the columns by 2 to the number of bits of half of the columns, modulo these. The result is
     /// in the upper half, and the lower half is zero.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn divide(&self, mut columns: &mut [__m512i], mut factors: Factors) -> Option<()> {
-        let (next, rest) = self.above.split_first_chunk().unzip();
+    fn divide(&self, mut columns: &mut [__m512i]) -> Option<()> {
         let places = ROWS + self.above.len();
-        loop {
-            let Factors { factors: rows, added } = factors;
+        while columns.len() > places {
             let (lowest, above) = columns.split_first_chunk_mut()?;
+            let Factors { factors, added } = self.factors(lowest);
             *lowest = [_mm512_setzero_si512(); ROWS];
+            let window = Window::new(above, &added)?;
+            window.add_products(above.get_mut(..places)?, &factors, self.above);
             columns = above;
-            let mut window = Window::new(columns, &added)?;
-            if columns.len() == places {
-                window.add_products(columns, &rows, self.above);
-                return Some(());
-            }
-            // The next factors are made as soon as their columns are complete, and not after all of these products: the
-            // processor has something to do while it waits for one factor after the other.
-            let complete = window.next_all(&rows, next?, columns.get(ROWS - 1..)?.first_chunk()?);
-            factors = self.factors(&complete);
-            window.add_products(columns.get_mut(ROWS..places)?, &rows, rest?);
         }
+        Some(())
     }
 
     /// The factors that make the lowest columns zero, and what their products with the lowest digits of the modulus add
@@ -240,6 +213,19 @@ impl Modulus<'_> {
         ];
         Factors { factors: f, added }
     }
+}
+
+/// The square of a number, in twice as many columns as it has digits. They have to be zero before.
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn square(mut columns: &mut [__m512i], mut digits: &[__m512i]) -> Option<()> {
+    while let Some((rows, rest)) = digits.split_first_chunk() {
+        let above = columns.get_mut(ROWS..rest.len() + 2 * ROWS)?;
+        Window::new(above, &[_mm512_setzero_si512(); ROWS])?.add_products(above, rows, rest);
+        let (complete, above) = columns.split_first_chunk_mut()?;
+        complete_square(complete, rows);
+        (columns, digits) = (above, rest);
+    }
+    Some(())
 }
 
 /// Adds the products of some rows with each other to columns that have those with all later rows. Then these are
@@ -282,11 +268,17 @@ impl Window {
     #[target_feature(enable = "avx512f,avx512ifma")]
     #[inline]
     fn add_products(mut self, mut columns: &mut [__m512i], rows: &[__m512i; ROWS], digits: &[__m512i]) {
-        for digits in digits.as_chunks().0 {
-            let Some(next) = columns.get(ROWS - 1..).and_then(|columns| columns.first_chunk()) else {
+        for &[d0, d1, d2, d3, d4] in digits.as_chunks().0 {
+            let Some(&[c0, c1, c2, c3, c4]) = columns.get(ROWS - 1..).and_then(|it| it.first_chunk()) else {
                 return;
             };
-            let complete = self.next_all(rows, digits, next);
+            let complete = [
+                self.next(rows, d0, c0),
+                self.next(rows, d1, c1),
+                self.next(rows, d2, c2),
+                self.next(rows, d3, c3),
+                self.next(rows, d4, c4),
+            ];
             let Some((lowest, above)) = columns.split_first_chunk_mut() else { return };
             *lowest = complete;
             columns = above;
@@ -298,23 +290,6 @@ impl Window {
         *c2 = _mm512_add_epi64(l2, h2);
         *c3 = _mm512_add_epi64(l3, h3);
         *c4 = _mm512_add_epi64(*c4, h4);
-    }
-
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    #[inline]
-    fn next_all(
-        &mut self,
-        rows: &[__m512i; ROWS],
-        &[d0, d1, d2, d3, d4]: &[__m512i; ROWS],
-        &[c0, c1, c2, c3, c4]: &[__m512i; ROWS],
-    ) -> [__m512i; ROWS] {
-        [
-            self.next(rows, d0, c0),
-            self.next(rows, d1, c1),
-            self.next(rows, d2, c2),
-            self.next(rows, d3, c3),
-            self.next(rows, d4, c4),
-        ]
     }
 
     /// Adds the products with the next digit, for which one more column is needed, and gives the column that is
