@@ -28,7 +28,8 @@
 //! - A request ends within its wall-clock limit, whatever the worker does.
 //! - A worker that passed a limit, crashed, or whose call was dropped is killed and never used again.
 //! - Memory, CPU time and output are bounded for each request; the owner never reads more than the output limit.
-//! - A worker starts with an environment that has nothing of its owner's and ends when its owner ends, even after `kill -9` of the owner.
+//! - A worker starts with nothing of its owner's environment and ends when its owner ends, even after `kill -9` of the
+//!   owner.
 //!
 //! # Caveats
 //! The limits need Linux. Memory is limited by `RLIMIT_DATA`, not by `RLIMIT_AS`: address space is also what a large

@@ -109,18 +109,7 @@ pub(crate) fn append(out: &mut Vec<u8>, value: f64, verb: u8, precision: Option<
 /// A whole number below a million, which the shortest form writes without exponent.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and small")]
 fn small_whole(out: &mut Vec<u8>, value: f64) {
-    let mut digits = [b'0'; 6];
-    let mut rest = value as u32;
-    let mut length = 0;
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        length += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+    out.extend_from_slice(itoa::Buffer::new().format(value as u32).as_bytes());
 }
 
 /// Writes a `float64` as `print` does: the shortest text that reads back the same, in exponent form when the

@@ -69,8 +69,10 @@ impl Printer {
         if self.is_full() {
             return;
         }
+        // Files are printed as lists of millions of numbers without flags.
         if base == 10 && fewest == 0 && flags.width.is_none() && !flags.plus && !flags.space {
-            return self.decimal(negative, magnitude);
+            self.write(if negative { b"-" } else { b"" });
+            return self.write(itoa::Buffer::new().format(magnitude).as_bytes());
         }
         // Backwards, then turned round.
         let mut text = Vec::with_capacity(fewest.max(20) + 4);
@@ -108,25 +110,6 @@ impl Printer {
         }
         text.reverse();
         self.pad_with_blanks(&text);
-    }
-
-    /// A number without flags: files are printed as lists of millions of them.
-    fn decimal(&mut self, negative: bool, magnitude: u64) {
-        let mut text = [0; 20];
-        let mut rest = magnitude;
-        let mut length = 0;
-        for digit in text.iter_mut().rev() {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
-            length += 1;
-            if rest == 0 {
-                break;
-            }
-        }
-        if negative {
-            self.write(b"-");
-        }
-        self.write(text.get(text.len() - length..).unwrap_or_default());
     }
 
     fn pad_with_blanks(&mut self, text: &[u8]) {
