@@ -1,4 +1,6 @@
-//! Kubernetes Events: what somebody should look at. A Sync that simply succeeds is its own record.
+//! Kubernetes Events: what somebody should look at, and what somebody will want to know later.
+
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -36,16 +38,21 @@ impl Events {
         self.publish(&application.object_ref(&()), EventType::Normal, reason, action, note).await;
     }
 
-    /// [`Self::note`] that nobody waits for: what is told of goes on meanwhile.
+    /// [`Self::note`] that nobody waits for, after `delay`: what is told of goes on meanwhile. A process that ends before
+    /// that does not tell it: the record of the Sync does.
     pub fn note_soon(
         &self,
         application: &Application,
         reason: &'static str,
         action: &'static str,
         note: String,
+        delay: Duration,
     ) {
         let (events, object) = (self.clone(), application.object_ref(&()));
-        tokio::spawn(async move { events.publish(&object, EventType::Normal, reason, action, &note).await });
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            events.publish(&object, EventType::Normal, reason, action, &note).await;
+        });
     }
 
     /// Something about another object that somebody should look at.

@@ -395,6 +395,7 @@ fn without_pruning(ended: &Ended, ending: &Ending) -> Option<SyncSpec> {
 async fn tell(ctx: &Context, application: &Application, state: &State, ended: &Ended, ending: &Ending) {
     let name = ended.current.sync.metadata.name.clone().unwrap_or_default();
     let by = ended.status.by.clone().unwrap_or_default();
+    let delay = ended.current.counted.delay();
     match ending {
         Ending::Failed { message, .. } | Ending::LeftOver { message } | Ending::Undone { message } => {
             let note = format!("{name} (by {by}) failed: {message}");
@@ -414,11 +415,11 @@ async fn tell(ctx: &Context, application: &Application, state: &State, ended: &E
         }
         Ending::Succeeded => {
             let note = format!("{name} (by {by}): {}", ended.status.message.clone().unwrap_or_default());
-            ctx.events.note_soon(application, "SyncSucceeded", "Sync", note);
+            ctx.events.note_soon(application, "SyncSucceeded", "Sync", note, delay);
         }
         Ending::Superseded { by: other } => {
             let note = format!("{name} (by {by}) ended before it was done: {other} took its place");
-            ctx.events.note_soon(application, "SyncSuperseded", "Sync", note);
+            ctx.events.note_soon(application, "SyncSuperseded", "Sync", note, delay);
         }
         Ending::Planned => {}
     }

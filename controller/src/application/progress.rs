@@ -40,6 +40,13 @@ impl Counted {
         let share = SHARE.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         share.clamp(SHORTEST, LONGEST)
     }
+
+    /// How long what nobody waits for is put off: not at all where nothing else is under way.
+    pub fn delay(&self) -> Duration {
+        // Neither the counter itself nor this one.
+        let others = Arc::strong_count(&self.0.0).saturating_sub(2);
+        SHARE.saturating_mul(u32::try_from(others).unwrap_or(u32::MAX)).min(LONGEST)
+    }
 }
 
 /// Writes the status of a running Sync now and then.
@@ -92,11 +99,11 @@ mod tests {
     fn the_more_are_under_way_the_less_is_said_of_each() {
         let under_way = UnderWay::default();
         let first = under_way.enter();
-        assert_eq!(first.period(), SHORTEST);
+        assert_eq!((first.period(), first.delay()), (SHORTEST, Duration::ZERO));
         let many: Vec<_> = (1..100).map(|_| under_way.enter()).collect();
-        assert_eq!(first.period(), SHARE * 100);
+        assert_eq!((first.period(), first.delay()), (SHARE * 100, SHARE * 99));
         let more: Vec<_> = (100..1_000).map(|_| under_way.enter()).collect();
-        assert_eq!(first.period(), LONGEST);
+        assert_eq!((first.period(), first.delay()), (LONGEST, LONGEST));
         drop((many, more));
         assert_eq!(first.period(), SHORTEST);
     }
