@@ -11,6 +11,7 @@ use tiphys_helm::output::{self, Append, OutputOptions, Write};
 use tiphys_helm::{Capabilities, Chart, Limits, Options, Rendering, release_name, render, render_templates};
 
 use super::arguments::{ValueArguments, kube_version};
+use super::ignored::IgnoredArguments;
 use super::{Message, chart, message, reason};
 
 /// What to render, and how.
@@ -83,51 +84,6 @@ struct PrintArguments {
     /// Print what templates gave even if it is not YAML
     #[arg(long)]
     debug: bool,
-}
-
-/// What Helm takes here for the sake of `helm install` and does not look at.
-#[derive(Args, Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
-struct IgnoredArguments {
-    #[arg(long, hide = true)]
-    create_namespace: bool,
-    #[arg(long, hide = true)]
-    description: Option<String>,
-    #[arg(long, hide = true)]
-    devel: bool,
-    #[arg(long, hide = true)]
-    disable_openapi_validation: bool,
-    #[arg(long, hide = true, value_parser = ["client", "none"], num_args = 0..=1, require_equals = true, default_missing_value = "client")]
-    dry_run: Option<String>,
-    #[arg(long, hide = true)]
-    force_conflicts: bool,
-    #[arg(long, hide = true)]
-    force_replace: bool,
-    #[arg(long, hide = true)]
-    hide_notes: bool,
-    #[arg(short, long, hide = true)]
-    labels: Vec<String>,
-    #[arg(long, hide = true)]
-    render_subchart_notes: bool,
-    #[arg(long, hide = true)]
-    replace: bool,
-    #[arg(long, hide = true)]
-    rollback_on_failure: bool,
-    #[arg(long, hide = true)]
-    server_side: bool,
-    #[arg(long, hide = true)]
-    skip_crds: bool,
-    #[arg(long, hide = true)]
-    take_ownership: bool,
-    #[arg(long, hide = true)]
-    timeout: Option<String>,
-    /// Which version of a chart to fetch; one that is here is taken as it is
-    #[arg(long = "version", hide = true)]
-    chart_version: Option<String>,
-    #[arg(long, hide = true, value_parser = ["watcher", "hookOnly", "legacy"], num_args = 0..=1, require_equals = true, default_missing_value = "watcher")]
-    wait: Option<String>,
-    #[arg(long, hide = true)]
-    wait_for_jobs: bool,
 }
 
 impl ReleaseArguments {

@@ -26,10 +26,19 @@ pub fn switch(command: &Command, argument: OsString) -> Option<OsString> {
     let Some((switch, value)) = parts.filter(|(switch, _)| is_switch(command, switch)) else {
         return Some(argument);
     };
-    match value {
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => None,
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(switch.into()),
-        _ => Some(argument),
+    match parse_bool(value) {
+        Ok(false) => None,
+        Ok(true) => Some(switch.into()),
+        Err(_) => Some(argument),
+    }
+}
+
+/// A boolean as Go's `strconv.ParseBool` reads it.
+pub fn parse_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        _ => Err(format!("strconv.ParseBool: parsing \"{text}\": invalid syntax")),
     }
 }
 
