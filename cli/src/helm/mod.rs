@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod batch;
 pub mod chart;
+mod dependencies;
 mod ignored;
 pub mod template;
 pub mod usage;

@@ -12,7 +12,7 @@ use tiphys_helm::{Capabilities, Chart, Limits, Options, Rendering, release_name,
 
 use super::arguments::{ValueArguments, kube_version};
 use super::ignored::IgnoredArguments;
-use super::{Message, chart, message, reason};
+use super::{Message, chart, dependencies, message, reason};
 
 /// What to render, and how.
 #[derive(Args, Clone, Debug)]
@@ -21,6 +21,9 @@ pub struct TemplateArguments {
     /// The name of the release, unless it is `release-name`, and the chart: a directory or a `.tgz`
     #[arg(value_name = "[NAME] CHART", num_args = 0..)]
     names: Vec<String>,
+    /// If dependencies of the chart are missing, put those that lie in other directories (file://) into its charts/ first
+    #[arg(long)]
+    dependency_update: bool,
     #[command(flatten)]
     values: ValueArguments,
     #[command(flatten)]
@@ -134,7 +137,7 @@ impl TemplateArguments {
             let known = options.capabilities.api_versions.iter();
             options.capabilities.api_versions = known.chain(&self.release.api_versions).cloned().collect();
         }
-        let chart = Chart::from_path(&path, &Limits::default()).map_err(|error| message(&error))?;
+        let chart = self.load(&path, printed)?;
         match render(&chart, &options) {
             Ok(rendering) => self.print(&rendering, &options.release.name, printed),
             Err(error @ tiphys_helm::Error::Document { .. }) if self.output.debug => {
@@ -147,6 +150,16 @@ impl TemplateArguments {
             Err(error) if self.output.debug => Err(error.to_string()),
             Err(error) => Err(message(&error)),
         }
+    }
+
+    /// The chart, with what it depends on if that is wanted.
+    fn load(&self, path: &Path, printed: &mut Vec<u8>) -> Result<Chart, Message> {
+        let chart = Chart::from_path(path, &Limits::default()).map_err(|error| message(&error))?;
+        let is_complete = chart.missing_dependencies().next().is_none();
+        if is_complete || !self.dependency_update || chart.metadata().is_library() {
+            return Ok(chart);
+        }
+        dependencies::update(&chart, path, printed)
     }
 
     /// The name of the release and that of the chart.
@@ -182,7 +195,9 @@ impl TemplateArguments {
         };
         let Some(directory) = &self.output.output_dir else {
             let text = output::print(rendering, &options).map_err(|error| message(&error))?;
-            *printed = text;
+            // What stands before is short, and there is mostly nothing.
+            let before = std::mem::replace(printed, text);
+            printed.splice(0..0, before);
             return Ok(());
         };
         let crds = if options.include_crds { rendering.crds.len() } else { 0 };

@@ -16,6 +16,7 @@ mod glob;
 mod host;
 mod limits;
 pub mod lint;
+mod lock;
 mod lookup;
 mod objects;
 pub mod output;
@@ -29,9 +30,12 @@ pub mod value;
 mod values;
 
 pub use assembly::{DeletePolicy, Event, HelmVersion, Hook, Manifest, OutputLogPolicy};
-pub use chart::{Chart, Dependency, File, IgnoreRules, Maintainer, Metadata};
+pub use chart::{
+    Chart, Dependency, File, IgnoreRules, Maintainer, Metadata, files_of_directory, write_archive,
+};
 pub use error::{Error, Place};
 pub use limits::Limits;
+pub use lock::Lock;
 pub use lookup::Lookup;
 pub use objects::capabilities::{Capabilities, KubeVersion};
 pub use render::{Options, Release, Rendering, Used, render, render_templates};

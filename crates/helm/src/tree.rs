@@ -190,14 +190,7 @@ pub(crate) fn check_installable(chart: &Chart) -> Result<(), Error> {
     if !matches!(metadata.kind.as_str(), "" | "application") {
         return Err(Error::Chart { message: format!("{} charts are not installable", metadata.kind) });
     }
-    let is_there = |name: &str| chart.dependencies().iter().any(|found| found.metadata().name == name);
-    let missing: Vec<&str> = metadata
-        .dependencies
-        .iter()
-        .flatten()
-        .map(|dependency| dependency.name.as_str())
-        .filter(|name| !is_there(name))
-        .collect();
+    let missing: Vec<&str> = chart.missing_dependencies().collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -1,9 +1,11 @@
 //! A chart from a `.tgz`.
 
-use std::io::Read;
+use std::io::{self, Read};
 
+use flate2::Compression;
 use flate2::read::GzDecoder;
-use tar::{Archive, Entry, EntryType};
+use flate2::write::GzEncoder;
+use tar::{Archive, Builder, Entry, EntryType, Header};
 
 use super::budget::Budget;
 use super::{Chart, File};
@@ -27,6 +29,18 @@ impl Chart {
     }
 }
 
+/// The bytes of a `.tgz` in which the files of a chart lie in a directory with its name.
+pub fn write_archive(name: &str, files: &[File]) -> io::Result<Vec<u8>> {
+    let mut archive = Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+    for file in files {
+        let mut header = Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(file.data.len() as u64);
+        archive.append_data(&mut header, format!("{name}/{}", file.path), &*file.data)?;
+    }
+    archive.into_inner()?.finish()
+}
+
 /// The files of an archive that holds a chart.
 pub(crate) fn files_of_archive(data: &[u8], limits: &Limits) -> Result<Vec<File>, Error> {
     read(data, &mut Budget::new(limits, Some(data.len())))
@@ -39,7 +53,7 @@ pub(super) fn read(data: &[u8], budget: &mut Budget) -> Result<Vec<File>, Error>
     }
     let mut archive = Archive::new(GzDecoder::new(data));
     let mut files = Vec::new();
-    let broken = |error: std::io::Error| bad(None, error.to_string());
+    let broken = |error: io::Error| bad(None, error.to_string());
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();

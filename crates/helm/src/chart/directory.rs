@@ -15,25 +15,36 @@ const IGNORE_FILE: &str = ".helmignore";
 /// Directories inside one another; links can lead in circles.
 const MAX_DEPTH: usize = 64;
 
+/// The files of a directory that holds a chart, without those that its `.helmignore` names. Links are followed, also out
+/// of it.
+pub fn files_of_directory(directory: &Path, limits: &Limits) -> Result<Vec<File>, Error> {
+    read(directory, &mut Budget::new(limits, None))
+}
+
+fn read(directory: &Path, budget: &mut Budget) -> Result<Vec<File>, Error> {
+    let ignore_file = match fs::read(directory.join(IGNORE_FILE)) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(cannot_read(IGNORE_FILE, &error)),
+    };
+    let rules = IgnoreRules::parse(ignore_file.as_deref().unwrap_or_default())?;
+    let mut walk = Walk { rules, ignore_file, budget, files: Vec::new(), buffer: Vec::new() };
+    walk.directory(directory, "", 0)?;
+    Ok(walk.files)
+}
+
 impl Chart {
     /// Loads a chart from a directory, without what its `.helmignore` names. Links are followed, also out of it.
     pub fn from_directory(directory: &Path, limits: &Limits) -> Result<Self, Error> {
-        let ignore_file = match fs::read(directory.join(IGNORE_FILE)) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(cannot_read(IGNORE_FILE, &error)),
-        };
-        let rules = IgnoreRules::parse(ignore_file.as_deref().unwrap_or_default())?;
         let about = directory.join("Chart.yaml");
         if !about.exists() {
             let path = about.display();
             let message = format!("unable to detect chart at {path}: open {path}: no such file or directory");
             return Err(Error::Load { place: None, message });
         }
-        let budget = Budget::new(limits, None);
-        let mut walk = Walk { rules, ignore_file, budget, files: Vec::new(), buffer: Vec::new() };
-        walk.directory(directory, "", 0)?;
-        Self::assemble(walk.files, &mut walk.budget, limits)
+        let mut budget = Budget::new(limits, None);
+        let files = read(directory, &mut budget)?;
+        Self::assemble(files, &mut budget, limits)
     }
 
     /// Loads a chart from a directory or an archive, whichever is there.
@@ -61,17 +72,17 @@ impl Chart {
     }
 }
 
-struct Walk {
+struct Walk<'a> {
     rules: IgnoreRules,
     /// The file that the rules are from. It is not read twice.
     ignore_file: Option<Vec<u8>>,
-    budget: Budget,
+    budget: &'a mut Budget,
     files: Vec<File>,
     /// What files are read into.
     buffer: Vec<u8>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn directory(&mut self, directory: &Path, path: &str, depth: usize) -> Result<(), Error> {
         if depth > MAX_DEPTH {
             let message = format!("{path}: more than {MAX_DEPTH} directories inside one another");

@@ -13,10 +13,12 @@ mod metadata;
 use std::sync::Arc;
 
 pub(crate) use archive::files_of_archive;
+pub use archive::write_archive;
 pub(crate) use compiled::Place as CompiledPlace;
 pub(crate) use decode::Fields;
 use serde_json::{Map, Value};
 
+pub use directory::files_of_directory;
 pub use ignore::IgnoreRules;
 pub use metadata::{Dependency, Maintainer, Metadata};
 
@@ -97,5 +99,12 @@ impl Chart {
     /// The charts in `charts/`, sorted by the names of their folders and archives.
     pub fn dependencies(&self) -> &[Chart] {
         &self.data.dependencies
+    }
+
+    /// The names of the charts that this one declares as dependencies and that are not in its `charts/`.
+    pub fn missing_dependencies(&self) -> impl Iterator<Item = &str> {
+        let is_there = |name: &str| self.dependencies().iter().any(|found| found.metadata().name == name);
+        let declared = self.metadata().dependencies.iter().flatten();
+        declared.map(|dependency| dependency.name.as_str()).filter(move |name| !is_there(name))
     }
 }

@@ -50,9 +50,14 @@ pub(super) fn add(functions: &mut Functions) {
 
 fn digest<D: Digest>(ctx: &mut Context<'_>, args: &mut Args<'_>) -> Outcome {
     ctx.step(args.str(0).len() as u64 / 64)?;
-    let mut hex = String::new();
-    for byte in D::digest(args.str(0)) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    Ok(Value::from(hex))
+    Ok(Value::from(hex(&D::digest(args.str(0)))))
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

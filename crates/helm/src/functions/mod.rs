@@ -6,7 +6,7 @@ mod crypto;
 mod dates;
 mod defaults;
 mod dicts;
-mod encoding;
+pub(crate) mod encoding;
 mod engine;
 mod json;
 mod lists;
