@@ -1,8 +1,7 @@
 //! What loading a chart has cost so far.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 
 use super::directory::cannot_read;
 use crate::error::Error;
@@ -76,18 +75,16 @@ impl Budget {
         Ok(data)
     }
 
-    /// Reads all of a file into a buffer that is used for many, and gives what was read.
-    ///
-    /// Charts are many small files, so every call of the system counts: their sizes are not asked for.
+    /// Reads all of a file into a buffer that is used for many, and gives what was read. The size of the file is not
+    /// asked for: most are smaller than the buffer.
     pub(super) fn read_file<'b>(
         &mut self,
-        file: &Path,
+        mut source: File,
         path: &str,
         buffer: &'b mut Vec<u8>,
     ) -> Result<&'b [u8], Error> {
         const FIRST: usize = 16 << 10;
         let failed = |error: io::Error| cannot_read(path, &error);
-        let mut source = fs::File::open(file).map_err(failed)?;
         self.take_file()?;
         let mut length = 0;
         loop {

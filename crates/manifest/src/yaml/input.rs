@@ -80,5 +80,9 @@ fn mark_at(text: &str, offset: usize) -> Mark {
     let before = text.as_bytes().get(..offset).unwrap_or_default();
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let lines = before.split(|byte| *byte == b'\n').count() - 1;
-    Mark { offset, line: u32::try_from(lines).unwrap_or(u32::MAX), column: offset - line_start }
+    Mark {
+        offset,
+        line: u32::try_from(lines).unwrap_or(u32::MAX),
+        column: u32::try_from(offset - line_start).unwrap_or(u32::MAX),
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::Limits;
 use super::error::{Error, Problem};
 use super::scanner::{Scanner, error_at};
-use super::token::{Mark, Style, Token};
+use super::token::{Mark, Style, TagDirective, TagName, Token};
 use super::tree::{Content, NodeId, ParsedNode, Scalar, Tag, Tree, push_node, set_content};
 
 /// Which collections may start a node.
@@ -33,13 +33,16 @@ pub(super) struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str, limits: Limits) -> Self {
+        /// Bytes of text for each node; there are seldom more nodes than this says.
+        const NODE: usize = 16;
+        const MOST: usize = 4096;
         Self {
             text,
             scanner: Scanner::new(text, limits.depth),
             limits,
             is_first: true,
             depth: 0,
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity((text.len() / NODE).min(MOST)),
             anchors: HashMap::new(),
             tag_directives: Vec::new(),
         }
@@ -55,7 +58,7 @@ impl<'a> Parser<'a> {
         let next = self.scanner.peek()?;
         let explicit = matches!(
             next.token,
-            Token::VersionDirective { .. } | Token::TagDirective { .. } | Token::DocumentStart
+            Token::VersionDirective { .. } | Token::TagDirective(_) | Token::DocumentStart
         );
         if next.token == Token::StreamEnd {
             return Ok(None);
@@ -90,12 +93,12 @@ impl<'a> Parser<'a> {
                         format!("YAML {major}.{minor} is not read here, only 1.1; remove the directive");
                     return Err(self.scanner.error(mark, message));
                 }
-                Token::TagDirective { handle, prefix } => {
-                    let directive = (*handle, prefix.clone());
-                    if self.tag_directives.iter().any(|(known, _)| *known == directive.0) {
+                Token::TagDirective(directive) => {
+                    let TagDirective { handle, prefix } = (**directive).clone();
+                    if self.tag_directives.iter().any(|(known, _)| *known == handle) {
                         return Err(self.scanner.error(mark, "a second %TAG directive for the same handle"));
                     }
-                    self.tag_directives.push(directive);
+                    self.tag_directives.push((handle, prefix));
                 }
                 _ => break,
             }
@@ -120,7 +123,7 @@ impl<'a> Parser<'a> {
         let is_empty = matches!(
             next.token,
             Token::VersionDirective { .. }
-                | Token::TagDirective { .. }
+                | Token::TagDirective(_)
                 | Token::DocumentStart
                 | Token::DocumentEnd
                 | Token::StreamEnd
@@ -209,8 +212,8 @@ impl<'a> Parser<'a> {
             let next = self.scanner.peek()?;
             match &next.token {
                 Token::Anchor(name) if anchor.is_none() => anchor = Some(*name),
-                Token::Tag { handle, suffix } if tag.is_none() => {
-                    let (handle, suffix, mark) = (*handle, suffix.clone(), next.mark);
+                Token::Tag(name) if tag.is_none() => {
+                    let (TagName { handle, suffix }, mark) = ((**name).clone(), next.mark);
                     tag = Some(self.resolve_tag(handle, suffix, mark)?);
                 }
                 _ => return Ok((anchor, tag)),

@@ -56,7 +56,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        Mark { offset: self.offset, line: self.line, column: self.column() }
+        Mark {
+            offset: self.offset,
+            line: self.line,
+            column: u32::try_from(self.column()).unwrap_or(u32::MAX),
+        }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -218,8 +222,10 @@ impl<'a> Cursor<'a> {
 
 /// An error at a mark; counts the column in characters.
 pub(crate) fn error_at(text: &str, mark: Mark, problem: Problem) -> Error {
-    let line_start = mark.offset.saturating_sub(mark.column);
-    let before = text.get(line_start..mark.offset).map_or(mark.column, |before| before.chars().count());
-    let column = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+    let line_start = mark.offset.saturating_sub(mark.column as usize);
+    let before = text
+        .get(line_start..mark.offset)
+        .map_or(mark.column, |before| u32::try_from(before.chars().count()).unwrap_or(u32::MAX));
+    let column = before.saturating_add(1);
     Error::new(mark.line.saturating_add(1), column, problem)
 }

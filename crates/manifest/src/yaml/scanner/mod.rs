@@ -175,7 +175,7 @@ impl<'a> Scanner<'a> {
     /// Opens a block collection at the column of `mark`, unless it is open already.
     /// Its token goes before the token of that number, or to the end.
     fn roll_indent(&mut self, mark: Mark, before: Option<usize>, token: Token<'a>) -> Result<(), Error> {
-        let indent = mark.column + 1;
+        let indent = mark.column as usize + 1;
         if self.in_flow() || self.indent >= indent {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Scanner;
 use crate::yaml::error::Error;
-use crate::yaml::token::{LocatedToken, Mark, Token};
+use crate::yaml::token::{LocatedToken, Mark, TagDirective, TagName, Token};
 
 /// Digits of a version number, as go-yaml limits them.
 const MAX_VERSION_DIGITS: usize = 2;
@@ -81,7 +81,7 @@ impl<'a> Scanner<'a> {
         if !self.cursor.is_blank_or_end(0) {
             return Err(self.cursor.error_here("unexpected character in the prefix of a tag"));
         }
-        Ok(Token::TagDirective { handle, prefix })
+        Ok(Token::TagDirective(Box::new(TagDirective { handle, prefix })))
     }
 
     /// The name of an anchor or an alias.
@@ -109,7 +109,7 @@ impl<'a> Scanner<'a> {
                 return Err(self.error(mark, "expected a tag between '!<' and '>'"));
             }
             self.cursor.skip_bytes(1);
-            Token::Tag { handle: "", suffix }
+            tag("", suffix)
         } else {
             self.scan_shorthand_tag(mark)?
         };
@@ -128,7 +128,7 @@ impl<'a> Scanner<'a> {
             if rest.is_empty() {
                 return Err(self.error(mark, "expected a tag after its handle"));
             }
-            return Ok(Token::Tag { handle, suffix: rest });
+            return Ok(tag(handle, rest));
         }
         let word = handle.strip_prefix('!').unwrap_or(handle);
         let suffix = match (word, rest) {
@@ -136,11 +136,7 @@ impl<'a> Scanner<'a> {
             (word, rest) if rest.is_empty() => Cow::Borrowed(word),
             (word, rest) => Cow::Owned(format!("{word}{rest}")),
         };
-        Ok(if suffix.is_empty() {
-            Token::Tag { handle: "", suffix: Cow::Borrowed("!") }
-        } else {
-            Token::Tag { handle: "!", suffix }
-        })
+        Ok(if suffix.is_empty() { tag("", Cow::Borrowed("!")) } else { tag("!", suffix) })
     }
 
     /// An exclamation mark, a word that may be empty, and another exclamation mark if there is one.
@@ -208,4 +204,8 @@ fn decode_percent(raw: &str) -> Vec<u8> {
         }
     }
     decoded
+}
+
+fn tag<'a>(handle: &'a str, suffix: Cow<'a, str>) -> Token<'a> {
+    Token::Tag(Box::new(TagName { handle, suffix }))
 }
