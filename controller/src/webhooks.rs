@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Semaphore;
 
 use crate::context::Context;
 use crate::records::Records;
@@ -18,12 +19,19 @@ use crate::webhook::{Push, Receiver, Verdict};
 const TOKEN_KEY: &str = "token";
 /// A token that was read is believed so long, so that a flood of webhooks is no flood of requests.
 const TOKEN_LIFE: Duration = Duration::from_secs(30);
+/// Pauses after which a token that cannot be read is tried again. Few forges send a webhook twice, and all wait ten seconds.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1200)];
+
+/// Webhooks that wait for such a pause at the same time: a flood of them must not hold their bodies in memory.
+const MOST_PATIENT: usize = 8;
 
 /// Checks webhooks and has repositories looked at.
 pub struct Deliveries {
     client: Client,
     repositories: Arc<Repositories>,
     tokens: Mutex<HashMap<RepositoryKey, (Instant, Vec<u8>)>>,
+    patience: Semaphore,
     leader: Arc<Leader>,
 }
 
@@ -53,7 +61,8 @@ impl Leader {
 impl Deliveries {
     /// Checks against the Secrets of `repositories`.
     pub fn new(client: Client, repositories: Arc<Repositories>, leader: Arc<Leader>) -> Self {
-        Self { client, repositories, tokens: Mutex::default(), leader }
+        let patience = Semaphore::new(MOST_PATIENT);
+        Self { client, repositories, tokens: Mutex::default(), patience, leader }
     }
 
     async fn token(&self, key: &RepositoryKey, entry: &Entry) -> Option<Vec<u8>> {
@@ -63,13 +72,30 @@ impl Deliveries {
             return Some(token.clone());
         }
         let secret = &entry.spec.webhook.as_ref()?.secret_ref.name;
+        if let Some(token) = self.read_token(key, secret).await {
+            return Some(token);
+        }
+        // What was true a moment ago is better than to lose a push while the API server is away.
+        if let Some((_, token)) = self.tokens.lock().get(key) {
+            return Some(token.clone());
+        }
+        let _patience = self.patience.try_acquire().ok()?;
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            if let Some(token) = self.read_token(key, secret).await {
+                return Some(token);
+            }
+        }
+        None
+    }
+
+    async fn read_token(&self, key: &RepositoryKey, secret: &str) -> Option<Vec<u8>> {
         match read_key(&self.client, &key.0, secret, TOKEN_KEY).await {
             Ok(token) => {
                 let token = token.trim_ascii_end().to_vec();
                 self.tokens.lock().insert(key.clone(), (Instant::now(), token.clone()));
                 Some(token)
             }
-            // What was true a moment ago is better than to lose a push while the API server is away.
             Err(problem) => {
                 tracing::warn!(
                     repository = key.1,
@@ -77,7 +103,7 @@ impl Deliveries {
                     problem,
                     "the token of a webhook cannot be read"
                 );
-                self.tokens.lock().get(key).map(|(_, token)| token.clone())
+                None
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Keeps snapshots, and plans of dry runs, as Secrets beside their Sync.
 //!
-//! A Secret is named after its Sync and its content, and is immutable: writing the same again does nothing, pages of
+//! A Secret is named after its Sync, that Sync's uid and its content, and is immutable: writing the same again does nothing, pages of
 //! two writes never mix, and one that is cut short leaves nothing that could be taken for whole. Secrets belong to the
 //! Sync (owner reference) and go with it.
 
@@ -29,7 +29,10 @@ const PAGES_ANNOTATION: &str = "tiphys.dev/pages";
 /// Key of the page in a Secret.
 const PAGE_KEY: &str = "page";
 /// Longest part of the Sync's name in the name of a Secret, which has at most 253 characters.
-const LONGEST_NAME: usize = 210;
+const LONGEST_NAME: usize = 200;
+/// Digits of the Sync's uid in the name of a Secret. An Application that is deleted and made anew has Syncs with the names
+/// of the old ones, whose Secrets the garbage collector may not have come to yet.
+const UID_DIGITS: usize = 8;
 
 /// The Sync that pages are kept for.
 #[derive(Clone, Debug)]
@@ -75,7 +78,7 @@ impl SnapshotStore {
         pages: &[Page],
         deadline: Instant,
     ) -> Result<String, Error> {
-        let first = first_name(&kept_for.sync, pages);
+        let first = first_name(&kept_for.stem(), pages);
         let Some((head, rest)) = pages.split_first() else {
             return Ok(first);
         };
@@ -158,18 +161,25 @@ fn secret_id(namespace: &str, name: &str) -> ObjectId {
     }
 }
 
+impl KeptFor {
+    /// What the names of all Secrets of the Sync begin with.
+    fn stem(&self) -> String {
+        let sync: String = self.sync.chars().take(LONGEST_NAME).collect();
+        let sync = sync.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let uid: String = self.uid.chars().take(UID_DIGITS).collect();
+        format!("{sync}-{uid}")
+    }
+}
+
 /// Named after the Sync, for people, and after the content.
-fn first_name(sync: &str, pages: &[Page]) -> String {
+fn first_name(stem: &str, pages: &[Page]) -> String {
     let contents: Vec<_> = pages.iter().map(|page| page.0.as_slice()).collect();
-    let digest = Digest::of(&contents).to_string();
-    let start: String = sync.chars().take(LONGEST_NAME).collect();
-    let start = start.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-    format!("{start}-{digest}")
+    format!("{stem}-{}", Digest::of(&contents))
 }
 
 /// Whether a name is that of this content.
 fn is_named_after(first: &str, pages: &[Page]) -> bool {
-    first.rsplit_once('-').is_some_and(|(start, _)| first_name(start, pages) == first)
+    first.rsplit_once('-').is_some_and(|(stem, _)| first_name(stem, pages) == first)
 }
 
 fn page_name(first: &str, number: usize) -> String {
@@ -218,27 +228,34 @@ fn content(secret: &Value) -> Option<Page> {
 mod tests {
     use super::*;
 
+    fn kept_for(sync: &str) -> KeptFor {
+        KeptFor {
+            namespace: "web".to_owned(),
+            sync: sync.to_owned(),
+            uid: "0a1b2c3d-4e5f-4a1b-8c2d-3e4f5a6b7c8d".to_owned(),
+            application: "web".to_owned(),
+        }
+    }
+
     #[test]
-    fn names_fit_and_follow_the_content() {
+    fn names_fit_and_follow_the_sync_and_the_content() {
         let page = |text: &str| Page(text.as_bytes().to_vec());
-        let one = first_name("web-12", &[page("a")]);
-        assert!(one.starts_with("web-12-") && one.len() == "web-12-".len() + 32, "{one}");
-        assert_eq!(one, first_name("web-12", &[page("a")]));
-        assert_ne!(one, first_name("web-12", &[page("b")]));
-        assert_ne!(one, first_name("web-12", &[page("a"), page("")]));
+        let stem = kept_for("web-12").stem();
+        assert_eq!(stem, "web-12-0a1b2c3d");
+        assert_ne!(stem, KeptFor { uid: "ffffffff-4e5f".to_owned(), ..kept_for("web-12") }.stem());
+        let one = first_name(&stem, &[page("a")]);
+        assert!(one.starts_with("web-12-0a1b2c3d-") && one.len() == stem.len() + 1 + 32, "{one}");
+        assert_eq!(one, first_name(&stem, &[page("a")]));
+        assert_ne!(one, first_name(&stem, &[page("b")]));
+        assert_ne!(one, first_name(&stem, &[page("a"), page("")]));
         assert!(is_named_after(&one, &[page("a")]) && !is_named_after(&one, &[page("b")]));
-        let long = page_name(&first_name(&"a.".repeat(126), &[page("a")]), 1000);
+        let long = page_name(&first_name(&kept_for(&"a.".repeat(126)).stem(), &[page("a")]), 1000);
         assert!(long.len() <= 253 && !long.contains(".-"), "{long}");
     }
 
     #[test]
     fn a_page_survives() {
-        let kept_for = KeptFor {
-            namespace: "web".to_owned(),
-            sync: "web-1".to_owned(),
-            uid: "u".to_owned(),
-            application: "web".to_owned(),
-        };
+        let kept_for = kept_for("web-1");
         let page = Page(vec![0, 1, 255]);
         let secret = Value::Object(secret(&kept_for, "web-1-abc", &page, 3));
         assert_eq!((content(&secret), count(&secret)), (Some(page), 3));

@@ -53,6 +53,22 @@ async fn connections_that_fail_are_outlived() {
     outlived("connections", faults).await;
 }
 
+/// The first webhook of a process needs the Secret that proves it, and few forges send a webhook twice.
+#[tokio::test]
+async fn a_webhook_is_not_lost_when_its_secret_cannot_be_read_at_once() {
+    let ground = Ground::prepare().await;
+    let proxy = FaultProxy::start(&ground, 1);
+    let controller = ground.installation.controller(&proxy).start().await;
+    let stage = ground.stage(Endpoints::of(&controller), "webhook").await;
+    let first = stage.repo.commit("main").write("app/config.yaml", config_map("config", "1")).finish();
+    stage.create("web", json!({})).await;
+    stage.synced("web", &first).await;
+    let unreadable = proxy.add(Rule::new(status(503)).verbs(&[Verb::Get]).path("/secrets/").times(2));
+    let second = stage.push_file("config.yaml", &config_map("config", "2")).await;
+    assert_eq!(proxy.hits(unreadable), 2);
+    stage.synced("web", &second).await;
+}
+
 /// An API server that just started forbids everything for a moment, watches too. Nothing else happens afterwards.
 #[tokio::test]
 async fn what_nobody_could_tell_while_a_watch_was_forbidden_is_told_again() {

@@ -84,3 +84,18 @@ async fn a_write_that_is_cut_short_leaves_nothing_that_looks_whole() {
     let error = store.read(ns.name(), first, soon(20)).await.unwrap_err();
     assert!(error.to_string().contains(&format!("{first}-2")), "{error}");
 }
+
+/// An Application that is deleted and made anew has Syncs with the same names. The garbage collector comes when it comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_of_the_same_name_keeps_the_same_content_beside_that_of_the_old_one() {
+    let ns = TestNamespace::create(Cluster::shared(), "snapshots").await;
+    let proxy = FaultProxy::start(Cluster::shared(), 5);
+    let store = SnapshotStore::new(connect(&proxy).await.requests);
+    let old = kept_for(&ns);
+    let small = pages(1, 10);
+    let of_old = store.write(&old, &small, soon(20)).await.unwrap();
+    let new = KeptFor { uid: old.uid.chars().rev().collect(), ..old.clone() };
+    let of_new = store.write(&new, &small, soon(20)).await.unwrap();
+    assert_ne!(of_new, of_old);
+    assert_eq!(store.read(ns.name(), &of_old, soon(20)).await.unwrap().unwrap(), small);
+}
