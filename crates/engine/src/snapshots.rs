@@ -1,8 +1,8 @@
 //! Keeps snapshots, and plans of dry runs, as Secrets beside their Sync.
 //!
-//! A Secret is named after its Sync, that Sync's uid and its content, and is immutable: writing the same again does nothing, pages of
-//! two writes never mix, and one that is cut short leaves nothing that could be taken for whole. Secrets belong to the
-//! Sync (owner reference) and go with it.
+//! A Secret is named after its Sync, that Sync's uid and its content, and is immutable: writing the same again does
+//! nothing, pages of two writes never mix, and one that is cut short leaves nothing that could be taken for whole. Secrets
+//! belong to the Sync (owner reference) and go with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -8,7 +8,7 @@
 //! replaced when they hold more than 64 MiB after a rendering, so what is kept takes no rendering its room.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash as _, Hasher};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ use crate::limits::Limits;
 
 /// Bytes of the files of all charts that are kept. What is made of them takes about as much again.
 const MAX_BYTES: usize = 24 << 20;
+/// Bytes at the beginning and at the end of a file by which charts are looked for. All bytes are compared with what is found.
+const HASHED: usize = 8 << 10;
 /// Bytes of the files of a chart that is kept.
 const MAX_CHART_BYTES: usize = 8 << 20;
 /// Charts that are kept, those in others counted, too.
@@ -59,7 +61,7 @@ impl<'f> Question<'f> {
         let mut bytes = 0_usize;
         for file in files {
             file.path.hash(&mut hasher);
-            file.data.hash(&mut hasher);
+            hash_ends(&file.data, &mut hasher);
             bytes = bytes.saturating_add(file.data.len());
         }
         depth.hash(&mut hasher);
@@ -83,6 +85,14 @@ impl<'f> Question<'f> {
     pub(super) fn into_record(self) -> Option<Record> {
         let Self { files, rules, bytes, hash } = self;
         (bytes <= MAX_CHART_BYTES).then(|| Record { files: files.to_vec(), rules, bytes, hash })
+    }
+}
+
+/// Takes all of a small file and both ends of a large one into a hash.
+fn hash_ends(data: &[u8], hasher: &mut impl Hasher) {
+    match (data.first_chunk::<HASHED>(), data.last_chunk::<HASHED>()) {
+        (Some(first), Some(last)) if data.len() > 2 * HASHED => (data.len(), first, last).hash(hasher),
+        _ => data.hash(hasher),
     }
 }
 
