@@ -43,8 +43,10 @@ struct Modelled {
     git: Content,
     /// Whether its folder cannot be read as manifests.
     broken: bool,
-    /// What should be live.
+    /// What should be live of it.
     live: Content,
+    /// What was left behind when it was deleted without its objects, and is in nothing that came later: nobody's.
+    left: Content,
     /// Whether a rollback holds it.
     held: bool,
     /// Its Syncs that succeeded, with what they brought.
@@ -155,8 +157,11 @@ impl Model {
                 it.live = it.past[to].clone();
                 it.held = true;
             }
-            Action::Replace { application, .. } => {
+            Action::Replace { application, prune } => {
                 let it = &mut self.applications[*application];
+                if !prune {
+                    it.left.extend(std::mem::take(&mut it.live));
+                }
                 it.live = it.git.clone();
                 it.held = false;
                 it.past.clear();
@@ -165,6 +170,9 @@ impl Model {
             | Action::Delete { .. }
             | Action::KillController { .. }
             | Action::KillApiServer { .. } => {}
+        }
+        for it in &mut self.applications {
+            it.left.retain(|name, _| !it.live.contains_key(name));
         }
     }
 }
@@ -274,8 +282,10 @@ impl World<'_> {
 
     async fn is_as_modelled(&self, application: &Application, modelled: &Modelled) -> Result<(), String> {
         let live = self.config_maps(&format!("{}-", application.name_any())).await;
-        if live != modelled.live {
-            return Err(format!("live {live:?}, not {:?}: {}", modelled.live, words(application)));
+        let mut wanted = modelled.live.clone();
+        wanted.extend(modelled.left.clone());
+        if live != wanted {
+            return Err(format!("live {live:?}, not {wanted:?}: {}", words(application)));
         }
         let status = application.status.clone().unwrap_or_default();
         let hold = status.hold.is_some();
