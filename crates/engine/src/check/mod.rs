@@ -13,6 +13,7 @@ mod deletes;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
@@ -386,7 +387,7 @@ impl Round<'_> {
         for (definition, versions) in self.coming.dropping() {
             let text =
                 |pointer: &str| definition.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-            let kind = self.cluster.kinds.by_resource(text("/spec/group"), text("/spec/names/plural"));
+            let kind = self.defined_kind(text("/spec/group"), text("/spec/names/plural")).await;
             let in_use = match kind {
                 // Who cannot be asked may have some.
                 Some(kind) => {
@@ -444,6 +445,17 @@ impl Round<'_> {
         Ok(Some(refused(&error)))
     }
 
+    /// The kind that a live definition defines. One that was applied a moment ago may be served and not known here yet.
+    async fn defined_kind(&self, group: &str, plural: &str) -> Option<Arc<ServedKind>> {
+        let known = || self.cluster.kinds.by_resource(group, plural);
+        if known().is_none()
+            && let Err(error) = self.cluster.kinds.refresh().await
+        {
+            tracing::warn!(group, plural, %error, "cannot see whether a definition is served");
+        }
+        known()
+    }
+
     /// Which of the definitions that would be pruned have no objects.
     async fn count_objects(&self, draft: &Draft) -> BTreeMap<ObjectId, Checked> {
         let mut answers = BTreeMap::new();
@@ -451,7 +463,7 @@ impl Round<'_> {
             let Some((plural, group)) = id.name.split_once('.') else {
                 continue;
             };
-            let asked = match self.cluster.kinds.by_resource(group, plural) {
+            let asked = match self.defined_kind(group, plural).await {
                 Some(kind) => self.cluster.requests.has_objects(&kind, self.options.deadline).await,
                 None => continue,
             };
