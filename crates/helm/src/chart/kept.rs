@@ -167,6 +167,21 @@ mod tests {
     }
 
     #[test]
+    fn charts_that_differ_in_the_middle_of_a_large_file_are_told_apart() {
+        let load = |middle: u8| {
+            let mut large = vec![b'.'; 4 * HASHED];
+            large[2 * HASHED] = middle;
+            let about = b"apiVersion: v2\nname: middle\nversion: 1.0.0\n".as_slice();
+            let files = [File::new("Chart.yaml", about), File::new("large.txt", large)];
+            let chart = Chart::from_files(files, &Limits::default()).unwrap();
+            chart.files().iter().map(|file| file.data[2 * HASHED]).collect::<Vec<_>>()
+        };
+        for middle in [b'a', b'b', b'b', b'a'] {
+            assert_eq!(load(middle), [middle]);
+        }
+    }
+
+    #[test]
     fn what_was_not_used_for_longest_goes_first() {
         let mut kept = Kept::default();
         let begin = Instant::now();
